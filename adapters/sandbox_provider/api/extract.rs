@@ -36,6 +36,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         let json: Value =
             serde_json::from_slice(text).map_err(|error| ApiError::malformed(error.to_string()))?;
+        // Serde would read a list as a struct with its fields in order.
+        if !json.is_object() {
+            return Err(ApiError::wrong_shape("a body is a JSON object".to_owned()));
+        }
         let canonical = json.to_string();
         let value =
             T::deserialize(json).map_err(|error| ApiError::wrong_shape(error.to_string()))?;

@@ -76,8 +76,7 @@ async fn charge_until_killed(folder: &Path, round: u32) -> Vec<String> {
     }
     child.0.kill().unwrap();
     child.0.wait().unwrap();
-    let acknowledged = acknowledged.lock().clone();
-    acknowledged
+    acknowledged.lock().clone()
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::support::{Sandbox, until};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 async fn dispute_of(sandbox: &Sandbox, reference: &str) -> Value {
     let path = format!("/disputes?reference={reference}");
@@ -84,7 +85,7 @@ async fn each_capture_is_disputed_under_its_own_reference() {
 
 #[tokio::test]
 async fn a_dispute_takes_only_what_is_not_refunded() {
-    let sandbox = Sandbox::start().await;
+    let sandbox = Sandbox::start_with(|config| config.event_delay = Duration::from_secs(1)).await;
     sandbox.charge("pay_1", "tok_dispute").await;
     sandbox.refund("re_1", "pay_1", 300).await;
     assert_eq!(dispute_of(&sandbox, "pay_1").await["amount"], 700);

@@ -27,6 +27,7 @@ async fn faults_are_shown_as_set_and_checked() {
         json!({ "error": "1" }),
         json!({ "eror": 0.1 }),
         json!([]),
+        json!([0.5, 0.5, 0.5, 0.5, 0.5, 0.5]),
     ] {
         assert_eq!(set(&sandbox, wrong.clone()).await.status, 422, "{wrong}");
     }

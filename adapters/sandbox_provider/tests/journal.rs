@@ -103,7 +103,7 @@ async fn one_process_at_a_time_has_the_book() {
 
 #[tokio::test]
 async fn scheduled_work_resumes_after_a_restart() {
-    let delay = Duration::from_millis(700);
+    let delay = Duration::from_secs(2);
     let mut sandbox = Sandbox::start_with(|config| config.event_delay = delay).await;
     sandbox.charge("pay_async", "tok_async").await;
     sandbox.charge("pay_dispute", "tok_dispute").await;
@@ -115,6 +115,7 @@ async fn scheduled_work_resumes_after_a_restart() {
     until(|| async { sandbox.get("/refunds/re_late").await.status_field() == "failed" }).await;
     until(|| async { sandbox.get("/charges/pay_dispute").await.body["amount_disputed"] == 1000 })
         .await;
+    assert_eq!(sandbox.book("re_late").await.len(), 2);
     // What has been done is not done again by the next start.
     let before = sandbox.get("/book").await.body;
     sandbox.restart().await;
@@ -122,8 +123,8 @@ async fn scheduled_work_resumes_after_a_restart() {
     until(|| async { sandbox.charge_status("pay_marker").await == "succeeded" }).await;
     let after = sandbox.get("/book").await.body;
     assert_eq!(
-        after["data"].as_array().unwrap()[..5],
+        after["data"].as_array().unwrap()[..6],
         before["data"].as_array().unwrap()[..]
     );
-    assert_eq!(after["data"].as_array().unwrap().len(), 6);
+    assert_eq!(after["data"].as_array().unwrap().len(), 7);
 }

@@ -13,7 +13,8 @@ async fn run(sandbox: &Sandbox) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_payout_is_the_sum_of_its_statement() {
-    let mut sandbox = Sandbox::start().await;
+    let mut sandbox =
+        Sandbox::start_with(|config| config.event_delay = Duration::from_secs(1)).await;
     sandbox.charge("pay_1", "tok_success").await;
     sandbox.charge("pay_2", "tok_dispute_lost").await;
     sandbox.authorize("pa_1", "tok_success").await;

@@ -2,6 +2,7 @@
 
 use super::support::{Sandbox, until};
 use serde_json::json;
+use std::time::Duration;
 
 async fn cancel(sandbox: &Sandbox, reference: &str, key: &str) -> super::support::Reply {
     sandbox
@@ -61,7 +62,7 @@ async fn a_captured_charge_says_so_when_cancelled() {
 
 #[tokio::test]
 async fn what_has_not_taken_money_is_cancelled_for_good() {
-    let sandbox = Sandbox::start().await;
+    let sandbox = Sandbox::start_with(|config| config.event_delay = Duration::from_secs(1)).await;
     sandbox.charge("pay_async", "tok_async").await;
     sandbox.charge("pay_action", "tok_requires_action").await;
     sandbox.authorize("pa_1", "tok_success").await;
