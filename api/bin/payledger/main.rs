@@ -1,1 +1,2 @@
+//! The one binary: every role and every operator command.
 fn main() {}
