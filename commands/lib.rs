@@ -1,1 +1,13 @@
-//! stub
+//! The use cases: gather facts, load, decide, append, retry. `ports` holds every trait that adapters implement.
+//! Knows no SQL, no HTTP and no channel's protocol.
+
+pub mod audit;
+pub mod bridge;
+pub mod channels;
+pub mod executor;
+pub mod merchant;
+pub mod payment;
+pub mod ports;
+
+pub use channels::Channels;
+pub use executor::{CommandError, Executor, Issued};

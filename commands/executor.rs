@@ -1,0 +1,155 @@
+//! Carries one command to the store and back: in-flight guard, bounded retry, and the answer to a repeat.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::ports::{EventStore, Metadata, Receipt, Request, StoreError};
+
+/// Who issued a command, how its repeat is recognised, and what it belongs to.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    pub metadata: Metadata,
+    /// The hash of what a client asked, for commands with an idempotency key.
+    pub fingerprint: Option<[u8; 32]>,
+}
+
+impl Issued {
+    /// A command of the ledger itself. `purpose` must be the same whenever the same thing is done again.
+    pub fn internally(actor: &str, purpose: &str, correlation_id: &str) -> Issued {
+        Issued {
+            metadata: Metadata {
+                command_id: deterministic_id(&["internal", actor, purpose]),
+                correlation_id: correlation_id.to_owned(),
+                causation_id: None,
+                actor: actor.to_owned(),
+                traceparent: None,
+            },
+            fingerprint: None,
+        }
+    }
+}
+
+/// The durable id of the command that a client marked with `key`; keys of different scopes never meet.
+pub fn command_id_of_key(scope: &str, key: &str) -> Uuid {
+    deterministic_id(&["key", scope, key])
+}
+
+/// A UUID (version 8) from the SHA-256 of the length-prefixed parts.
+pub fn deterministic_id(parts: &[&str]) -> Uuid {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part.as_bytes());
+    }
+    let digest = hasher.finalize();
+    let mut bytes = [0_u8; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum CommandError {
+    /// The request can never be a command: told to the caller, not recorded.
+    #[error("{detail}")]
+    Invalid { code: &'static str, pointer: &'static str, detail: String },
+    #[error("a request with this idempotency key is still running")]
+    InFlight,
+    #[error("this idempotency key was used for another request")]
+    KeyReused,
+    #[error("the object changed meanwhile, again and again")]
+    Conflict,
+    #[error("not available: {0}")]
+    Unavailable(String),
+    #[error("internal: {0}")]
+    Bug(String),
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { .. } => CommandError::Conflict,
+            StoreError::Unavailable(reason) => CommandError::Unavailable(reason),
+            StoreError::Corrupt(reason) => CommandError::Bug(reason),
+        }
+    }
+}
+
+/// Sends commands to one store. Cheap to clone.
+#[derive(Clone)]
+pub struct Executor {
+    store: Arc<dyn EventStore>,
+    in_flight: Arc<Mutex<HashSet<Uuid>>>,
+}
+
+/// How often a command is sent again with the same id, and how long it waits in between.
+fn retries() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(20))
+        .with_max_delay(Duration::from_millis(500))
+        .with_max_times(4)
+        .with_jitter()
+}
+
+impl Executor {
+    pub fn new(store: Arc<dyn EventStore>) -> Executor {
+        Executor { store, in_flight: Arc::default() }
+    }
+
+    pub fn store(&self) -> &Arc<dyn EventStore> {
+        &self.store
+    }
+
+    /// The receipt of the command, now or from when it first came; a rejection is a receipt too.
+    ///
+    /// A conflict or an unreachable store is retried a few times: with the same id nothing happens twice.
+    pub async fn execute(&self, request: Request) -> Result<Receipt, CommandError> {
+        let fingerprint = request.fingerprint;
+        let _running = match fingerprint {
+            Some(_) => Some(self.claim(request.command_id())?),
+            None => None,
+        };
+        let send = || self.store.execute(request.clone());
+        let receipt = send.retry(retries()).when(|error| !matches!(error, StoreError::Corrupt(_))).await?;
+        if receipt.replayed && receipt.fingerprint != fingerprint {
+            return Err(CommandError::KeyReused);
+        }
+        Ok(receipt)
+    }
+
+    /// The receipt of a command that came before, so that facts need not be gathered for it again.
+    pub async fn replay(&self, issued: &Issued) -> Result<Option<Receipt>, CommandError> {
+        let Some(receipt) = self.store.find_command(issued.metadata.command_id).await? else {
+            return Ok(None);
+        };
+        if receipt.fingerprint != issued.fingerprint {
+            return Err(CommandError::KeyReused);
+        }
+        Ok(Some(receipt))
+    }
+
+    fn claim(&self, command_id: Uuid) -> Result<Running, CommandError> {
+        if self.in_flight.lock().insert(command_id) {
+            Ok(Running { command_id, in_flight: self.in_flight.clone() })
+        } else {
+            Err(CommandError::InFlight)
+        }
+    }
+}
+
+/// A key whose command is running on this node; gone when dropped, also when the caller gives up.
+struct Running {
+    command_id: Uuid,
+    in_flight: Arc<Mutex<HashSet<Uuid>>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.in_flight.lock().remove(&self.command_id);
+    }
+}

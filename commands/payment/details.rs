@@ -1,0 +1,73 @@
+//! What of a payment is personal or free text: sealed before it enters an event, opened to be shown or charged.
+
+use std::collections::BTreeMap;
+
+use domain::Sealed;
+use domain::payment::Created;
+use serde::{Deserialize, Serialize};
+
+use super::Payments;
+use crate::executor::CommandError;
+use crate::ports::{Subject, VaultError};
+
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct PaymentDetails {
+    /// The payment method's token at the channel.
+    pub token: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<Customer>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_url: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Customer {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl PaymentDetails {
+    pub fn subject(&self, merchant_id: domain::MerchantId) -> Subject {
+        let customer = self.customer.as_ref().and_then(|customer| customer.email.clone());
+        Subject { merchant_id, customer }
+    }
+}
+
+impl From<VaultError> for CommandError {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Unavailable(reason) => CommandError::Unavailable(reason),
+            VaultError::Damaged => CommandError::Bug(error.to_string()),
+        }
+    }
+}
+
+impl Payments {
+    /// The payment's sealed details; `None` once their subject was erased.
+    pub async fn details(&self, terms: &Created) -> Result<Option<PaymentDetails>, CommandError> {
+        let Some(text) = self.vault.open(&terms.payment_id.to_string(), &terms.sealed).await? else {
+            return Ok(None);
+        };
+        let details = serde_json::from_slice(&text);
+        details.map(Some).map_err(|_| CommandError::Bug("sealed details are not what was sealed".to_owned()))
+    }
+
+    /// A text sealed for this payment, such as a refund's reason or the address of a redirect.
+    pub async fn open_text(&self, terms: &Created, sealed: &Sealed) -> Result<Option<String>, CommandError> {
+        let text = self.vault.open(&terms.payment_id.to_string(), sealed).await?;
+        Ok(text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Seals a text for this payment under the merchant's own key.
+    pub(crate) async fn seal_text(&self, terms: &Created, text: &str) -> Result<Sealed, CommandError> {
+        let subject = Subject { merchant_id: terms.merchant_id, customer: None };
+        Ok(self.vault.seal(&subject, &terms.payment_id.to_string(), text.as_bytes()).await?)
+    }
+}

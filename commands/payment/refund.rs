@@ -1,0 +1,69 @@
+//! Asks for a refund, once the books say that the merchant can bear it.
+
+use domain::payment::{Command, Payment, RequestRefund};
+use domain::{Currency, MerchantId, Money, PaymentId, RefundId};
+
+use super::Payments;
+use crate::executor::{CommandError, Issued};
+use crate::merchant;
+use crate::ports::{Receipt, StreamState};
+
+#[derive(Clone)]
+pub struct RefundPayment {
+    /// A fresh id; a repeat of the command keeps the first one's.
+    pub refund_id: RefundId,
+    pub payment_id: PaymentId,
+    /// The merchant who asks.
+    pub merchant_id: MerchantId,
+    /// Minor units; without it, the rest.
+    pub amount: Option<i64>,
+    pub reason: Option<String>,
+}
+
+impl Payments {
+    pub async fn request_refund(&self, issued: Issued, refund: RefundPayment) -> Result<Receipt, CommandError> {
+        if let Some(receipt) = self.executor.replay(&issued).await? {
+            return Ok(receipt);
+        }
+        let payment = self.load(refund.payment_id).await?;
+        let record = payment.of::<Payment>().and_then(|state| state.record());
+        let terms = record.map(|record| &record.terms).filter(|terms| terms.merchant_id == refund.merchant_id);
+        let (cover, reason) = match (terms, &refund.reason) {
+            (None, _) => (0, None),
+            (Some(terms), reason) => {
+                let reason = match reason {
+                    Some(reason) => Some(self.seal_text(terms, reason).await?),
+                    None => None,
+                };
+                (self.cover(terms.merchant_id, terms.currency, &payment, refund.payment_id).await?, reason)
+            }
+        };
+        let command = Command::RequestRefund(RequestRefund {
+            refund_id: refund.refund_id,
+            amount: refund.amount,
+            reason,
+            cover,
+            at: self.clock.now(),
+        });
+        let object = refund.refund_id.to_string();
+        self.decide_on_payment(issued, refund.payment_id, object, Some(refund.merchant_id), command).await
+    }
+
+    /// What the merchant's money and its credit limit cover, in minor units, with this payment's own money counted in.
+    async fn cover(
+        &self,
+        merchant_id: MerchantId,
+        currency: Currency,
+        payment: &StreamState,
+        payment_id: PaymentId,
+    ) -> Result<i128, CommandError> {
+        let stream = crate::ports::Category::of::<Payment>().stream(payment_id.to_string());
+        let newest = self.executor.store().read_stream(&stream, payment.version.saturating_sub(1), 1).await?;
+        let position = newest.first().map_or(0, |event| event.position);
+        let net = self.funds.net_balance(merchant_id, currency, position).await;
+        let net = net.map_err(|error| CommandError::Unavailable(error.to_string()))?;
+        let terms = merchant::terms(&self.executor, merchant_id).await?;
+        let credit_limit = terms.map_or(Money::zero(currency), |terms| terms.tier.payment_limit(currency));
+        Ok(net + i128::from(credit_limit.minor()))
+    }
+}

@@ -1,0 +1,135 @@
+//! A payment channel: somebody else's system that moves the money. It may answer late, twice, or never.
+
+use async_trait::async_trait;
+use domain::payment::Failure;
+use domain::{ChannelName, Currency, Money, PaymentId, RefundId, Timestamp};
+use rust_decimal::Decimal;
+
+/// Every call is safe to repeat with the same key: the channel performs it at most once.
+/// None of the calls returns an error: what cannot be told from the answer is `Unknown`.
+#[async_trait]
+pub trait Channel: Send + Sync {
+    fn name(&self) -> &ChannelName;
+
+    /// What a capture is expected to cost where the channel tells its fee later: 0.029 is 2.9 %.
+    fn expected_fee_rate(&self) -> Decimal;
+
+    /// Can this channel express the amount? A reason for the merchant if not.
+    fn accepts(&self, amount: Money) -> Result<(), String>;
+
+    /// Starts or repeats the charge of a payment.
+    async fn charge(&self, order: &ChargeOrder) -> ChannelAnswer;
+
+    /// Asks what became of a charge, without changing anything.
+    async fn find_charge(&self, order: &ChargeOrder) -> ChannelAnswer;
+
+    /// Makes sure that the charge cannot take effect any more, or tells that it has.
+    /// Answers `Voided`, `Captured` or `Unknown`; a charge that never reached the channel is voided for good.
+    async fn void_charge(&self, order: &ChargeOrder, key: &str) -> ChannelAnswer;
+
+    async fn refund(&self, order: &RefundOrder) -> RefundAnswer;
+
+    async fn find_refund(&self, order: &RefundOrder) -> RefundAnswer;
+
+    /// Verifies the channel's signature over a webhook and reads what it tells.
+    /// `header` looks up a header by its lower-case name.
+    fn read_webhook(
+        &self,
+        header: &(dyn for<'a> Fn(&'a str) -> Option<String> + Sync),
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Webhook, WebhookError>;
+}
+
+/// A charge as the ledger wants it. `key` is the channel idempotency key, the same for every attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChargeOrder {
+    pub key: String,
+    pub payment_id: PaymentId,
+    pub amount: Money,
+    pub method: String,
+    /// The payment method's token. A bearer secret: never logged.
+    pub token: String,
+    pub return_url: Option<String>,
+    /// The channel's own reference, once it is known.
+    pub channel_reference: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct RefundOrder {
+    pub key: String,
+    pub payment_id: PaymentId,
+    pub refund_id: RefundId,
+    pub amount: Money,
+    /// The channel's reference of the captured charge.
+    pub charge_reference: String,
+    /// The channel's reference of the refund, once it is known.
+    pub channel_reference: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChannelAnswer {
+    /// `amount` and `fee` in minor units; no fee if it is told later.
+    Captured {
+        channel_reference: String,
+        amount: i64,
+        fee: Option<i64>,
+    },
+    ActionRequired {
+        channel_reference: String,
+        url: String,
+    },
+    /// Taken; the result comes later.
+    Accepted {
+        channel_reference: String,
+    },
+    Declined {
+        channel_reference: Option<String>,
+        failure: Failure,
+    },
+    /// The charge is void and cannot take effect any more.
+    Voided,
+    /// The channel has no such charge: the call has not reached it (yet).
+    NotFound,
+    /// A timeout, a reset, a 5xx or nonsense: whether it took effect must be found out. The reason carries no secret.
+    Unknown {
+        reason: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum RefundAnswer {
+    Succeeded { channel_reference: String, fee_returned: i64 },
+    Accepted { channel_reference: String },
+    Failed { failure: Failure },
+    NotFound,
+    Unknown { reason: String },
+}
+
+/// A verified webhook: the channel's own id of it, for telling duplicates, and the facts it carries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Webhook {
+    pub event_id: String,
+    pub event_type: String,
+    pub facts: Vec<WebhookFact>,
+}
+
+/// What a webhook tells about one of our objects. Anything else is stored and has no fact.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WebhookFact {
+    Charge { payment_id: PaymentId, answer: ChannelAnswer },
+    Refund { payment_id: Option<PaymentId>, refund_id: RefundId, answer: RefundAnswer },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WebhookError {
+    #[error("the signature is missing, wrong or too old")]
+    BadSignature,
+    #[error("the body is signed but cannot be read")]
+    Malformed,
+}
+
+/// What a channel said no to, in a currency table of its own.
+pub fn unsupported(currency: Currency, channel: &ChannelName) -> String {
+    format!("channel {channel} cannot take {currency} in this amount")
+}

@@ -1,0 +1,19 @@
+//! Every trait that an adapter implements, and the values that cross it.
+
+pub mod channel;
+pub mod clock;
+pub mod event;
+pub mod event_store;
+pub mod funds;
+pub mod request;
+pub mod stream_state;
+pub mod vault;
+
+pub use channel::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder, WebhookFact};
+pub use clock::Clock;
+pub use event::{Metadata, RecordedEvent, StreamId};
+pub use event_store::{EventStore, StoreError};
+pub use funds::MerchantFunds;
+pub use request::{Decision, Expected, NewEvent, Receipt, RejectionRecord, Request, StreamRef};
+pub use stream_state::{Category, StreamState};
+pub use vault::{Subject, Vault, VaultError};

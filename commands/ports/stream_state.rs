@@ -1,0 +1,69 @@
+//! A folded stream with its aggregate's type erased, so that one store serves every aggregate.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use domain::{Decider, Timestamp};
+
+use super::event::{RecordedEvent, StreamId, Unreadable};
+
+/// A state or an event whose aggregate only its [`Category`] knows.
+type Erased = dyn Any + Send + Sync;
+
+/// A stream folded up to `version`; version 0 is a stream without events.
+#[derive(Debug, Clone)]
+pub struct StreamState {
+    pub version: u64,
+    /// When the event of that version was recorded.
+    pub updated_at: Timestamp,
+    state: Arc<Erased>,
+}
+
+impl StreamState {
+    /// The aggregate's state; `None` if the stream belongs to another aggregate.
+    pub fn of<D: Decider>(&self) -> Option<&D::State> {
+        self.state.downcast_ref::<D::State>()
+    }
+}
+
+/// What a store must know of an aggregate: how its streams begin and how they fold.
+#[derive(Debug, Clone, Copy)]
+pub struct Category {
+    pub name: &'static str,
+    initial: fn() -> Arc<Erased>,
+    evolve: fn(&Erased, &Erased) -> Option<Arc<Erased>>,
+    decode: fn(&RecordedEvent) -> Result<Box<Erased>, Unreadable>,
+}
+
+impl Category {
+    pub fn of<D: Decider>() -> Category {
+        Category {
+            name: D::CATEGORY,
+            initial: || Arc::new(D::State::default()),
+            evolve: |state, event| {
+                let (state, event) = (state.downcast_ref::<D::State>()?, event.downcast_ref::<D::Event>()?);
+                Some(Arc::new(D::evolve(state.clone(), event)))
+            },
+            decode: |recorded| Ok(Box::new(recorded.decode::<D::Event>()?)),
+        }
+    }
+
+    pub fn stream(&self, id: impl Into<String>) -> StreamId {
+        StreamId::new(self.name, id)
+    }
+
+    pub fn empty(&self) -> StreamState {
+        StreamState { version: 0, updated_at: Timestamp::default(), state: (self.initial)() }
+    }
+
+    /// The stream one event further. `event` is a decoded event of this aggregate; one of another changes nothing but the version.
+    pub fn apply(&self, stream: &StreamState, event: &Erased, recorded_at: Timestamp) -> StreamState {
+        let state = (self.evolve)(stream.state.as_ref(), event).unwrap_or_else(|| stream.state.clone());
+        StreamState { version: stream.version + 1, updated_at: recorded_at, state }
+    }
+
+    /// The stream one stored event further.
+    pub fn apply_recorded(&self, stream: &StreamState, event: &RecordedEvent) -> Result<StreamState, Unreadable> {
+        Ok(self.apply(stream, (self.decode)(event)?.as_ref(), event.recorded_at))
+    }
+}

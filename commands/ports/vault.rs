@@ -1,0 +1,29 @@
+//! Seals personal data and free text under a key per subject that lives outside the log.
+
+use async_trait::async_trait;
+use domain::{MerchantId, Sealed};
+
+/// Whose data it is: a merchant's customer where one is named, else the merchant itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Subject {
+    pub merchant_id: MerchantId,
+    /// The customer's e-mail address as given; never stored in clear.
+    pub customer: Option<String>,
+}
+
+#[async_trait]
+pub trait Vault: Send + Sync {
+    /// The subject's key is durable when this returns. `context` is authenticated with the text: the stream id.
+    async fn seal(&self, subject: &Subject, context: &str, plaintext: &[u8]) -> Result<Sealed, VaultError>;
+
+    /// `None` once the subject was erased.
+    async fn open(&self, context: &str, sealed: &Sealed) -> Result<Option<Vec<u8>>, VaultError>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VaultError {
+    #[error("the key vault is not available: {0}")]
+    Unavailable(String),
+    #[error("sealed data does not open with its key")]
+    Damaged,
+}

@@ -1,0 +1,291 @@
+//! The facts of a payment. Fields are added, never changed; a change of meaning is a new event type.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::rejection::PaymentRejection;
+use crate::pricing::{Pricing, PricingModel};
+use crate::{
+    BalancedEntry, ChannelName, Currency, DomainEvent, MerchantId, Money, OrderNo, PaymentId, RefundId, Sealed,
+    Timestamp,
+};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    #[serde(rename = "payment.created")]
+    Created(Box<Created>),
+    #[serde(rename = "payment.action_required")]
+    ActionRequired(ActionRequired),
+    #[serde(rename = "payment.accepted")]
+    Accepted { channel_reference: String },
+    #[serde(rename = "payment.outcome_unknown")]
+    OutcomeUnknown { since: Timestamp },
+    #[serde(rename = "payment.cancellation_requested")]
+    CancellationRequested { cause: CancellationCause, requested_at: Timestamp },
+    #[serde(rename = "payment.captured")]
+    Captured(Captured),
+    #[serde(rename = "payment.fee_trued_up")]
+    FeeTruedUp(FeeTruedUp),
+    #[serde(rename = "payment.failed")]
+    Failed(Failed),
+    #[serde(rename = "payment.cancelled")]
+    Cancelled { payment_id: PaymentId },
+    #[serde(rename = "payment.expired")]
+    Expired { payment_id: PaymentId },
+    #[serde(rename = "payment.refund_requested")]
+    RefundRequested(RefundRequested),
+    #[serde(rename = "payment.refund_accepted")]
+    RefundAccepted { refund_id: RefundId, channel_reference: String },
+    #[serde(rename = "payment.refund_outcome_unknown")]
+    RefundOutcomeUnknown { refund_id: RefundId, since: Timestamp },
+    #[serde(rename = "payment.refund_succeeded")]
+    RefundSucceeded(RefundSucceeded),
+    #[serde(rename = "payment.refund_failed")]
+    RefundFailed(RefundFailed),
+    #[serde(rename = "payment.refund_reversed")]
+    RefundReversed(RefundReversed),
+}
+
+/// The intent, durable before the channel is called. Amounts in minor units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Created {
+    pub payment_id: PaymentId,
+    pub merchant_id: MerchantId,
+    pub order_no: OrderNo,
+    pub amount: i64,
+    pub currency: Currency,
+    pub channel: ChannelName,
+    /// The kind of payment method, such as `card`.
+    pub method: String,
+    pub pricing: Pricing,
+    /// What the channel is expected to take, where it tells its fee only later: 0.029 is 2.9 %.
+    pub expected_channel_fee_rate: Decimal,
+    /// The payment method's token, the customer, description, metadata and return address.
+    pub sealed: Sealed,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActionRequired {
+    pub channel_reference: String,
+    /// The address that the customer must visit: it may carry a secret of the channel.
+    pub action: Sealed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CancellationCause {
+    Merchant,
+    Expiry,
+}
+
+/// The channel's fee in minor units, and whether it said so itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelFee {
+    Known(i64),
+    Estimated(i64),
+}
+
+impl ChannelFee {
+    pub fn amount(&self) -> i64 {
+        match self {
+            ChannelFee::Known(amount) | ChannelFee::Estimated(amount) => *amount,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Captured {
+    pub payment_id: PaymentId,
+    pub merchant_id: MerchantId,
+    pub channel: ChannelName,
+    pub channel_reference: String,
+    pub amount: i64,
+    pub currency: Currency,
+    pub channel_fee: ChannelFee,
+    pub markup: i64,
+    pub pricing_model: PricingModel,
+    pub captured_at: Timestamp,
+}
+
+impl Captured {
+    /// A capture of `amount` minor units under the payment's terms, with its fees.
+    pub fn of(
+        terms: &Created,
+        channel_reference: String,
+        amount: i64,
+        fee: Option<i64>,
+        captured_at: Timestamp,
+    ) -> Result<Captured, PaymentRejection> {
+        let gross = Money::new(amount, terms.currency).map_err(|_| PaymentRejection::CaptureOutOfRange)?;
+        let fee_at =
+            |rate: Decimal| gross.fee_at(rate).map(|fee| fee.minor()).map_err(|_| PaymentRejection::FeeOutOfRange);
+        let channel_fee = match fee {
+            Some(fee) => {
+                ChannelFee::Known(Money::new(fee, terms.currency).map_err(|_| PaymentRejection::FeeOutOfRange)?.minor())
+            }
+            None => ChannelFee::Estimated(fee_at(terms.expected_channel_fee_rate)?),
+        };
+        Ok(Captured {
+            payment_id: terms.payment_id,
+            merchant_id: terms.merchant_id,
+            channel: terms.channel.clone(),
+            channel_reference,
+            amount,
+            currency: terms.currency,
+            channel_fee,
+            markup: fee_at(terms.pricing.markup_rate)?,
+            pricing_model: terms.pricing.model,
+            captured_at,
+        })
+    }
+}
+
+/// The channel told its fee after we had booked an estimate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeeTruedUp {
+    pub payment_id: PaymentId,
+    pub merchant_id: MerchantId,
+    pub channel: ChannelName,
+    pub currency: Currency,
+    pub estimate: i64,
+    pub actual: i64,
+    pub pricing_model: PricingModel,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failed {
+    pub channel_reference: Option<String>,
+    pub failure: Failure,
+    pub failed_at: Timestamp,
+}
+
+/// Why the channel said no, in stable codes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub code: String,
+    pub message: String,
+    pub decline_code: Option<String>,
+}
+
+impl Failure {
+    /// The channel ended a charge that we still wanted.
+    pub fn voided_by_channel() -> Failure {
+        Failure {
+            code: "voided_by_channel".to_owned(),
+            message: "The channel cancelled the charge.".to_owned(),
+            decline_code: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundCause {
+    Merchant,
+    /// The payment succeeded after it was cancelled or expired.
+    LateSuccess,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RefundRequested {
+    pub refund_id: RefundId,
+    pub payment_id: PaymentId,
+    pub merchant_id: MerchantId,
+    pub channel: ChannelName,
+    pub amount: i64,
+    pub currency: Currency,
+    pub cause: RefundCause,
+    pub reason: Option<Sealed>,
+    pub requested_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RefundSucceeded {
+    pub refund_id: RefundId,
+    pub payment_id: PaymentId,
+    pub merchant_id: MerchantId,
+    pub channel: ChannelName,
+    pub channel_reference: String,
+    pub amount: i64,
+    pub currency: Currency,
+    /// Our markup that goes back to the merchant with this refund.
+    pub markup_returned: i64,
+    /// The part of its fee that the channel gives back.
+    pub channel_fee_returned: i64,
+    pub pricing_model: PricingModel,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RefundFailed {
+    pub refund_id: RefundId,
+    pub payment_id: PaymentId,
+    pub merchant_id: MerchantId,
+    pub amount: i64,
+    pub currency: Currency,
+    pub failure: Failure,
+}
+
+/// A refund that had succeeded came back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RefundReversed {
+    pub refund_id: RefundId,
+    pub payment_id: PaymentId,
+    pub merchant_id: MerchantId,
+    pub channel: ChannelName,
+    pub amount: i64,
+    pub currency: Currency,
+    /// What had been returned with the refund and is taken back with it.
+    pub markup_returned: i64,
+    pub channel_fee_returned: i64,
+    pub pricing_model: PricingModel,
+    pub failure: Failure,
+}
+
+impl DomainEvent for Event {
+    const TYPES: &'static [(&'static str, u16)] = &[
+        ("payment.created", 1),
+        ("payment.action_required", 1),
+        ("payment.accepted", 1),
+        ("payment.outcome_unknown", 1),
+        ("payment.cancellation_requested", 1),
+        ("payment.captured", 1),
+        ("payment.fee_trued_up", 1),
+        ("payment.failed", 1),
+        ("payment.cancelled", 1),
+        ("payment.expired", 1),
+        ("payment.refund_requested", 1),
+        ("payment.refund_accepted", 1),
+        ("payment.refund_outcome_unknown", 1),
+        ("payment.refund_succeeded", 1),
+        ("payment.refund_failed", 1),
+        ("payment.refund_reversed", 1),
+    ];
+
+    fn event_type(&self) -> &'static str {
+        match self {
+            Event::Created(_) => "payment.created",
+            Event::ActionRequired(_) => "payment.action_required",
+            Event::Accepted { .. } => "payment.accepted",
+            Event::OutcomeUnknown { .. } => "payment.outcome_unknown",
+            Event::CancellationRequested { .. } => "payment.cancellation_requested",
+            Event::Captured(_) => "payment.captured",
+            Event::FeeTruedUp(_) => "payment.fee_trued_up",
+            Event::Failed(_) => "payment.failed",
+            Event::Cancelled { .. } => "payment.cancelled",
+            Event::Expired { .. } => "payment.expired",
+            Event::RefundRequested(_) => "payment.refund_requested",
+            Event::RefundAccepted { .. } => "payment.refund_accepted",
+            Event::RefundOutcomeUnknown { .. } => "payment.refund_outcome_unknown",
+            Event::RefundSucceeded(_) => "payment.refund_succeeded",
+            Event::RefundFailed(_) => "payment.refund_failed",
+            Event::RefundReversed(_) => "payment.refund_reversed",
+        }
+    }
+
+    fn postings(&self) -> Option<BalancedEntry> {
+        super::postings::of(self)
+    }
+}

@@ -1,0 +1,112 @@
+//! What each event of a payment does to the books, as transfers "debit - credit" in minor units.
+
+use super::event::{
+    Captured, ChannelFee, Event, FeeTruedUp, RefundFailed, RefundRequested, RefundReversed, RefundSucceeded,
+};
+use crate::pricing::PricingModel;
+use crate::{Account, BalancedEntry};
+
+pub(super) fn of(event: &Event) -> Option<BalancedEntry> {
+    match event {
+        Event::Captured(captured) => capture(captured),
+        Event::FeeTruedUp(trued_up) => true_up(trued_up),
+        Event::RefundRequested(requested) => refund_requested(requested),
+        Event::RefundSucceeded(succeeded) => refund_succeeded(succeeded),
+        Event::RefundFailed(failed) => refund_failed(failed),
+        Event::RefundReversed(reversed) => refund_reversed(reversed),
+        Event::Created(_)
+        | Event::ActionRequired(_)
+        | Event::Accepted { .. }
+        | Event::OutcomeUnknown { .. }
+        | Event::CancellationRequested { .. }
+        | Event::Failed(_)
+        | Event::Cancelled { .. }
+        | Event::Expired { .. }
+        | Event::RefundAccepted { .. }
+        | Event::RefundOutcomeUnknown { .. } => None,
+    }
+}
+
+/// The part of a channel's fee that the merchant bears.
+fn passed_on(model: PricingModel, fee: i64) -> i64 {
+    match model {
+        PricingModel::CostPlus => fee,
+        PricingModel::Blended => 0,
+    }
+}
+
+fn capture(event: &Captured) -> Option<BalancedEntry> {
+    let receivable = Account::ChannelReceivable(event.channel.clone());
+    let pending = Account::MerchantPending(event.merchant_id);
+    let fee = event.channel_fee.amount();
+    let fee_owed_by = match event.channel_fee {
+        ChannelFee::Known(_) => receivable.clone(),
+        ChannelFee::Estimated(_) => Account::ChannelFeeAccrual(event.channel.clone(), event.payment_id),
+    };
+    BalancedEntry::in_currency(event.currency)
+        .transfer(receivable, pending.clone(), event.amount)
+        .transfer(Account::ExpenseChannelFee(event.channel.clone()), fee_owed_by, fee)
+        .transfer(pending.clone(), Account::RevenueProcessing, event.markup)
+        .transfer(pending, Account::RecoveryChannelFee, passed_on(event.pricing_model, fee))
+        .build()
+}
+
+fn true_up(event: &FeeTruedUp) -> Option<BalancedEntry> {
+    let receivable = Account::ChannelReceivable(event.channel.clone());
+    let difference = event.actual - event.estimate;
+    BalancedEntry::in_currency(event.currency)
+        .transfer(
+            Account::ChannelFeeAccrual(event.channel.clone(), event.payment_id),
+            receivable.clone(),
+            event.estimate,
+        )
+        .transfer(Account::ExpenseChannelFee(event.channel.clone()), receivable, difference)
+        .transfer(
+            Account::MerchantPending(event.merchant_id),
+            Account::RecoveryChannelFee,
+            passed_on(event.pricing_model, difference),
+        )
+        .build()
+}
+
+fn refund_requested(event: &RefundRequested) -> Option<BalancedEntry> {
+    BalancedEntry::in_currency(event.currency)
+        .transfer(
+            Account::MerchantPending(event.merchant_id),
+            Account::MerchantRefundHold(event.merchant_id, event.refund_id),
+            event.amount,
+        )
+        .build()
+}
+
+fn refund_succeeded(event: &RefundSucceeded) -> Option<BalancedEntry> {
+    let receivable = Account::ChannelReceivable(event.channel.clone());
+    let pending = Account::MerchantPending(event.merchant_id);
+    BalancedEntry::in_currency(event.currency)
+        .transfer(Account::MerchantRefundHold(event.merchant_id, event.refund_id), receivable.clone(), event.amount)
+        .transfer(Account::RevenueProcessing, pending.clone(), event.markup_returned)
+        .transfer(receivable, Account::ExpenseChannelFee(event.channel.clone()), event.channel_fee_returned)
+        .transfer(Account::RecoveryChannelFee, pending, passed_on(event.pricing_model, event.channel_fee_returned))
+        .build()
+}
+
+fn refund_failed(event: &RefundFailed) -> Option<BalancedEntry> {
+    BalancedEntry::in_currency(event.currency)
+        .transfer(
+            Account::MerchantRefundHold(event.merchant_id, event.refund_id),
+            Account::MerchantPending(event.merchant_id),
+            event.amount,
+        )
+        .build()
+}
+
+fn refund_reversed(event: &RefundReversed) -> Option<BalancedEntry> {
+    let receivable = Account::ChannelReceivable(event.channel.clone());
+    let pending = Account::MerchantPending(event.merchant_id);
+    BalancedEntry::in_currency(event.currency)
+        .transfer(receivable.clone(), pending.clone(), event.amount)
+        .transfer(pending.clone(), Account::RevenueProcessing, event.markup_returned)
+        .transfer(Account::ExpenseChannelFee(event.channel.clone()), receivable, event.channel_fee_returned)
+        .transfer(pending, Account::RecoveryChannelFee, passed_on(event.pricing_model, event.channel_fee_returned))
+        .build()
+}

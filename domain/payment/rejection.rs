@@ -1,0 +1,88 @@
+//! Why a payment says no, in the order in which it is checked. Codes are stable and never reused.
+
+use crate::{Rejection, RejectionClass};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PaymentRejection {
+    #[error("there is no such payment")]
+    NotFound,
+    #[error("this payment exists already with other terms")]
+    AlreadyExists,
+    #[error("the payment has not succeeded, so there is nothing to refund")]
+    NotRefundable,
+    #[error("everything that was captured is refunded or being refunded already")]
+    AlreadyRefunded,
+    #[error("an amount is 1 to 999999999999999 minor units")]
+    InvalidAmount,
+    #[error("the expiry must lie after the creation")]
+    InvalidExpiry,
+    #[error("the refund exceeds what is left of the captured amount")]
+    RefundExceedsCaptured,
+    #[error("the merchant's balance and credit limit do not cover the refund")]
+    InsufficientBalance,
+    #[error("the payment has ended and can no longer be cancelled")]
+    NotCancellable,
+    #[error("the channel reports a capture of nothing or of more than was authorised")]
+    CaptureOutOfRange,
+    #[error("the channel reports a fee outside what can be booked")]
+    FeeOutOfRange,
+}
+
+impl Rejection for PaymentRejection {
+    fn code(&self) -> &'static str {
+        match self {
+            PaymentRejection::NotFound => "payment_not_found",
+            PaymentRejection::AlreadyExists => "payment_already_exists",
+            PaymentRejection::NotRefundable => "payment_not_refundable",
+            PaymentRejection::AlreadyRefunded => "payment_already_refunded",
+            PaymentRejection::InvalidAmount => "invalid_amount",
+            PaymentRejection::InvalidExpiry => "invalid_expiry",
+            PaymentRejection::RefundExceedsCaptured => "refund_exceeds_captured",
+            PaymentRejection::InsufficientBalance => "insufficient_balance",
+            PaymentRejection::NotCancellable => "payment_not_cancellable",
+            PaymentRejection::CaptureOutOfRange => "capture_out_of_range",
+            PaymentRejection::FeeOutOfRange => "fee_out_of_range",
+        }
+    }
+
+    fn class(&self) -> RejectionClass {
+        match self {
+            PaymentRejection::NotFound => RejectionClass::NotFound,
+            PaymentRejection::AlreadyExists | PaymentRejection::NotRefundable | PaymentRejection::NotCancellable => {
+                RejectionClass::Conflict
+            }
+            PaymentRejection::AlreadyRefunded
+            | PaymentRejection::InvalidAmount
+            | PaymentRejection::InvalidExpiry
+            | PaymentRejection::RefundExceedsCaptured
+            | PaymentRejection::InsufficientBalance
+            | PaymentRejection::CaptureOutOfRange
+            | PaymentRejection::FeeOutOfRange => RejectionClass::Refused,
+        }
+    }
+
+    fn retryable(&self) -> bool {
+        match self {
+            PaymentRejection::NotRefundable | PaymentRejection::InsufficientBalance => true,
+            PaymentRejection::NotFound
+            | PaymentRejection::AlreadyExists
+            | PaymentRejection::AlreadyRefunded
+            | PaymentRejection::InvalidAmount
+            | PaymentRejection::InvalidExpiry
+            | PaymentRejection::RefundExceedsCaptured
+            | PaymentRejection::NotCancellable
+            | PaymentRejection::CaptureOutOfRange
+            | PaymentRejection::FeeOutOfRange => false,
+        }
+    }
+
+    fn pointer(&self) -> Option<&'static str> {
+        match self {
+            PaymentRejection::InvalidAmount
+            | PaymentRejection::RefundExceedsCaptured
+            | PaymentRejection::InsufficientBalance => Some("/amount"),
+            PaymentRejection::InvalidExpiry => Some("/expires_in"),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! Given / when / then tables of the payment, and properties over random histories.
+
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::pricing::{Pricing, PricingModel, RefundFeePolicy};
+use crate::{Account, BalancedEntry, Currency, DomainEvent, MerchantId, Side};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds * 1_000_000)
+}
+
+fn payment_id() -> PaymentId {
+    PaymentId::from_uuid(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001))
+}
+
+fn merchant_id() -> MerchantId {
+    MerchantId::from_uuid(Uuid::from_u128(7))
+}
+
+fn refund_id(n: u128) -> RefundId {
+    RefundId::from_uuid(Uuid::from_u128(n))
+}
+
+fn sealed() -> Sealed {
+    Sealed { key: "k".into(), nonce: "n".into(), data: "d".into() }
+}
+
+fn terms() -> Created {
+    Created {
+        payment_id: payment_id(),
+        merchant_id: merchant_id(),
+        order_no: "A-1".parse().unwrap(),
+        amount: 10_000,
+        currency: Currency::USD,
+        channel: "sandbox".parse().unwrap(),
+        method: "card".into(),
+        pricing: Pricing {
+            model: PricingModel::CostPlus,
+            markup_rate: "0.008".parse().unwrap(),
+            refund_fee_policy: RefundFeePolicy::Retain,
+        },
+        expected_channel_fee_rate: "0.01".parse().unwrap(),
+        sealed: sealed(),
+        created_at: at(0),
+        expires_at: at(1_800),
+    }
+}
+
+fn create() -> Command {
+    Command::Create(terms())
+}
+
+fn captured(fee: Option<i64>) -> Command {
+    let outcome = ChargeOutcome::Captured { channel_reference: "ch_1".into(), amount: 10_000, fee };
+    Command::RecordCharge { outcome, at: at(10) }
+}
+
+fn told(outcome: ChargeOutcome) -> Command {
+    Command::RecordCharge { outcome, at: at(10) }
+}
+
+fn declined() -> Command {
+    told(ChargeOutcome::Declined { channel_reference: None, failure: failure() })
+}
+
+fn failure() -> Failure {
+    Failure { code: "card_declined".into(), message: "declined".into(), decline_code: Some("declined".into()) }
+}
+
+fn refund(n: u128, amount: Option<i64>) -> Command {
+    let cover = 1_000_000;
+    Command::RequestRefund(RequestRefund { refund_id: refund_id(n), amount, reason: None, cover, at: at(20) })
+}
+
+fn refunded(n: u128, outcome: RefundOutcome) -> Command {
+    Command::RecordRefund { refund_id: refund_id(n), outcome, at: at(30) }
+}
+
+fn succeeded() -> RefundOutcome {
+    RefundOutcome::Succeeded { channel_reference: "rf_1".into(), fee_returned: 0 }
+}
+
+/// Runs `given` (all of it must be accepted) and then `when`.
+fn run(given: &[Command], when: Command) -> (State, Result<Vec<Event>, PaymentRejection>) {
+    let state = given.iter().fold(State::default(), |state, command| {
+        let events = Payment::decide(&state, command.clone()).expect("given commands are accepted");
+        events.iter().fold(state, Payment::evolve)
+    });
+    let decided = Payment::decide(&state, when);
+    (state, decided)
+}
+
+#[track_caller]
+fn check(given: &[Command], when: Command, then: Result<&[&str], PaymentRejection>) {
+    let (_, decided) = run(given, when);
+    let types = decided.map(|events| events.iter().map(DomainEvent::event_type).collect::<Vec<_>>());
+    assert_eq!(types, then.map(<[&str]>::to_vec));
+}
+
+#[test]
+fn creation() {
+    check(&[], create(), Ok(&["payment.created"]));
+    check(&[create()], create(), Ok(&[]));
+    check(&[], Command::Cancel { at: at(1) }, Err(PaymentRejection::NotFound));
+    for amount in [0, -1, AMOUNT_MAX + 1, i64::MIN] {
+        check(&[], Command::Create(Created { amount, ..terms() }), Err(PaymentRejection::InvalidAmount));
+    }
+    check(&[], Command::Create(Created { expires_at: at(0), ..terms() }), Err(PaymentRejection::InvalidExpiry));
+    check(&[create()], Command::Create(Created { amount: 1, ..terms() }), Err(PaymentRejection::AlreadyExists));
+}
+
+#[test]
+fn outcomes_of_the_charge() {
+    let accepted = || told(ChargeOutcome::Accepted { channel_reference: "ch_1".into() });
+    let unknown = || told(ChargeOutcome::Unknown);
+    let action = || told(ChargeOutcome::ActionRequired { channel_reference: "ch_1".into(), action: sealed() });
+    check(&[create()], captured(Some(100)), Ok(&["payment.captured"]));
+    check(&[create()], declined(), Ok(&["payment.failed"]));
+    check(&[create()], accepted(), Ok(&["payment.accepted"]));
+    check(&[create(), accepted()], accepted(), Ok(&[]));
+    check(&[create()], action(), Ok(&["payment.action_required"]));
+    check(&[create(), action()], action(), Ok(&[]));
+    check(&[create()], unknown(), Ok(&["payment.outcome_unknown"]));
+    check(&[create(), unknown()], unknown(), Ok(&[]));
+    check(&[create(), unknown()], captured(Some(100)), Ok(&["payment.captured"]));
+    check(&[create()], told(ChargeOutcome::Voided), Ok(&["payment.failed"]));
+}
+
+#[test]
+fn old_news_changes_nothing() {
+    check(&[create(), captured(Some(100))], captured(Some(100)), Ok(&[]));
+    check(&[create(), captured(Some(100))], declined(), Ok(&[]));
+    check(&[create(), captured(Some(100))], told(ChargeOutcome::Unknown), Ok(&[]));
+    check(&[create(), declined()], declined(), Ok(&[]));
+    check(&[create(), declined()], told(ChargeOutcome::Accepted { channel_reference: "c".into() }), Ok(&[]));
+}
+
+#[test]
+fn a_channel_cannot_book_what_was_never_authorised() {
+    for amount in [0, -1, 10_001, i64::MAX] {
+        let outcome = ChargeOutcome::Captured { channel_reference: "c".into(), amount, fee: Some(0) };
+        check(&[create()], told(outcome), Err(PaymentRejection::CaptureOutOfRange));
+    }
+    for fee in [-1, i64::MAX] {
+        check(&[create()], captured(Some(fee)), Err(PaymentRejection::FeeOutOfRange));
+    }
+}
+
+#[test]
+fn cancellation_asks_the_channel_first() {
+    let cancel = || Command::Cancel { at: at(5) };
+    let voided = || told(ChargeOutcome::Voided);
+    check(&[create()], cancel(), Ok(&["payment.cancellation_requested"]));
+    check(&[create(), cancel()], cancel(), Ok(&[]));
+    check(&[create(), cancel()], voided(), Ok(&["payment.cancelled"]));
+    check(&[create(), cancel(), voided()], cancel(), Ok(&[]));
+    check(&[create(), captured(Some(100))], cancel(), Err(PaymentRejection::NotCancellable));
+    check(&[create(), declined()], cancel(), Err(PaymentRejection::NotCancellable));
+}
+
+#[test]
+fn expiry_fires_once_and_not_early() {
+    let expire = |seconds| Command::Expire { at: at(seconds) };
+    check(&[create()], expire(1_799), Ok(&[]));
+    check(&[create()], expire(1_800), Ok(&["payment.cancellation_requested"]));
+    check(&[create(), expire(1_800)], expire(1_801), Ok(&[]));
+    check(&[create(), expire(1_800)], told(ChargeOutcome::Voided), Ok(&["payment.expired"]));
+    check(&[create(), captured(Some(100))], expire(1_800), Ok(&[]));
+}
+
+#[test]
+fn a_late_success_is_booked_and_refunded() {
+    let late = ["payment.captured", "payment.refund_requested"];
+    let cancel = || Command::Cancel { at: at(5) };
+    check(&[create(), cancel()], captured(Some(100)), Ok(&late));
+    check(&[create(), cancel(), told(ChargeOutcome::Voided)], captured(Some(100)), Ok(&late));
+    check(&[create(), Command::Expire { at: at(1_800) }, told(ChargeOutcome::Voided)], captured(Some(100)), Ok(&late));
+    check(&[create(), declined()], captured(Some(100)), Ok(&late));
+    let (state, _) = run(&[create(), cancel(), captured(Some(100))], cancel());
+    assert_eq!(state.record().map(Record::status), Some(PaymentStatus::Succeeded));
+}
+
+#[test]
+fn refunds_never_exceed_the_capture() {
+    let paid = || vec![create(), captured(Some(100))];
+    let with = |more: &[Command]| [paid(), more.to_vec()].concat();
+    check(&[create()], refund(1, None), Err(PaymentRejection::NotRefundable));
+    check(&paid(), refund(1, None), Ok(&["payment.refund_requested"]));
+    check(&paid(), refund(1, Some(10_000)), Ok(&["payment.refund_requested"]));
+    check(&paid(), refund(1, Some(10_001)), Err(PaymentRejection::RefundExceedsCaptured));
+    check(&paid(), refund(1, Some(0)), Err(PaymentRejection::InvalidAmount));
+    check(&paid(), refund(1, Some(-1)), Err(PaymentRejection::InvalidAmount));
+    check(&with(&[refund(1, Some(4_000))]), refund(2, Some(6_001)), Err(PaymentRejection::RefundExceedsCaptured));
+    check(&with(&[refund(1, Some(4_000))]), refund(2, Some(6_000)), Ok(&["payment.refund_requested"]));
+    check(&with(&[refund(1, None)]), refund(2, None), Err(PaymentRejection::AlreadyRefunded));
+    check(&with(&[refund(1, None)]), refund(1, None), Ok(&[]));
+    check(
+        &with(&[refund(1, None), refunded(1, RefundOutcome::Failed(failure()))]),
+        refund(2, None),
+        Ok(&["payment.refund_requested"]),
+    );
+}
+
+#[test]
+fn a_refund_must_be_covered() {
+    let request = |cover| RequestRefund { refund_id: refund_id(1), amount: Some(500), reason: None, cover, at: at(20) };
+    let paid = [create(), captured(Some(100))];
+    check(&paid, Command::RequestRefund(request(499)), Err(PaymentRejection::InsufficientBalance));
+    check(&paid, Command::RequestRefund(request(500)), Ok(&["payment.refund_requested"]));
+}
+
+#[test]
+fn outcomes_of_a_refund() {
+    let asked = [create(), captured(Some(100)), refund(1, None)];
+    let accepted = || RefundOutcome::Accepted { channel_reference: "rf_1".into() };
+    check(&asked, refunded(1, succeeded()), Ok(&["payment.refund_succeeded"]));
+    check(&asked, refunded(1, accepted()), Ok(&["payment.refund_accepted"]));
+    check(&asked, refunded(1, RefundOutcome::Unknown), Ok(&["payment.refund_outcome_unknown"]));
+    check(&asked, refunded(1, RefundOutcome::Failed(failure())), Ok(&["payment.refund_failed"]));
+    check(&asked, refunded(9, succeeded()), Err(PaymentRejection::NotFound));
+    let done = [create(), captured(Some(100)), refund(1, None), refunded(1, succeeded())];
+    check(&done, refunded(1, succeeded()), Ok(&[]));
+    check(&done, refunded(1, accepted()), Ok(&[]));
+    check(&done, refunded(1, RefundOutcome::Failed(failure())), Ok(&["payment.refund_reversed"]));
+}
+
+/// The postings of everything that happened, as `(account, debit, credit)` in order.
+fn books(commands: &[Command]) -> Vec<(String, i64, i64)> {
+    let (_, events) = history(commands);
+    let legs = events.iter().filter_map(DomainEvent::postings).flat_map(|entry| entry.legs().to_vec());
+    legs.map(|leg| match leg.side {
+        Side::Debit => (leg.account.to_string(), leg.amount, 0),
+        Side::Credit => (leg.account.to_string(), 0, leg.amount),
+    })
+    .collect()
+}
+
+fn history(commands: &[Command]) -> (State, Vec<Event>) {
+    commands.iter().fold((State::default(), vec![]), |(state, mut events), command| {
+        let decided = Payment::decide(&state, command.clone()).unwrap_or_default();
+        let state = decided.iter().fold(state, Payment::evolve);
+        events.extend(decided);
+        (state, events)
+    })
+}
+
+fn balance(legs: &[(String, i64, i64)], account: &Account) -> i128 {
+    let path = account.to_string();
+    let sum = |side: fn(&(String, i64, i64)) -> i64| -> i128 {
+        legs.iter().filter(|leg| leg.0 == path).map(|leg| i128::from(side(leg))).sum()
+    };
+    account.account_type().balance(sum(|leg| leg.1), sum(|leg| leg.2))
+}
+
+#[test]
+fn the_accounting_example_of_a_capture() {
+    let legs = books(&[create(), captured(Some(100))]);
+    let channel = || "sandbox".parse().unwrap();
+    assert_eq!(balance(&legs, &Account::MerchantPending(merchant_id())), 9_820);
+    assert_eq!(balance(&legs, &Account::ChannelReceivable(channel())), 9_900);
+    assert_eq!(balance(&legs, &Account::RevenueProcessing), 80);
+    assert_eq!(balance(&legs, &Account::ExpenseChannelFee(channel())), 100);
+    assert_eq!(balance(&legs, &Account::RecoveryChannelFee), 100);
+    assert_eq!(legs.iter().map(|leg| leg.1).sum::<i64>(), 10_280);
+    assert_eq!(legs.iter().map(|leg| leg.2).sum::<i64>(), 10_280);
+}
+
+#[test]
+fn a_blended_merchant_does_not_bear_the_channel_fee() {
+    let pricing = Pricing { model: PricingModel::Blended, ..terms().pricing };
+    let legs = books(&[Command::Create(Created { pricing, ..terms() }), captured(Some(100))]);
+    assert_eq!(balance(&legs, &Account::MerchantPending(merchant_id())), 9_920);
+    assert_eq!(balance(&legs, &Account::RecoveryChannelFee), 0);
+}
+
+#[test]
+fn a_true_up_ends_where_a_known_fee_begins() {
+    let channel = || "sandbox".parse().unwrap();
+    let accrual = Account::ChannelFeeAccrual(channel(), payment_id());
+    for actual in [0, 60, 100, 175] {
+        let estimated_first = books(&[create(), captured(None), captured(Some(actual))]);
+        let known = books(&[create(), captured(Some(actual))]);
+        assert_eq!(balance(&estimated_first, &accrual), 0, "actual {actual}");
+        for account in [
+            Account::MerchantPending(merchant_id()),
+            Account::ChannelReceivable(channel()),
+            Account::ExpenseChannelFee(channel()),
+            Account::RecoveryChannelFee,
+        ] {
+            assert_eq!(balance(&estimated_first, &account), balance(&known, &account), "{account}, actual {actual}");
+        }
+    }
+    assert_eq!(balance(&books(&[create(), captured(None)]), &accrual), 100);
+}
+
+#[test]
+fn refund_postings_by_policy() {
+    let with = |policy| {
+        Command::Create(Created { pricing: Pricing { refund_fee_policy: policy, ..terms().pricing }, ..terms() })
+    };
+    let whole = |policy, last: RefundOutcome| {
+        books(&[with(policy), captured(Some(100)), refund(1, Some(5_000)), refunded(1, succeeded()), refunded(1, last)])
+    };
+    let pending = Account::MerchantPending(merchant_id());
+    let hold = Account::MerchantRefundHold(merchant_id(), refund_id(1));
+    let retained = whole(RefundFeePolicy::Retain, succeeded());
+    assert_eq!((balance(&retained, &pending), balance(&retained, &Account::RevenueProcessing)), (4_820, 80));
+    let proportional = whole(RefundFeePolicy::Proportional, succeeded());
+    assert_eq!((balance(&proportional, &pending), balance(&proportional, &Account::RevenueProcessing)), (4_860, 40));
+    for policy in [RefundFeePolicy::Retain, RefundFeePolicy::Proportional] {
+        let reversed = whole(policy, RefundOutcome::Failed(failure()));
+        assert_eq!((balance(&reversed, &pending), balance(&reversed, &Account::RevenueProcessing)), (9_820, 80));
+        assert_eq!(balance(&reversed, &hold), 0);
+    }
+    let failed =
+        books(&[create(), captured(Some(100)), refund(1, None), refunded(1, RefundOutcome::Failed(failure()))]);
+    assert_eq!((balance(&failed, &pending), balance(&failed, &hold)), (9_820, 0));
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    let amount = prop_oneof![1_i64..=12_000, Just(10_000), any::<i64>()];
+    let fee = prop_oneof![Just(None), (0_i64..500).prop_map(Some), any::<i64>().prop_map(Some)];
+    let charge = prop_oneof![
+        (amount.clone(), fee).prop_map(|(amount, fee)| ChargeOutcome::Captured {
+            channel_reference: "c".into(),
+            amount,
+            fee
+        }),
+        Just(ChargeOutcome::Accepted { channel_reference: "c".into() }),
+        Just(ChargeOutcome::ActionRequired { channel_reference: "c".into(), action: sealed() }),
+        Just(ChargeOutcome::Declined { channel_reference: None, failure: failure() }),
+        Just(ChargeOutcome::Voided),
+        Just(ChargeOutcome::Unknown),
+    ];
+    let back = prop_oneof![
+        (0_i64..200).prop_map(|fee_returned| RefundOutcome::Succeeded { channel_reference: "r".into(), fee_returned }),
+        Just(RefundOutcome::Accepted { channel_reference: "r".into() }),
+        Just(RefundOutcome::Failed(failure())),
+        Just(RefundOutcome::Unknown),
+    ];
+    prop_oneof![
+        1 => (0_i64..4_000).prop_map(|seconds| Command::Cancel { at: at(seconds) }),
+        1 => (0_i64..4_000).prop_map(|seconds| Command::Expire { at: at(seconds) }),
+        4 => charge.prop_map(told),
+        4 => (1_u128..6, prop::option::of(amount)).prop_map(|(n, amount)| refund(n, amount)),
+        4 => (1_u128..6, back).prop_map(|(n, outcome)| refunded(n, outcome)),
+    ]
+}
+
+fn net(entries: &[BalancedEntry], account: impl Fn(&Account) -> bool) -> i128 {
+    let legs = entries.iter().flat_map(|entry| entry.legs()).filter(|leg| account(&leg.account));
+    legs.map(|leg| if leg.side == Side::Debit { i128::from(leg.amount) } else { -i128::from(leg.amount) }).sum()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn whatever_happens_the_invariants_hold(policy in prop_oneof![Just(RefundFeePolicy::Retain), Just(RefundFeePolicy::Proportional)], commands in prop::collection::vec(any_command(), 0..40)) {
+        let created = Command::Create(Created { pricing: Pricing { refund_fee_policy: policy, ..terms().pricing }, ..terms() });
+        let (state, events) = history(&[vec![created], commands].concat());
+        let entries: Vec<BalancedEntry> = events.iter().filter_map(DomainEvent::postings).collect();
+        prop_assert_eq!(net(&entries, |_| true), 0);
+
+        let record = state.record().unwrap();
+        crate::invariants::payment_amounts(record).unwrap();
+        let Some(capture) = record.capture() else {
+            prop_assert!(entries.is_empty());
+            return Ok(());
+        };
+        let held = -net(&entries, |account| matches!(account, Account::MerchantRefundHold(..)));
+        prop_assert_eq!(held, i128::from(capture.amount_refund_pending()));
+        let revenue = -net(&entries, |account| *account == Account::RevenueProcessing);
+        prop_assert_eq!(revenue, i128::from(capture.markup - capture.markup_returned()));
+        let accrued = -net(&entries, |account| matches!(account, Account::ChannelFeeAccrual(..)));
+        let open = matches!(capture.channel_fee, ChannelFee::Estimated(_));
+        prop_assert_eq!(accrued, if open { i128::from(capture.channel_fee.amount()) } else { 0 });
+    }
+
+    #[test]
+    fn events_read_back_from_their_json(commands in prop::collection::vec(any_command(), 0..20)) {
+        let (_, events) = history(&[vec![create()], commands].concat());
+        for event in events {
+            let text = serde_json::to_string(&event).unwrap();
+            let tag = format!("{{\"{}\":", event.event_type());
+            prop_assert!(text.starts_with(&tag), "{}", text);
+            prop_assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
+        }
+    }
+
+    #[test]
+    fn a_repeated_command_changes_nothing(commands in prop::collection::vec(any_command(), 1..20)) {
+        let (state, _) = history(&[vec![create()], commands.clone()].concat());
+        let last = commands.last().unwrap().clone();
+        if matches!(&last, Command::RequestRefund(_) | Command::RecordRefund { .. }) {
+            return Ok(());
+        }
+        prop_assert_eq!(Payment::decide(&state, last).unwrap_or_default(), vec![]);
+    }
+}
