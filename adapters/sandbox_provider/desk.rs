@@ -68,17 +68,8 @@ impl Desk {
         let started = Journal::start(file);
         let (journal, writer) = started.map_err(|source| JournalError::Io { path, source })?;
         let day_began_ms = day_began_ms.unwrap_or_else(now_ms);
-        let inner = Mutex::new(Inner {
-            state,
-            sequence,
-            last_ms,
-            day_began_ms,
-        });
-        let desk = Self {
-            inner,
-            journal,
-            scheduled: Notify::new(),
-        };
+        let inner = Mutex::new(Inner { state, sequence, last_ms, day_began_ms });
+        let desk = Self { inner, journal, scheduled: Notify::new() };
         desk.write_header(config.webhook_url.is_some());
         Ok((desk, writer))
     }
@@ -87,13 +78,7 @@ impl Desk {
         let mut inner = self.inner.lock();
         if inner.sequence == 0 {
             let instance = format!("{:08x}", rand::random::<u32>()).into();
-            self.record(
-                &mut inner,
-                &Entry::Opened {
-                    format: FORMAT,
-                    instance,
-                },
-            );
+            self.record(&mut inner, &Entry::Opened { format: FORMAT, instance });
         }
         if inner.state.webhooks_on != webhooks_on {
             self.record(&mut inner, &Entry::WebhooksSet { on: webhooks_on });
@@ -134,16 +119,11 @@ impl Desk {
     }
 
     /// Records what was decided without an idempotency key: a customer's click, a payout.
-    pub(super) async fn act<R>(
-        &self,
-        act: impl FnOnce(&State) -> (Vec<Entry>, R),
-    ) -> Result<R, JournalStopped> {
+    pub(super) async fn act<R>(&self, act: impl FnOnce(&State) -> (Vec<Entry>, R)) -> Result<R, JournalStopped> {
         let (sequence, result) = {
             let mut inner = self.inner.lock();
             let (entries, result) = act(&inner.state);
-            entries
-                .iter()
-                .for_each(|entry| self.record(&mut inner, entry));
+            entries.iter().for_each(|entry| self.record(&mut inner, entry));
             (inner.sequence, result)
         };
         self.journal.durable(sequence).await?;
@@ -151,10 +131,7 @@ impl Desk {
     }
 
     /// Reads the book, and answers once all that was read is durable.
-    pub(super) async fn read<R>(
-        &self,
-        read: impl FnOnce(&State) -> R,
-    ) -> Result<R, JournalStopped> {
+    pub(super) async fn read<R>(&self, read: impl FnOnce(&State) -> R) -> Result<R, JournalStopped> {
         let (sequence, result) = {
             let inner = self.inner.lock();
             (inner.sequence, read(&inner.state))
@@ -182,19 +159,8 @@ impl Desk {
     }
 
     /// Undelivered webhooks after this event number, all of them durable.
-    pub(super) async fn webhooks_after(
-        &self,
-        event: u64,
-        limit: usize,
-    ) -> Result<Vec<Webhook>, JournalStopped> {
-        let read = |state: &State| {
-            state
-                .outbox
-                .range(event + 1..)
-                .take(limit)
-                .map(|(_, hook)| hook.clone())
-                .collect()
-        };
+    pub(super) async fn webhooks_after(&self, event: u64, limit: usize) -> Result<Vec<Webhook>, JournalStopped> {
+        let read = |state: &State| state.outbox.range(event + 1..).take(limit).map(|(_, hook)| hook.clone()).collect();
         self.read(read).await
     }
 
@@ -233,9 +199,7 @@ impl Desk {
 }
 
 pub(super) fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, millis)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis)
 }
 
 fn millis(duration: Duration) -> u64 {

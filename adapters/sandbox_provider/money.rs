@@ -18,9 +18,7 @@ impl Currency {
             return None;
         }
         let mut code = [0; 4];
-        code.iter_mut()
-            .zip(bytes)
-            .for_each(|(to, from)| *to = *from);
+        code.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
         Some(Self(code))
     }
 

@@ -9,10 +9,7 @@ use super::book::operation::{Operation, OperationKind};
 /// One entry for each currency in which something is owed. What is negative is carried over.
 pub(super) fn pay_out(state: &State) -> Vec<Entry> {
     let owed = state.owed.iter().filter(|(_, owed)| owed.balance > 0);
-    owed.map(|(currency, _)| Entry::PaidOut {
-        currency: *currency,
-    })
-    .collect()
+    owed.map(|(currency, _)| Entry::PaidOut { currency: *currency }).collect()
 }
 
 /// One line of a statement; `amount` is signed, in minor units.
@@ -26,10 +23,7 @@ pub(super) struct StatementLine {
 }
 
 pub(super) fn statement(state: &State, payout: &Payout) -> Vec<StatementLine> {
-    let lines = state
-        .owed
-        .get(&payout.currency)
-        .and_then(|owed| owed.lines.get(payout.from..payout.to));
+    let lines = state.owed.get(&payout.currency).and_then(|owed| owed.lines.get(payout.from..payout.to));
     let operations = lines.unwrap_or_default().iter();
     operations
         .filter_map(|index| Some((*index, state.operations.get(*index)?)))
@@ -44,12 +38,7 @@ fn lines_of(index: usize, operation: &Operation) -> impl Iterator<Item = Stateme
         OperationKind::Charge => OperationKind::Capture.name(),
         other => other.name(),
     };
-    let line = |kind, amount| StatementLine {
-        kind,
-        amount,
-        operation: operation.clone(),
-        index,
-    };
+    let line = |kind, amount| StatementLine { kind, amount, operation: operation.clone(), index };
     let gross = line(kind, operation.amount * operation.kind.sign());
     let fee = (operation.fee != 0).then(|| line("fee", -operation.fee));
     std::iter::once(gross).chain(fee)

@@ -164,7 +164,5 @@ fn whole(sum: i128) -> Value {
 
 pub(super) fn time(at_ms: u64) -> String {
     let at_ms = i64::try_from(at_ms).unwrap_or(i64::MAX);
-    DateTime::from_timestamp_millis(at_ms)
-        .unwrap_or(DateTime::UNIX_EPOCH)
-        .to_rfc3339_opts(SecondsFormat::Millis, true)
+    DateTime::from_timestamp_millis(at_ms).unwrap_or(DateTime::UNIX_EPOCH).to_rfc3339_opts(SecondsFormat::Millis, true)
 }

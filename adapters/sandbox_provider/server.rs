@@ -23,10 +23,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     #[error("the sandbox cannot listen on {address}: {source}")]
-    Bind {
-        address: SocketAddr,
-        source: io::Error,
-    },
+    Bind { address: SocketAddr, source: io::Error },
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error("the webhook client cannot be made: {0}")]
@@ -43,10 +40,7 @@ pub struct SandboxHandle {
 }
 
 pub async fn start(config: SandboxConfig) -> Result<SandboxHandle, SandboxError> {
-    let bind_failed = |source| SandboxError::Bind {
-        address: config.bind,
-        source,
-    };
+    let bind_failed = |source| SandboxError::Bind { address: config.bind, source };
     let listener = TcpListener::bind(config.bind).await.map_err(bind_failed)?;
     let address = listener.local_addr().map_err(bind_failed)?;
     let (desk, writer) = Desk::open(&config)?;
@@ -60,43 +54,19 @@ pub async fn start(config: SandboxConfig) -> Result<SandboxHandle, SandboxError>
         tokio::spawn(pay_out_daily(Arc::clone(&desk), config.payout_interval)),
     ];
     if let Some(target) = target_of(&config) {
-        let dispatcher = Dispatcher::new(
-            Arc::clone(&desk),
-            Arc::clone(&faults),
-            renderer.clone(),
-            target,
-        )?;
+        let dispatcher = Dispatcher::new(Arc::clone(&desk), Arc::clone(&faults), renderer.clone(), target)?;
         tasks.push(tokio::spawn(dispatcher.run()));
     }
     let (latency, hang) = (config.latency, config.hang);
-    let app = App {
-        desk,
-        faults,
-        renderer,
-        latency,
-        hang,
-        stopping: stop.clone(),
-    };
+    let app = App { desk, faults, renderer, latency, hang, stopping: stop.clone() };
     let server = tokio::spawn(serve(listener, Arc::new(app), stop));
     tracing::info!(sandbox.address = %address, "the sandbox provider is listening");
-    Ok(SandboxHandle {
-        address,
-        stopping,
-        server,
-        tasks,
-        writer: Some(writer),
-    })
+    Ok(SandboxHandle { address, stopping, server, tasks, writer: Some(writer) })
 }
 
 fn renderer_of(desk: &Desk, config: &SandboxConfig, address: SocketAddr) -> Renderer {
-    let public_url = config
-        .public_url
-        .clone()
-        .unwrap_or_else(|| format!("http://{address}"));
-    Renderer {
-        instance: desk.instance(),
-        public_url: public_url.trim_end_matches('/').into(),
-    }
+    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    Renderer { instance: desk.instance(), public_url: public_url.trim_end_matches('/').into() }
 }
 
 fn target_of(config: &SandboxConfig) -> Option<Target> {
@@ -115,10 +85,7 @@ async fn serve(listener: TcpListener, app: Arc<App>, mut stop: watch::Receiver<b
         // An error means that the handle is gone.
         let _ = stop.wait_for(|stopping| *stopping).await;
     };
-    if let Err(error) = axum::serve(CuttableListener(listener), service)
-        .with_graceful_shutdown(stopped)
-        .await
-    {
+    if let Err(error) = axum::serve(CuttableListener(listener), service).with_graceful_shutdown(stopped).await {
         tracing::error!(%error, "the sandbox provider stopped listening");
     }
 }
@@ -160,10 +127,7 @@ impl SandboxHandle {
     /// Answers what is running, refuses what is new, and closes the journal.
     pub async fn shutdown(mut self) {
         self.stopping.send_replace(true);
-        if tokio::time::timeout(DRAIN_MAX, &mut self.server)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(DRAIN_MAX, &mut self.server).await.is_err() {
             tracing::warn!("calls were still running when the sandbox provider was stopped");
         }
         self.abort_tasks();

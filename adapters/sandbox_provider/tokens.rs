@@ -91,10 +91,7 @@ pub(super) const TOKENS: [(&str, Token); 16] = [
 
 impl Token {
     pub(super) fn parse(text: &str) -> Self {
-        TOKENS
-            .iter()
-            .find(|(name, _)| *name == text)
-            .map_or(Self::Unknown, |(_, token)| *token)
+        TOKENS.iter().find(|(name, _)| *name == text).map_or(Self::Unknown, |(_, token)| *token)
     }
 
     pub(super) fn at_charge(self) -> AtCharge {

@@ -39,22 +39,15 @@ pub(super) async fn complete(
     let approve = completion.outcome == Choice::Approve;
     let decided: Result<(), Refusal> = app
         .desk
-        .act(|book| {
-            match book
-                .charge(&target)
-                .map(|charge| complete_action(charge, approve))
-            {
-                None => (Vec::new(), Err(Refusal::ChargeNotFound)),
-                Some(Err(refusal)) => (Vec::new(), Err(refusal)),
-                Some(Ok(entry)) => (Vec::from_iter(entry), Ok(())),
-            }
+        .act(|book| match book.charge(&target).map(|charge| complete_action(charge, approve)) {
+            None => (Vec::new(), Err(Refusal::ChargeNotFound)),
+            Some(Err(refusal)) => (Vec::new(), Err(refusal)),
+            Some(Ok(entry)) => (Vec::from_iter(entry), Ok(())),
         })
         .await?;
     let charge = app.desk.read(|book| book.charge(&target).cloned()).await?;
     Ok(match (decided, charge) {
-        (Err(refusal), charge) => {
-            refused(refusal, charge.map(|charge| app.renderer.charge(&charge)))
-        }
+        (Err(refusal), charge) => refused(refusal, charge.map(|charge| app.renderer.charge(&charge))),
         (Ok(()), None) => refused(Refusal::ChargeNotFound, None),
         (Ok(()), Some(charge)) if wants_html(&headers) => after_click(&charge),
         (Ok(()), Some(charge)) => Json(app.renderer.charge(&charge)).into_response(),
@@ -62,9 +55,7 @@ pub(super) async fn complete(
 }
 
 fn wants_html(headers: &HeaderMap) -> bool {
-    let accept = headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok());
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
@@ -75,10 +66,7 @@ fn after_click(charge: &Charge) -> Response {
     }
 }
 
-pub(super) async fn page(
-    State(app): SharedApp,
-    Segment(target): Segment,
-) -> Result<Response, ApiError> {
+pub(super) async fn page(State(app): SharedApp, Segment(target): Segment) -> Result<Response, ApiError> {
     let read = |book: &Book| book.charge(&target).cloned();
     let charge: Option<Arc<Charge>> = app.desk.read(read).await?;
     let charge = charge.ok_or_else(|| ApiError::not_found("charge_not_found"))?;
@@ -95,9 +83,7 @@ fn page_of(charge: &Charge) -> Html<String> {
         )
     });
     let what = match charge.status {
-        ChargeStatus::RequiresAction => {
-            button("approve", "Approve") + &button("decline", "Decline")
-        }
+        ChargeStatus::RequiresAction => button("approve", "Approve") + &button("decline", "Decline"),
         _ => "<p>There is nothing to do any more.</p>".to_owned(),
     };
     Html(format!(
@@ -107,18 +93,15 @@ fn page_of(charge: &Charge) -> Html<String> {
 }
 
 fn escape(text: &str) -> String {
-    text.chars().fold(
-        String::with_capacity(text.len()),
-        |mut escaped, character| {
-            match character {
-                '&' => escaped.push_str("&amp;"),
-                '<' => escaped.push_str("&lt;"),
-                '>' => escaped.push_str("&gt;"),
-                '"' => escaped.push_str("&quot;"),
-                '\'' => escaped.push_str("&#39;"),
-                other => escaped.push(other),
-            }
-            escaped
-        },
-    )
+    text.chars().fold(String::with_capacity(text.len()), |mut escaped, character| {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+        escaped
+    })
 }

@@ -34,23 +34,14 @@ pub(super) async fn create(
         amount: body.value.amount.map(check_amount).transpose()?,
         is_final: body.value.is_final,
     };
-    app.call(&cut, ticket, |book, ticket| {
-        decide::capture(book, ticket, request)
-    })
-    .await
+    app.call(&cut, ticket, |book, ticket| decide::capture(book, ticket, request)).await
 }
 
-pub(super) async fn find(
-    app: SharedApp,
-    query: Params<ByReference>,
-) -> Result<Json<Value>, ApiError> {
+pub(super) async fn find(app: SharedApp, query: Params<ByReference>) -> Result<Json<Value>, ApiError> {
     show(app, Segment(query.0.reference)).await
 }
 
-pub(super) async fn show(
-    State(app): SharedApp,
-    Segment(target): Segment,
-) -> Result<Json<Value>, ApiError> {
+pub(super) async fn show(State(app): SharedApp, Segment(target): Segment) -> Result<Json<Value>, ApiError> {
     let found = app.desk.read(|book| book.capture(&target).cloned()).await?;
     let capture = found.ok_or_else(|| ApiError::not_found("capture_not_found"))?;
     Ok(Json(app.renderer.capture(&capture)))

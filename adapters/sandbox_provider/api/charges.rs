@@ -35,14 +35,10 @@ fn default_capture() -> bool {
 
 impl NewCharge {
     fn check(self) -> Result<ChargeRequest, ApiError> {
-        let currency = Currency::parse(&self.currency).ok_or_else(|| {
-            ApiError::invalid("currency", "a currency is three or four upper-case letters")
-        })?;
+        let currency = Currency::parse(&self.currency)
+            .ok_or_else(|| ApiError::invalid("currency", "a currency is three or four upper-case letters"))?;
         if self.token.len() > TOKEN_CHARS_MAX {
-            return Err(ApiError::invalid(
-                "token",
-                "a token has at most 255 characters",
-            ));
+            return Err(ApiError::invalid("token", "a token has at most 255 characters"));
         }
         Ok(ChargeRequest {
             reference: check_reference("reference", &self.reference)?,
@@ -50,10 +46,7 @@ impl NewCharge {
             currency,
             token: Token::parse(&self.token),
             capture: self.capture,
-            return_url: self
-                .return_url
-                .map(|url| check_return_url(&url))
-                .transpose()?,
+            return_url: self.return_url.map(|url| check_return_url(&url)).transpose()?,
         })
     }
 }
@@ -74,10 +67,7 @@ pub(super) async fn create(
 ) -> Result<Response, ApiError> {
     let ticket = key.ticket("charges", &body.canonical);
     let request = body.value.check()?;
-    app.call(&cut, ticket, |book, ticket| {
-        decide::charge(book, ticket, request)
-    })
-    .await
+    app.call(&cut, ticket, |book, ticket| decide::charge(book, ticket, request)).await
 }
 
 #[derive(Deserialize)]
@@ -92,23 +82,14 @@ pub(super) async fn cancel(
     body: Body<NoFields>,
 ) -> Result<Response, ApiError> {
     let ticket = key.ticket(&format!("charges/{target}/cancel"), &body.canonical);
-    app.call(&cut, ticket, |book, ticket| {
-        decide::cancel(book, ticket, &target)
-    })
-    .await
+    app.call(&cut, ticket, |book, ticket| decide::cancel(book, ticket, &target)).await
 }
 
-pub(super) async fn find(
-    app: SharedApp,
-    query: Params<ByReference>,
-) -> Result<Json<Value>, ApiError> {
+pub(super) async fn find(app: SharedApp, query: Params<ByReference>) -> Result<Json<Value>, ApiError> {
     show(app, Segment(query.0.reference)).await
 }
 
-pub(super) async fn show(
-    State(app): SharedApp,
-    Segment(target): Segment,
-) -> Result<Json<Value>, ApiError> {
+pub(super) async fn show(State(app): SharedApp, Segment(target): Segment) -> Result<Json<Value>, ApiError> {
     let found = app.desk.read(|book| book.charge(&target).cloned()).await?;
     let charge = found.ok_or_else(|| ApiError::not_found("charge_not_found"))?;
     Ok(Json(app.renderer.charge(&charge)))

@@ -17,19 +17,11 @@ pub(crate) struct ApiError {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            field: None,
-        }
+        Self { status, code, message: message.into(), field: None }
     }
 
     fn at(self, field: impl Into<String>) -> Self {
-        Self {
-            field: Some(field.into()),
-            ..self
-        }
+        Self { field: Some(field.into()), ..self }
     }
 
     pub(crate) fn malformed(message: impl Into<String>) -> Self {
@@ -40,10 +32,7 @@ impl ApiError {
     pub(crate) fn wrong_shape(message: String) -> Self {
         // Serde names the faulty field between backquotes, where it is about one.
         let field = message.split('`').nth(1).map(str::to_owned);
-        Self {
-            field,
-            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", message)
-        }
+        Self { field, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", message) }
     }
 
     pub(crate) fn invalid(field: &str, message: impl Into<String>) -> Self {
@@ -55,19 +44,11 @@ impl ApiError {
     }
 
     pub(crate) fn bad_path() -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_path",
-            "The path is not readable.",
-        )
+        Self::new(StatusCode::BAD_REQUEST, "invalid_path", "The path is not readable.")
     }
 
     pub(crate) fn too_large() -> Self {
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
-            "A body has at most 64 kB.",
-        )
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "A body has at most 64 kB.")
     }
 
     pub(crate) fn key_missing() -> Self {
@@ -80,27 +61,15 @@ impl ApiError {
     }
 
     pub(crate) fn no_route() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "route_not_found",
-            "There is no such route.",
-        )
+        Self::new(StatusCode::NOT_FOUND, "route_not_found", "There is no such route.")
     }
 
     pub(crate) fn method_not_allowed() -> Self {
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
-            "The route does not take this method.",
-        )
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "The route does not take this method.")
     }
 
     pub(crate) fn unavailable() -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "The provider is unavailable. Try again.",
-        )
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The provider is unavailable. Try again.")
     }
 }
 

@@ -26,23 +26,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes =
-            Bytes::from_request(request, state)
-                .await
-                .map_err(|rejection| match rejection.into_response().status() {
-                    StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(),
-                    _ => ApiError::malformed("The body could not be read."),
-                })?;
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
+            match rejection.into_response().status() {
+                StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(),
+                _ => ApiError::malformed("The body could not be read."),
+            }
+        })?;
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        let json: Value =
-            serde_json::from_slice(text).map_err(|error| ApiError::malformed(error.to_string()))?;
+        let json: Value = serde_json::from_slice(text).map_err(|error| ApiError::malformed(error.to_string()))?;
         // Serde would read a list as a struct with its fields in order.
         if !json.is_object() {
             return Err(ApiError::wrong_shape("a body is a JSON object".to_owned()));
         }
         let canonical = json.to_string();
-        let value =
-            T::deserialize(json).map_err(|error| ApiError::wrong_shape(error.to_string()))?;
+        let value = T::deserialize(json).map_err(|error| ApiError::wrong_shape(error.to_string()))?;
         Ok(Self { value, canonical })
     }
 }
@@ -58,10 +55,7 @@ impl Key {
         digest.update([0]);
         digest.update(canonical.as_bytes());
         let fingerprint = hex::encode(&digest.finalize()[..16]).into();
-        Ticket {
-            key: self.0,
-            fingerprint,
-        }
+        Ticket { key: self.0, fingerprint }
     }
 }
 
@@ -69,13 +63,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Key {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let header = parts
-            .headers
-            .get("idempotency-key")
-            .and_then(|value| value.to_str().ok());
-        let key = header
-            .filter(|key| is_reference(key))
-            .ok_or_else(ApiError::key_missing)?;
+        let header = parts.headers.get("idempotency-key").and_then(|value| value.to_str().ok());
+        let key = header.filter(|key| is_reference(key)).ok_or_else(ApiError::key_missing)?;
         Ok(Self(key.into()))
     }
 }
@@ -89,9 +78,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = Path::<String>::from_request_parts(parts, state).await;
         let Path(segment) = path.map_err(|_| ApiError::bad_path())?;
-        is_reference(&segment)
-            .then_some(Self(segment))
-            .ok_or_else(ApiError::bad_path)
+        is_reference(&segment).then_some(Self(segment)).ok_or_else(ApiError::bad_path)
     }
 }
 
@@ -121,20 +108,15 @@ pub(super) struct ByReference {
 }
 
 fn is_reference(text: &str) -> bool {
-    (1..=REFERENCE_CHARS_MAX).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_graphic())
+    (1..=REFERENCE_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 pub(super) fn check_reference(field: &str, text: &str) -> Result<Arc<str>, ApiError> {
     let message = "a reference has 1 to 255 visible ASCII characters";
-    is_reference(text)
-        .then(|| text.into())
-        .ok_or_else(|| ApiError::invalid(field, message))
+    is_reference(text).then(|| text.into()).ok_or_else(|| ApiError::invalid(field, message))
 }
 
 pub(super) fn check_amount(amount: i64) -> Result<i64, ApiError> {
     let message = || format!("an amount is 1 to {AMOUNT_MAX}");
-    is_amount(amount)
-        .then_some(amount)
-        .ok_or_else(|| ApiError::invalid("amount", message()))
+    is_amount(amount).then_some(amount).ok_or_else(|| ApiError::invalid("amount", message()))
 }

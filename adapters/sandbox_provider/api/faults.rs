@@ -7,10 +7,7 @@ use crate::sandbox_provider::faults::Faults;
 use axum::Json;
 use axum::extract::State;
 
-pub(super) async fn set(
-    State(app): SharedApp,
-    body: Body<Faults>,
-) -> Result<Json<Faults>, ApiError> {
+pub(super) async fn set(State(app): SharedApp, body: Body<Faults>) -> Result<Json<Faults>, ApiError> {
     if let Some(field) = body.value.first_invalid() {
         return Err(ApiError::invalid(field, "a probability is 0 to 1"));
     }

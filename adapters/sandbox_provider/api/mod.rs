@@ -69,10 +69,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/faults", post(faults::set).get(faults::show))
         .fallback(|| async { ApiError::no_route() })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
-        .layer(axum::middleware::from_fn_with_state(
-            Arc::clone(&app),
-            delay_answer,
-        ))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), delay_answer))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(app)
 }
@@ -105,9 +102,7 @@ impl App {
             CallFault::None | CallFault::TimeoutAfter => {}
         }
         match self.desk.perform(ticket, decide).await? {
-            Outcome::Answered(_) if fault == CallFault::TimeoutAfter => {
-                self.never_answer(cut).await
-            }
+            Outcome::Answered(_) if fault == CallFault::TimeoutAfter => self.never_answer(cut).await,
             Outcome::Answered(answer) => Ok(self.render(&answer)),
             Outcome::Hang => self.never_answer(cut).await,
             Outcome::Unavailable => Err(ApiError::unavailable()),
@@ -129,14 +124,8 @@ impl App {
     fn render(&self, answer: &Answer) -> Response {
         let renderer = &self.renderer;
         let (status, body) = match answer {
-            Answer::Charge {
-                charge,
-                created: true,
-            } => (StatusCode::CREATED, renderer.charge(charge)),
-            Answer::Charge {
-                charge,
-                created: false,
-            } => (StatusCode::OK, renderer.charge(charge)),
+            Answer::Charge { charge, created: true } => (StatusCode::CREATED, renderer.charge(charge)),
+            Answer::Charge { charge, created: false } => (StatusCode::OK, renderer.charge(charge)),
             Answer::Capture(capture) => (StatusCode::CREATED, renderer.capture(capture)),
             Answer::Refund(refund) => (StatusCode::CREATED, renderer.refund(refund)),
             Answer::Dispute(dispute) => (StatusCode::OK, renderer.dispute(dispute)),
@@ -152,8 +141,7 @@ impl App {
 /// The error of a business refusal, with the charge as it stands, where there is one.
 fn refused(refusal: Refusal, charge: Option<Value>) -> Response {
     let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::CONFLICT);
-    let error =
-        json!({ "code": refusal.code(), "message": refusal.message(), "field": refusal.field() });
+    let error = json!({ "code": refusal.code(), "message": refusal.message(), "field": refusal.field() });
     let body = match charge {
         Some(charge) => json!({ "error": error, "charge": charge }),
         None => json!({ "error": error }),
@@ -180,9 +168,7 @@ fn default_limit() -> usize {
 
 fn check_limit(limit: usize) -> Result<usize, ApiError> {
     let is_within = (1..=LIMIT_MAX).contains(&limit);
-    is_within
-        .then_some(limit)
-        .ok_or_else(|| ApiError::bad_query("limit", "limit is 1 to 1000"))
+    is_within.then_some(limit).ok_or_else(|| ApiError::bad_query("limit", "limit is 1 to 1000"))
 }
 
 fn list_json(data: Vec<Value>, after: usize, total: usize) -> Json<Value> {

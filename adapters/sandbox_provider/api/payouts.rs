@@ -25,56 +25,24 @@ pub(super) async fn run(State(app): SharedApp, _: Body<NoFields>) -> Result<Json
             (entries, range)
         })
         .await?;
-    let payouts = app
-        .desk
-        .read(|book| {
-            book.payouts
-                .get(paid)
-                .map(<[_]>::to_vec)
-                .unwrap_or_default()
-        })
-        .await?;
-    let data: Vec<Value> = payouts
-        .iter()
-        .map(|payout| app.renderer.payout(payout))
-        .collect();
-    Ok(Json(
-        json!({ "object": "list", "data": data, "has_more": false, "next_after": null }),
-    ))
+    let payouts = app.desk.read(|book| book.payouts.get(paid).map(<[_]>::to_vec).unwrap_or_default()).await?;
+    let data: Vec<Value> = payouts.iter().map(|payout| app.renderer.payout(payout)).collect();
+    Ok(Json(json!({ "object": "list", "data": data, "has_more": false, "next_after": null })))
 }
 
-pub(super) async fn list(
-    State(app): SharedApp,
-    Params(page): Params<Page>,
-) -> Result<Json<Value>, ApiError> {
+pub(super) async fn list(State(app): SharedApp, Params(page): Params<Page>) -> Result<Json<Value>, ApiError> {
     let limit = check_limit(page.limit)?;
     let (payouts, total) = app
         .desk
         .read(|book| {
-            let payouts: Vec<_> = book
-                .payouts
-                .iter()
-                .skip(page.after)
-                .take(limit)
-                .cloned()
-                .collect();
+            let payouts: Vec<_> = book.payouts.iter().skip(page.after).take(limit).cloned().collect();
             (payouts, book.payouts.len())
         })
         .await?;
-    Ok(list_json(
-        payouts
-            .iter()
-            .map(|payout| app.renderer.payout(payout))
-            .collect(),
-        page.after,
-        total,
-    ))
+    Ok(list_json(payouts.iter().map(|payout| app.renderer.payout(payout)).collect(), page.after, total))
 }
 
-pub(super) async fn show(
-    State(app): SharedApp,
-    Segment(id): Segment,
-) -> Result<Json<Value>, ApiError> {
+pub(super) async fn show(State(app): SharedApp, Segment(id): Segment) -> Result<Json<Value>, ApiError> {
     let found = app.desk.read(|book| book.payout(&id).cloned()).await?;
     let payout = found.ok_or_else(|| ApiError::not_found("payout_not_found"))?;
     Ok(Json(app.renderer.payout(&payout)))
@@ -100,21 +68,12 @@ pub(super) async fn statement_of(
     Segment(id): Segment,
     Params(query): Params<StatementQuery>,
 ) -> Result<Response, ApiError> {
-    let read = app
-        .desk
-        .read(|book| {
-            book.payout(&id)
-                .map(|payout| (payout.clone(), statement(book, payout)))
-        })
-        .await?;
+    let read = app.desk.read(|book| book.payout(&id).map(|payout| (payout.clone(), statement(book, payout)))).await?;
     let (payout, lines) = read.ok_or_else(|| ApiError::not_found("payout_not_found"))?;
     Ok(match query.format {
         Format::Csv => ([(header::CONTENT_TYPE, "text/csv")], csv(&lines)).into_response(),
         Format::Json => {
-            let lines: Vec<Value> = lines
-                .iter()
-                .map(|line| line_json(&app.renderer, line))
-                .collect();
+            let lines: Vec<Value> = lines.iter().map(|line| line_json(&app.renderer, line)).collect();
             Json(json!({ "payout": app.renderer.payout(&payout), "lines": lines })).into_response()
         }
     })
@@ -137,17 +96,11 @@ fn csv(lines: &[StatementLine]) -> String {
     for line in lines {
         let operation = &line.operation;
         let (seq, kind, amount) = (line.index + 1, line.kind, line.amount);
-        let (reference, charge) = (
-            quoted(&operation.reference),
-            quoted(&operation.charge_reference),
-        );
+        let (reference, charge) = (quoted(&operation.reference), quoted(&operation.charge_reference));
         let currency = operation.currency.map(String::from).unwrap_or_default();
         let at = time(operation.at_ms);
         // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{seq},{kind},{reference},{charge},{amount},{currency},{at}"
-        );
+        let _ = writeln!(text, "{seq},{kind},{reference},{charge},{amount},{currency},{at}");
     }
     text
 }

@@ -32,23 +32,14 @@ pub(super) async fn create(
         target: body.value.charge,
         amount: body.value.amount.map(check_amount).transpose()?,
     };
-    app.call(&cut, ticket, |book, ticket| {
-        decide::refund(book, ticket, request)
-    })
-    .await
+    app.call(&cut, ticket, |book, ticket| decide::refund(book, ticket, request)).await
 }
 
-pub(super) async fn find(
-    app: SharedApp,
-    query: Params<ByReference>,
-) -> Result<Json<Value>, ApiError> {
+pub(super) async fn find(app: SharedApp, query: Params<ByReference>) -> Result<Json<Value>, ApiError> {
     show(app, Segment(query.0.reference)).await
 }
 
-pub(super) async fn show(
-    State(app): SharedApp,
-    Segment(target): Segment,
-) -> Result<Json<Value>, ApiError> {
+pub(super) async fn show(State(app): SharedApp, Segment(target): Segment) -> Result<Json<Value>, ApiError> {
     let found = app.desk.read(|book| book.refund(&target).cloned()).await?;
     let refund = found.ok_or_else(|| ApiError::not_found("refund_not_found"))?;
     Ok(Json(app.renderer.refund(&refund)))

@@ -43,9 +43,7 @@ impl Failure {
             Self::InvalidToken => "The token is not known to the sandbox.",
             Self::ActionDeclined => "The customer declined the payment.",
             Self::RefundRejected => "The refund was rejected by the acquirer.",
-            Self::RefundReversed => {
-                "The refund was reversed by the acquirer after it had succeeded."
-            }
+            Self::RefundReversed => "The refund was reversed by the acquirer after it had succeeded.",
         }
     }
 }

@@ -29,33 +29,18 @@ pub(crate) fn fire(state: &State, job: Job) -> Option<Entry> {
     match job {
         Job::ResolveCharge { charge } => {
             let found = state.charges.get(charge)?;
-            let status = if found.capture {
-                ChargeStatus::Succeeded
-            } else {
-                ChargeStatus::Authorized
-            };
-            (found.status == ChargeStatus::Pending).then_some(Entry::Resolved {
-                charge,
-                status,
-                failure: None,
-            })
+            let status = if found.capture { ChargeStatus::Succeeded } else { ChargeStatus::Authorized };
+            (found.status == ChargeStatus::Pending).then_some(Entry::Resolved { charge, status, failure: None })
         }
         Job::ReverseRefund { refund } => {
             let found = state.refunds.get(refund)?;
-            found
-                .failure
-                .is_none()
-                .then_some(Entry::RefundReversed { refund })
+            found.failure.is_none().then_some(Entry::RefundReversed { refund })
         }
         Job::OpenDispute { charge, capture } => open_dispute(state, charge, capture),
         Job::CloseDispute { dispute, won } => {
             let found = state.disputes.get(dispute)?;
             let is_open = found.status == DisputeStatus::Opened;
-            is_open.then_some(Entry::DisputeClosed {
-                ticket: None,
-                dispute,
-                won,
-            })
+            is_open.then_some(Entry::DisputeClosed { ticket: None, dispute, won })
         }
     }
 }
@@ -67,15 +52,8 @@ fn open_dispute(state: &State, charge: usize, capture: Option<usize>) -> Option<
         None => (found.refundable(), found.dispute_opened),
         Some(index) => {
             let part = state.captures.get(index)?;
-            (
-                part.refundable().min(found.refundable()),
-                part.dispute_opened,
-            )
+            (part.refundable().min(found.refundable()), part.dispute_opened)
         }
     };
-    (amount > 0 && !is_opened).then_some(Entry::DisputeOpened {
-        charge,
-        capture,
-        amount,
-    })
+    (amount > 0 && !is_opened).then_some(Entry::DisputeOpened { charge, capture, amount })
 }

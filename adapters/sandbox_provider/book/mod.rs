@@ -25,17 +25,11 @@ use std::sync::Arc;
 /// change, so that a kept answer costs a pointer.
 #[derive(Debug, Clone)]
 pub(super) enum Answer {
-    Charge {
-        charge: Arc<Charge>,
-        created: bool,
-    },
+    Charge { charge: Arc<Charge>, created: bool },
     Capture(Arc<Capture>),
     Refund(Arc<Refund>),
     Dispute(Arc<Dispute>),
-    Refused {
-        refusal: Refusal,
-        charge: Option<Arc<Charge>>,
-    },
+    Refused { refusal: Refusal, charge: Option<Arc<Charge>> },
 }
 
 #[derive(Debug)]
@@ -87,10 +81,7 @@ pub(super) const PAYOUT_PREFIX: &str = "sbp";
 
 impl State {
     pub(super) fn new(delay_ms: u64) -> Self {
-        Self {
-            delay_ms,
-            ..Self::default()
-        }
+        Self { delay_ms, ..Self::default() }
     }
 
     pub(super) fn kept(&self, ticket: &Ticket) -> Option<&Kept> {
@@ -103,29 +94,17 @@ impl State {
 
     /// A charge by the client's reference or by its own id.
     pub(super) fn charge(&self, target: &str) -> Option<&Arc<Charge>> {
-        let index = self
-            .charge_by_reference
-            .get(target)
-            .copied()
-            .or_else(|| self.index_of(CHARGE_PREFIX, target));
+        let index = self.charge_by_reference.get(target).copied().or_else(|| self.index_of(CHARGE_PREFIX, target));
         self.charges.get(index?)
     }
 
     pub(super) fn capture(&self, target: &str) -> Option<&Arc<Capture>> {
-        let index = self
-            .capture_by_reference
-            .get(target)
-            .copied()
-            .or_else(|| self.index_of(CAPTURE_PREFIX, target));
+        let index = self.capture_by_reference.get(target).copied().or_else(|| self.index_of(CAPTURE_PREFIX, target));
         self.captures.get(index?)
     }
 
     pub(super) fn refund(&self, target: &str) -> Option<&Arc<Refund>> {
-        let index = self
-            .refund_by_reference
-            .get(target)
-            .copied()
-            .or_else(|| self.index_of(REFUND_PREFIX, target));
+        let index = self.refund_by_reference.get(target).copied().or_else(|| self.index_of(REFUND_PREFIX, target));
         self.refunds.get(index?)
     }
 
@@ -139,22 +118,13 @@ impl State {
 
     pub(super) fn disputes_of(&self, reference: &str) -> impl Iterator<Item = &Arc<Dispute>> {
         let indices = self.disputes_by_reference.get(reference);
-        indices
-            .into_iter()
-            .flatten()
-            .filter_map(|index| self.disputes.get(*index))
+        indices.into_iter().flatten().filter_map(|index| self.disputes.get(*index))
     }
 
     /// The operations of one reference with their places in the book, oldest first.
-    pub(super) fn operations_of(
-        &self,
-        reference: &str,
-    ) -> impl Iterator<Item = (usize, &Operation)> {
+    pub(super) fn operations_of(&self, reference: &str) -> impl Iterator<Item = (usize, &Operation)> {
         let indices = self.operations_by_reference.get(reference);
-        indices
-            .into_iter()
-            .flatten()
-            .filter_map(|index| Some((*index, self.operations.get(*index)?)))
+        indices.into_iter().flatten().filter_map(|index| Some((*index, self.operations.get(*index)?)))
     }
 
     /// Whether any operation, a tombstone included, goes by this reference.
@@ -165,10 +135,7 @@ impl State {
     }
 
     fn index_of(&self, prefix: &str, id: &str) -> Option<usize> {
-        let digits = id
-            .strip_prefix(prefix)?
-            .strip_prefix('_')?
-            .strip_prefix(&*self.instance)?;
+        let digits = id.strip_prefix(prefix)?.strip_prefix('_')?.strip_prefix(&*self.instance)?;
         let is_plain = digits.len() >= 10 && digits.bytes().all(|byte| byte.is_ascii_digit());
         is_plain.then(|| digits.parse().ok())?
     }

@@ -54,11 +54,7 @@ impl State {
     }
 
     pub(super) fn tell_refund(&mut self, refund: Arc<Refund>, at_ms: u64) {
-        let kind = if refund.failure.is_some() {
-            "refund.failed"
-        } else {
-            "refund.succeeded"
-        };
+        let kind = if refund.failure.is_some() { "refund.failed" } else { "refund.succeeded" };
         self.tell(kind, refund.charge, Snapshot::Refund(refund), at_ms);
     }
 
@@ -80,16 +76,6 @@ impl State {
             return;
         }
         let event = self.events;
-        self.outbox.insert(
-            event,
-            Webhook {
-                event,
-                kind,
-                at_ms,
-                copies,
-                charge,
-                snapshot,
-            },
-        );
+        self.outbox.insert(event, Webhook { event, kind, at_ms, copies, charge, snapshot });
     }
 }

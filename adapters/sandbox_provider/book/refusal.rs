@@ -59,9 +59,7 @@ impl Refusal {
         match self {
             Self::ChargeNotFound => "No charge or capture has this reference or id.",
             Self::DisputeNotFound => "No dispute has this id.",
-            Self::ChargeCancelled => {
-                "The reference was cancelled; nothing takes effect under it any more."
-            }
+            Self::ChargeCancelled => "The reference was cancelled; nothing takes effect under it any more.",
             Self::ReferenceInUse => "Another operation already took this reference.",
             Self::ChargeCaptured => "The charge is already captured.",
             Self::ChargeFailed => "The charge failed.",

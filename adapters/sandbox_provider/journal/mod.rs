@@ -18,11 +18,7 @@ pub enum JournalError {
     #[error("the journal {path} is in use by another process")]
     Locked { path: PathBuf },
     #[error("the journal {path} is damaged at line {line}: {reason}")]
-    Damaged {
-        path: PathBuf,
-        line: u64,
-        reason: String,
-    },
+    Damaged { path: PathBuf, line: u64, reason: String },
 }
 
 /// The disk has refused a write. Nothing is answered any more: what is in memory may be ahead of

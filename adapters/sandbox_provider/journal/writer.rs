@@ -42,14 +42,8 @@ pub(crate) struct WriterThread {
 
 impl Journal {
     pub(crate) fn start(journal: JournalFile) -> io::Result<(Self, WriterThread)> {
-        let progress = Progress {
-            durable: journal.sequence,
-            stopped: false,
-        };
-        let queue = Queue {
-            last: journal.sequence,
-            ..Queue::default()
-        };
+        let progress = Progress { durable: journal.sequence, stopped: false };
+        let queue = Queue { last: journal.sequence, ..Queue::default() };
         let shared = Arc::new(Shared {
             queue: Mutex::new(queue),
             filled: Condvar::new(),
@@ -58,12 +52,7 @@ impl Journal {
         let in_thread = Arc::clone(&shared);
         let builder = std::thread::Builder::new().name("sandbox-journal".to_owned());
         let thread = Some(builder.spawn(move || write_batches(&in_thread, journal))?);
-        Ok((
-            Self {
-                shared: Arc::clone(&shared),
-            },
-            WriterThread { shared, thread },
-        ))
+        Ok((Self { shared: Arc::clone(&shared) }, WriterThread { shared, thread }))
     }
 
     /// Queues an entry and tells its sequence; it is not durable yet. Callers append in the order
@@ -72,17 +61,11 @@ impl Journal {
         let mut queue = self.shared.queue.lock();
         let sequence = queue.last + 1;
         let mark = queue.bytes.len();
-        let line = Line {
-            sequence,
-            at_ms,
-            entry,
-        };
+        let line = Line { sequence, at_ms, entry };
         if queue.closed || serde_json::to_writer(&mut queue.bytes, &line).is_err() {
             queue.bytes.truncate(mark);
             queue.closed = true;
-            self.shared
-                .progress
-                .send_modify(|progress| progress.stopped = true);
+            self.shared.progress.send_modify(|progress| progress.stopped = true);
             return u64::MAX;
         }
         queue.bytes.push(b'\n');
@@ -95,9 +78,7 @@ impl Journal {
     /// Waits until everything up to this sequence is on the disk.
     pub(crate) async fn durable(&self, sequence: u64) -> Result<(), JournalStopped> {
         let mut progress = self.shared.progress.subscribe();
-        let reached = progress
-            .wait_for(|progress| progress.stopped || progress.durable >= sequence)
-            .await;
+        let reached = progress.wait_for(|progress| progress.stopped || progress.durable >= sequence).await;
         match reached {
             Ok(progress) if progress.durable >= sequence => Ok(()),
             _ => Err(JournalStopped),
@@ -151,20 +132,13 @@ fn write_batches(shared: &Shared, mut journal: JournalFile) {
             std::mem::swap(&mut batch, &mut queue.bytes);
             queue.last
         };
-        let written = journal
-            .file
-            .write_all(&batch)
-            .and_then(|()| journal.file.sync_data());
+        let written = journal.file.write_all(&batch).and_then(|()| journal.file.sync_data());
         if let Err(error) = written {
             tracing::error!(journal.path = %journal.path.display(), %error, "the journal cannot be written");
             shared.queue.lock().closed = true;
             break;
         }
-        shared
-            .progress
-            .send_modify(|progress| progress.durable = last);
+        shared.progress.send_modify(|progress| progress.durable = last);
     }
-    shared
-        .progress
-        .send_modify(|progress| progress.stopped = true);
+    shared.progress.send_modify(|progress| progress.stopped = true);
 }

@@ -13,14 +13,7 @@ async fn faults_are_shown_as_set_and_checked() {
     let sandbox = Sandbox::start().await;
     let off = sandbox.get("/faults").await.body;
     let shown = set(&sandbox, json!({ "timeout_after": 0.25, "reorder": 1 })).await;
-    assert_eq!(
-        (
-            shown.status,
-            &shown.body["timeout_after"],
-            &shown.body["error"]
-        ),
-        (200, &json!(0.25), &json!(0.0))
-    );
+    assert_eq!((shown.status, &shown.body["timeout_after"], &shown.body["error"]), (200, &json!(0.25), &json!(0.0)));
     for wrong in [
         json!({ "error": 1.5 }),
         json!({ "error": -0.1 }),
@@ -34,12 +27,7 @@ async fn faults_are_shown_as_set_and_checked() {
     assert_eq!(sandbox.get("/faults").await.body, shown.body);
     set(&sandbox, json!({})).await;
     assert_eq!(sandbox.get("/faults").await.body, off);
-    let no_key = sandbox
-        .request(Method::POST, "/faults")
-        .body("{}")
-        .send()
-        .await
-        .unwrap();
+    let no_key = sandbox.request(Method::POST, "/faults").body("{}").send().await.unwrap();
     assert_eq!(no_key.status(), 200);
 }
 
@@ -47,12 +35,7 @@ async fn faults_are_shown_as_set_and_checked() {
 async fn timeout_after_takes_effect_without_an_answer() {
     let sandbox = Sandbox::start().await;
     set(&sandbox, json!({ "timeout_after": 1.0 })).await;
-    assert!(
-        sandbox
-            .try_post("/charges", "key", charge_body("pay_1", "tok_success"))
-            .await
-            .is_err()
-    );
+    assert!(sandbox.try_post("/charges", "key", charge_body("pay_1", "tok_success")).await.is_err());
     assert_eq!(sandbox.charge_status("pay_1").await, "succeeded");
     let refund = json!({ "reference": "re_1", "charge": "pay_1", "amount": 1 });
     assert!(sandbox.try_post("/refunds", "key-2", refund).await.is_err());
@@ -63,12 +46,7 @@ async fn timeout_after_takes_effect_without_an_answer() {
 async fn timeout_before_and_errors_have_no_effect() {
     let sandbox = Sandbox::start().await;
     set(&sandbox, json!({ "timeout_before": 1.0 })).await;
-    assert!(
-        sandbox
-            .try_post("/charges", "key", charge_body("pay_1", "tok_success"))
-            .await
-            .is_err()
-    );
+    assert!(sandbox.try_post("/charges", "key", charge_body("pay_1", "tok_success")).await.is_err());
     set(&sandbox, json!({ "error": 1.0 })).await;
     assert_eq!(sandbox.charge("pay_1", "tok_success").await.status, 503);
     assert_eq!(sandbox.charge_status("pay_1").await, "absent");
@@ -87,18 +65,12 @@ async fn webhooks_are_lost_and_duplicated() {
     sandbox.charge("pay_2", "tok_success").await;
     super::support::until(|| async { is_done(&sandbox, 2).await }).await;
     let received = sandbox.webhooks(2).await;
-    assert!(
-        received
-            .iter()
-            .all(|hook| hook.json()["data"]["object"]["reference"] == "pay_1")
-    );
+    assert!(received.iter().all(|hook| hook.json()["data"]["object"]["reference"] == "pay_1"));
 }
 
 /// Whether the journal says that nothing more is to be sent for this event.
 async fn is_done(sandbox: &Sandbox, event: u64) -> bool {
-    let journal = tokio::fs::read_to_string(sandbox.journal_path())
-        .await
-        .unwrap();
+    let journal = tokio::fs::read_to_string(sandbox.journal_path()).await.unwrap();
     journal.contains(&format!("\"k\":\"webhook_done\",\"event\":{event}}}"))
 }
 
@@ -107,9 +79,7 @@ async fn reordered_webhooks_all_come() {
     let sandbox = Sandbox::start().await;
     set(&sandbox, json!({ "reorder": 1.0 })).await;
     for number in 0..5 {
-        sandbox
-            .charge(&format!("pay_{number}"), "tok_success")
-            .await;
+        sandbox.charge(&format!("pay_{number}"), "tok_success").await;
     }
     assert_eq!(sandbox.webhooks(5).await.len(), 5);
 }

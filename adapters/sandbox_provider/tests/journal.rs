@@ -8,10 +8,7 @@ use std::io::Write;
 use std::time::Duration;
 
 fn append(sandbox: &Sandbox, bytes: &[u8]) {
-    let mut file = OpenOptions::new()
-        .append(true)
-        .open(sandbox.journal_path())
-        .unwrap();
+    let mut file = OpenOptions::new().append(true).open(sandbox.journal_path()).unwrap();
     file.write_all(bytes).unwrap();
 }
 
@@ -20,24 +17,11 @@ async fn a_restart_finds_everything_as_it_was() {
     let mut sandbox = Sandbox::start().await;
     let first = sandbox.charge("pay_1", "tok_success").await;
     sandbox.authorize("pa_1", "tok_success").await;
-    sandbox
-        .post(
-            "/charges/pa_1/capture",
-            "key",
-            json!({ "reference": "pay_2", "amount": 400 }),
-        )
-        .await;
+    sandbox.post("/charges/pa_1/capture", "key", json!({ "reference": "pay_2", "amount": 400 })).await;
     sandbox.refund("re_1", "pay_1", 200).await;
     sandbox.charge("pay_3", "tok_declined").await;
-    let paths = [
-        "/charges/pay_1",
-        "/charges/pa_1",
-        "/captures/pay_2",
-        "/refunds/re_1",
-        "/charges/pay_3",
-        "/book",
-        "/health",
-    ];
+    let paths =
+        ["/charges/pay_1", "/charges/pa_1", "/captures/pay_2", "/refunds/re_1", "/charges/pay_3", "/book", "/health"];
     let mut before = Vec::new();
     for path in paths {
         before.push(sandbox.get(path).await.body);
@@ -46,20 +30,12 @@ async fn a_restart_finds_everything_as_it_was() {
     for (path, before) in paths.iter().zip(before) {
         assert_eq!(sandbox.get(path).await.body, before, "{path}");
     }
-    assert_eq!(
-        sandbox.charge("pay_1", "tok_success").await.body,
-        first.body
-    );
+    assert_eq!(sandbox.charge("pay_1", "tok_success").await.body, first.body);
 }
 
 #[tokio::test]
 async fn a_torn_last_line_is_cut_off_wherever_it_tore() {
-    for torn in [
-        &b"{\"s\":9"[..],
-        b"{",
-        b"\0\0\0\0",
-        b"{\"s\":3,\"t\":1,\"e\":{\"k\":\n",
-    ] {
+    for torn in [&b"{\"s\":9"[..], b"{", b"\0\0\0\0", b"{\"s\":3,\"t\":1,\"e\":{\"k\":\n"] {
         let mut sandbox = Sandbox::start().await;
         sandbox.charge("pay_1", "tok_success").await;
         sandbox.stop().await;
@@ -78,27 +54,15 @@ async fn damage_before_the_last_line_stops_the_start() {
     sandbox.charge("pay_1", "tok_success").await;
     sandbox.stop().await;
     append(&sandbox, b"garbage\n{\"s\":4}\n");
-    let error = start(test_config(sandbox.folder.path()))
-        .await
-        .err()
-        .unwrap();
-    assert!(
-        matches!(error, SandboxError::Journal(JournalError::Damaged { .. })),
-        "{error}"
-    );
+    let error = start(test_config(sandbox.folder.path())).await.err().unwrap();
+    assert!(matches!(error, SandboxError::Journal(JournalError::Damaged { .. })), "{error}");
 }
 
 #[tokio::test]
 async fn one_process_at_a_time_has_the_book() {
     let sandbox = Sandbox::start().await;
-    let error = start(test_config(sandbox.folder.path()))
-        .await
-        .err()
-        .unwrap();
-    assert!(
-        matches!(error, SandboxError::Journal(JournalError::Locked { .. })),
-        "{error}"
-    );
+    let error = start(test_config(sandbox.folder.path())).await.err().unwrap();
+    assert!(matches!(error, SandboxError::Journal(JournalError::Locked { .. })), "{error}");
 }
 
 #[tokio::test]
@@ -113,8 +77,7 @@ async fn scheduled_work_resumes_after_a_restart() {
     sandbox.restart().await;
     until(|| async { sandbox.charge_status("pay_async").await == "succeeded" }).await;
     until(|| async { sandbox.get("/refunds/re_late").await.status_field() == "failed" }).await;
-    until(|| async { sandbox.get("/charges/pay_dispute").await.body["amount_disputed"] == 1000 })
-        .await;
+    until(|| async { sandbox.get("/charges/pay_dispute").await.body["amount_disputed"] == 1000 }).await;
     assert_eq!(sandbox.book("re_late").await.len(), 2);
     // What has been done is not done again by the next start.
     let before = sandbox.get("/book").await.body;
@@ -122,9 +85,6 @@ async fn scheduled_work_resumes_after_a_restart() {
     sandbox.charge("pay_marker", "tok_async").await;
     until(|| async { sandbox.charge_status("pay_marker").await == "succeeded" }).await;
     let after = sandbox.get("/book").await.body;
-    assert_eq!(
-        after["data"].as_array().unwrap()[..6],
-        before["data"].as_array().unwrap()[..]
-    );
+    assert_eq!(after["data"].as_array().unwrap()[..6], before["data"].as_array().unwrap()[..]);
     assert_eq!(after["data"].as_array().unwrap().len(), 7);
 }

@@ -1,9 +1,10 @@
 //! The sandbox provider from outside, over HTTP: every token, idempotency, tombstones, recovery,
-//! webhooks, faults, payouts. Nothing here looks into the book.
+//! webhooks, faults, payouts. Only `book` looks inside: at the pure core, under any history.
 
 #![allow(clippy::unwrap_used)]
 
 mod actions;
+mod book;
 mod captures;
 mod charges;
 mod crash;

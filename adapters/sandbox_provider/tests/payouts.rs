@@ -5,26 +5,16 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 async fn run(sandbox: &Sandbox) -> Vec<Value> {
-    sandbox.post("/payouts/run", "unused", json!({})).await.body["data"]
-        .as_array()
-        .unwrap()
-        .clone()
+    sandbox.post("/payouts/run", "unused", json!({})).await.body["data"].as_array().unwrap().clone()
 }
 
 #[tokio::test]
 async fn a_payout_is_the_sum_of_its_statement() {
-    let mut sandbox =
-        Sandbox::start_with(|config| config.event_delay = Duration::from_secs(1)).await;
+    let mut sandbox = Sandbox::start_with(|config| config.event_delay = Duration::from_secs(1)).await;
     sandbox.charge("pay_1", "tok_success").await;
     sandbox.charge("pay_2", "tok_dispute_lost").await;
     sandbox.authorize("pa_1", "tok_success").await;
-    sandbox
-        .post(
-            "/charges/pa_1/capture",
-            "key",
-            json!({ "reference": "pay_3", "amount": 350 }),
-        )
-        .await;
+    sandbox.post("/charges/pa_1/capture", "key", json!({ "reference": "pay_3", "amount": 350 })).await;
     sandbox.refund("re_1", "pay_1", 200).await;
     until(|| async { sandbox.get("/charges/pay_2").await.body["amount_disputed"] == 1000 }).await;
 
@@ -36,41 +26,17 @@ async fn a_payout_is_the_sum_of_its_statement() {
     let id = paid[0]["id"].as_str().unwrap();
     let statement = sandbox.get(&format!("/payouts/{id}/statement")).await.body;
     let lines = statement["lines"].as_array().unwrap();
-    let sum: i64 = lines
-        .iter()
-        .map(|line| line["amount"].as_i64().unwrap())
-        .sum();
+    let sum: i64 = lines.iter().map(|line| line["amount"].as_i64().unwrap()).sum();
     assert_eq!(json!(sum), paid[0]["amount"]);
-    let types: Vec<_> = lines
-        .iter()
-        .map(|line| line["type"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        types,
-        [
-            "capture",
-            "fee",
-            "capture",
-            "fee",
-            "capture",
-            "fee",
-            "refund",
-            "dispute_withdrawal"
-        ]
-    );
+    let types: Vec<_> = lines.iter().map(|line| line["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["capture", "fee", "capture", "fee", "capture", "fee", "refund", "dispute_withdrawal"]);
 
     assert!(run(&sandbox).await.is_empty(), "nothing is owed twice");
     sandbox.restart().await;
     assert!(run(&sandbox).await.is_empty(), "nor after a restart");
     assert_eq!(sandbox.get("/payouts").await.body["data"], json!(paid));
-    let csv = sandbox
-        .request(
-            reqwest::Method::GET,
-            &format!("/payouts/{id}/statement?format=csv"),
-        )
-        .send()
-        .await
-        .unwrap();
+    let csv =
+        sandbox.request(reqwest::Method::GET, &format!("/payouts/{id}/statement?format=csv")).send().await.unwrap();
     assert_eq!(csv.text().await.unwrap().lines().count(), 1 + lines.len());
 }
 
@@ -78,18 +44,11 @@ async fn a_payout_is_the_sum_of_its_statement() {
 async fn each_currency_is_paid_by_itself_and_a_debt_is_carried_over() {
     let sandbox = Sandbox::start().await;
     sandbox.charge("pay_1", "tok_success").await;
-    let euro =
-        json!({ "reference": "pay_2", "amount": 500, "currency": "EUR", "token": "tok_success" });
+    let euro = json!({ "reference": "pay_2", "amount": 500, "currency": "EUR", "token": "tok_success" });
     sandbox.post("/charges", "pay_2", euro.clone()).await;
     let paid = run(&sandbox).await;
-    let amounts: Vec<_> = paid
-        .iter()
-        .map(|payout| (payout["currency"].clone(), payout["amount"].clone()))
-        .collect();
-    assert_eq!(
-        amounts,
-        [(json!("EUR"), json!(495)), (json!("USD"), json!(990))]
-    );
+    let amounts: Vec<_> = paid.iter().map(|payout| (payout["currency"].clone(), payout["amount"].clone())).collect();
+    assert_eq!(amounts, [(json!("EUR"), json!(495)), (json!("USD"), json!(990))]);
 
     sandbox.refund("re_1", "pay_2", 500).await;
     assert!(run(&sandbox).await.is_empty());
@@ -102,8 +61,7 @@ async fn each_currency_is_paid_by_itself_and_a_debt_is_carried_over() {
 
 #[tokio::test]
 async fn the_simulated_day_pays_out_by_itself() {
-    let sandbox =
-        Sandbox::start_with(|config| config.payout_interval = Duration::from_millis(50)).await;
+    let sandbox = Sandbox::start_with(|config| config.payout_interval = Duration::from_millis(50)).await;
     sandbox.charge("pay_1", "tok_success").await;
     until(|| async { sandbox.get("/payouts").await.body["data"][0]["amount"] == 990 }).await;
 }

@@ -64,13 +64,7 @@ impl Sandbox {
         config.webhook_url = Some(receive(Arc::clone(&inbox)).await);
         adjust(&mut config);
         let handle = Some(start(config.clone()).await.unwrap());
-        Self {
-            folder,
-            handle,
-            inbox,
-            config,
-            client: client(),
-        }
+        Self { folder, handle, inbox, config, client: client() }
     }
 
     pub(super) async fn restart(&mut self) {
@@ -105,41 +99,24 @@ impl Sandbox {
         self.try_post(path, key, body).await.unwrap()
     }
 
-    pub(super) async fn try_post(
-        &self,
-        path: &str,
-        key: &str,
-        body: Value,
-    ) -> reqwest::Result<Reply> {
-        reply(
-            self.request(Method::POST, path)
-                .header("idempotency-key", key)
-                .json(&body),
-        )
-        .await
+    pub(super) async fn try_post(&self, path: &str, key: &str, body: Value) -> reqwest::Result<Reply> {
+        reply(self.request(Method::POST, path).header("idempotency-key", key).json(&body)).await
     }
 
     /// Charges 10.00 USD under a key made of the reference.
     pub(super) async fn charge(&self, reference: &str, token: &str) -> Reply {
-        self.post(
-            "/charges",
-            &format!("key-{reference}"),
-            charge_body(reference, token),
-        )
-        .await
+        self.post("/charges", &format!("key-{reference}"), charge_body(reference, token)).await
     }
 
     pub(super) async fn authorize(&self, reference: &str, token: &str) -> Reply {
         let mut body = charge_body(reference, token);
         body["capture"] = json!(false);
-        self.post("/charges", &format!("key-{reference}"), body)
-            .await
+        self.post("/charges", &format!("key-{reference}"), body).await
     }
 
     pub(super) async fn refund(&self, reference: &str, charge: &str, amount: i64) -> Reply {
         let body = json!({ "reference": reference, "charge": charge, "amount": amount });
-        self.post("/refunds", &format!("key-{reference}"), body)
-            .await
+        self.post("/refunds", &format!("key-{reference}"), body).await
     }
 
     pub(super) async fn book(&self, reference: &str) -> Vec<Value> {
@@ -149,9 +126,7 @@ impl Sandbox {
 
     pub(super) async fn kinds(&self, reference: &str) -> Vec<String> {
         let book = self.book(reference).await;
-        book.iter()
-            .map(|operation| operation["kind"].as_str().unwrap().to_owned())
-            .collect()
+        book.iter().map(|operation| operation["kind"].as_str().unwrap().to_owned()).collect()
     }
 
     pub(super) async fn charge_status(&self, reference: &str) -> String {
@@ -167,10 +142,7 @@ impl Sandbox {
 
     pub(super) async fn webhook_types(&self, count: usize) -> Vec<String> {
         let received = self.webhooks(count).await;
-        received
-            .iter()
-            .map(|hook| hook.json()["type"].as_str().unwrap().to_owned())
-            .collect()
+        received.iter().map(|hook| hook.json()["type"].as_str().unwrap().to_owned()).collect()
     }
 }
 
@@ -205,11 +177,7 @@ pub(super) fn test_config(data_dir: &Path) -> SandboxConfig {
 
 pub(super) fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .timeout(WAIT_MAX)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap()
+    reqwest::Client::builder().timeout(WAIT_MAX).redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
 pub(super) fn charge_body(reference: &str, token: &str) -> Value {
@@ -219,20 +187,13 @@ pub(super) fn charge_body(reference: &str, token: &str) -> Value {
 async fn reply(request: reqwest::RequestBuilder) -> reqwest::Result<Reply> {
     let answer = request.send().await?;
     let status = answer.status().as_u16();
-    Ok(Reply {
-        status,
-        body: answer.json().await?,
-    })
+    Ok(Reply { status, body: answer.json().await? })
 }
 
 async fn receive(inbox: Arc<Inbox>) -> String {
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .await
-        .unwrap();
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let url = format!("http://{}/webhooks/sandbox", listener.local_addr().unwrap());
-    let app = axum::Router::new()
-        .route("/webhooks/sandbox", axum::routing::post(take))
-        .with_state(inbox);
+    let app = axum::Router::new().route("/webhooks/sandbox", axum::routing::post(take)).with_state(inbox);
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     url
 }

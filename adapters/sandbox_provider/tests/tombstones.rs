@@ -5,9 +5,7 @@ use serde_json::json;
 use std::time::Duration;
 
 async fn cancel(sandbox: &Sandbox, reference: &str, key: &str) -> super::support::Reply {
-    sandbox
-        .post(&format!("/charges/{reference}/cancel"), key, json!({}))
-        .await
+    sandbox.post(&format!("/charges/{reference}/cancel"), key, json!({})).await
 }
 
 #[tokio::test]
@@ -31,10 +29,8 @@ async fn of_a_race_between_charge_and_cancel_one_wins() {
     for number in 0..50 {
         let reference = format!("pay_{number}");
         let key = format!("cancel-{number}");
-        let (charge, cancel) = tokio::join!(
-            sandbox.charge(&reference, "tok_success"),
-            cancel(&sandbox, &reference, &key)
-        );
+        let (charge, cancel) =
+            tokio::join!(sandbox.charge(&reference, "tok_success"), cancel(&sandbox, &reference, &key));
         match (charge.status, cancel.status) {
             (201, 409) => assert_eq!(sandbox.kinds(&reference).await, ["charge"]),
             (409, 200) => assert_eq!(sandbox.kinds(&reference).await, ["cancel"]),
@@ -51,11 +47,7 @@ async fn a_captured_charge_says_so_when_cancelled() {
     assert_eq!((reply.status, reply.code()), (409, "charge_captured"));
     let charge = &reply.body["charge"];
     assert_eq!(
-        (
-            &charge["status"],
-            &charge["amount_captured"],
-            &charge["fee"]
-        ),
+        (&charge["status"], &charge["amount_captured"], &charge["fee"]),
         (&json!("succeeded"), &json!(1000), &json!(10))
     );
 }
@@ -68,11 +60,7 @@ async fn what_has_not_taken_money_is_cancelled_for_good() {
     sandbox.authorize("pa_1", "tok_success").await;
     for reference in ["pay_async", "pay_action", "pa_1"] {
         let reply = cancel(&sandbox, reference, reference).await;
-        assert_eq!(
-            (reply.status, reply.status_field()),
-            (200, "cancelled"),
-            "{reference}"
-        );
+        assert_eq!((reply.status, reply.status_field()), (200, "cancelled"), "{reference}");
     }
     // A later async charge has its result, so the cancelled one's moment has passed.
     sandbox.charge("pay_later", "tok_async").await;

@@ -9,12 +9,8 @@ use std::collections::HashSet;
 fn the_signature_is_what_is_published() {
     assert_eq!(SIGNATURE_HEADER, "Sandbox-Signature");
     // Computed with another implementation of HMAC-SHA256.
-    let expected =
-        "t=1700000000,v1=af784f27423c462e20039559cd4264140f7b7ed4c9090e26fd663faa5eeb8dda";
-    assert_eq!(
-        sign("secret", 1_700_000_000, br#"{"id":"evt_1"}"#),
-        expected
-    );
+    let expected = "t=1700000000,v1=af784f27423c462e20039559cd4264140f7b7ed4c9090e26fd663faa5eeb8dda";
+    assert_eq!(sign("secret", 1_700_000_000, br#"{"id":"evt_1"}"#), expected);
 }
 
 #[tokio::test]
@@ -22,25 +18,11 @@ async fn a_webhook_is_signed_and_carries_the_object() {
     let sandbox = Sandbox::start().await;
     let charge = sandbox.charge("pay_1", "tok_success").await.body;
     let received = &sandbox.webhooks(1).await[0];
-    let at: u64 = received
-        .signature
-        .strip_prefix("t=")
-        .unwrap()
-        .split(',')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
-    assert_eq!(
-        received.signature,
-        sign(SECRET, at, received.body.as_bytes())
-    );
+    let at: u64 = received.signature.strip_prefix("t=").unwrap().split(',').next().unwrap().parse().unwrap();
+    assert_eq!(received.signature, sign(SECRET, at, received.body.as_bytes()));
     let event = received.json();
     assert!(event["id"].as_str().unwrap().starts_with("evt_"));
-    assert_eq!(
-        (&event["type"], &event["data"]["object"]),
-        (&json!("charge.succeeded"), &charge)
-    );
+    assert_eq!((&event["type"], &event["data"]["object"]), (&json!("charge.succeeded"), &charge));
 }
 
 #[tokio::test]
@@ -49,25 +31,13 @@ async fn the_webhooks_of_a_charge_come_in_order() {
     sandbox.authorize("pa_1", "tok_success").await;
     for number in 0..5 {
         let body = json!({ "reference": format!("pay_{number}"), "amount": 100 });
-        sandbox
-            .post("/charges/pa_1/capture", &format!("key-{number}"), body)
-            .await;
+        sandbox.post("/charges/pa_1/capture", &format!("key-{number}"), body).await;
     }
     sandbox.refund("re_1", "pay_0", 100).await;
-    sandbox
-        .post("/charges/pa_1/cancel", "cancel", json!({}))
-        .await;
+    sandbox.post("/charges/pa_1/cancel", "cancel", json!({})).await;
     let captured = "charge.captured";
-    let expected = [
-        "charge.authorized",
-        captured,
-        captured,
-        captured,
-        captured,
-        captured,
-        "refund.succeeded",
-        "charge.released",
-    ];
+    let expected =
+        ["charge.authorized", captured, captured, captured, captured, captured, "refund.succeeded", "charge.released"];
     assert_eq!(sandbox.webhook_types(8).await, expected);
 }
 
@@ -76,9 +46,7 @@ async fn failures_and_cancels_are_told_too() {
     let sandbox = Sandbox::start().await;
     sandbox.charge("pay_1", "tok_declined").await;
     assert_eq!(sandbox.webhook_types(1).await, ["charge.failed"]);
-    sandbox
-        .post("/charges/pay_2/cancel", "cancel", json!({}))
-        .await;
+    sandbox.post("/charges/pay_2/cancel", "cancel", json!({})).await;
     assert_eq!(sandbox.webhook_types(2).await[1], "charge.cancelled");
 }
 
@@ -88,10 +56,7 @@ async fn duplicates_come_five_times_each() {
     sandbox.charge("pay_1", "tok_duplicate_webhooks").await;
     sandbox.refund("re_1", "pay_1", 100).await;
     let received = sandbox.webhooks(10).await;
-    let ids: HashSet<_> = received
-        .iter()
-        .map(|hook| hook.json()["id"].to_string())
-        .collect();
+    let ids: HashSet<_> = received.iter().map(|hook| hook.json()["id"].to_string()).collect();
     assert_eq!((received.len(), ids.len()), (10, 2));
 }
 
@@ -125,9 +90,6 @@ async fn an_undelivered_webhook_survives_a_restart_and_a_delivered_one_is_not_re
     sandbox.inbox.refuse_next(0);
     sandbox.restart().await;
     let received = sandbox.webhooks(2).await;
-    let references: Vec<_> = received
-        .iter()
-        .map(|hook| hook.json()["data"]["object"]["reference"].clone())
-        .collect();
+    let references: Vec<_> = received.iter().map(|hook| hook.json()["data"]["object"]["reference"].clone()).collect();
     assert_eq!(references, ["pay_1", "pay_2"]);
 }

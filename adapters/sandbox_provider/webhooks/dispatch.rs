@@ -56,16 +56,7 @@ impl Dispatcher {
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         let (target, lanes, open) = (Arc::new(target), Lanes::default(), HashMap::new());
-        Ok(Self {
-            desk,
-            faults,
-            renderer,
-            target,
-            client,
-            lanes,
-            open,
-            taken_to: 0,
-        })
+        Ok(Self { desk, faults, renderer, target, client, lanes, open, taken_to: 0 })
     }
 
     /// Runs until it is dropped or the journal stops.
@@ -86,12 +77,7 @@ impl Dispatcher {
                 let Some(delivery) = self.lanes.next_ready(Instant::now()) else {
                     break;
                 };
-                in_flight.spawn(post(
-                    self.client.clone(),
-                    Arc::clone(&self.target),
-                    self.body(&delivery),
-                    delivery,
-                ));
+                in_flight.spawn(post(self.client.clone(), Arc::clone(&self.target), self.body(&delivery), delivery));
             }
             let next_due = self.lanes.next_due();
             let has_room = in_flight.len() < IN_FLIGHT_MAX;
@@ -108,10 +94,7 @@ impl Dispatcher {
         }
     }
 
-    async fn take(
-        &mut self,
-        limit: usize,
-    ) -> Result<usize, crate::sandbox_provider::journal::JournalStopped> {
+    async fn take(&mut self, limit: usize) -> Result<usize, crate::sandbox_provider::journal::JournalStopped> {
         let hooks = self.desk.webhooks_after(self.taken_to, limit).await?;
         let taken = hooks.len();
         for hook in hooks {
@@ -136,11 +119,7 @@ impl Dispatcher {
         let reorder = roll(faults.reorder);
         self.open.insert(hook.event, copies);
         for copy in 0..copies {
-            let delivery = Delivery {
-                hook: Arc::clone(&hook),
-                attempt: 0,
-                in_lane: copy == 0 && !shuffle && !reorder,
-            };
+            let delivery = Delivery { hook: Arc::clone(&hook), attempt: 0, in_lane: copy == 0 && !shuffle && !reorder };
             let delay_ms = if reorder {
                 rand::rng().random_range(HELD_BACK_MS)
             } else if shuffle || copy > 0 {
@@ -149,16 +128,12 @@ impl Dispatcher {
                 self.lanes.enqueue(delivery);
                 continue;
             };
-            self.lanes
-                .enqueue_at(Instant::now() + Duration::from_millis(delay_ms), delivery);
+            self.lanes.enqueue_at(Instant::now() + Duration::from_millis(delay_ms), delivery);
         }
     }
 
     fn body(&self, delivery: &Delivery) -> Vec<u8> {
-        self.renderer
-            .webhook(&delivery.hook)
-            .to_string()
-            .into_bytes()
+        self.renderer.webhook(&delivery.hook).to_string().into_bytes()
     }
 
     fn settle(&mut self, delivery: Delivery, delivered: bool) {
@@ -167,10 +142,7 @@ impl Dispatcher {
         }
         if !delivered {
             let delay = retry_delay(&self.target, delivery.attempt);
-            let retry = Delivery {
-                attempt: delivery.attempt.saturating_add(1),
-                ..delivery
-            };
+            let retry = Delivery { attempt: delivery.attempt.saturating_add(1), ..delivery };
             self.lanes.enqueue_at(Instant::now() + delay, retry);
             return;
         }
@@ -187,10 +159,7 @@ impl Dispatcher {
 
 fn retry_delay(target: &Target, attempt: u32) -> Duration {
     let factor = 2_u32.saturating_pow(attempt);
-    target
-        .retry_first
-        .saturating_mul(factor)
-        .min(target.retry_max)
+    target.retry_first.saturating_mul(factor).min(target.retry_max)
 }
 
 async fn sleep_until(at: Option<Instant>) {
@@ -199,19 +168,11 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-async fn more_durable(
-    desk: &Desk,
-    seen: u64,
-) -> Result<(), crate::sandbox_provider::journal::JournalStopped> {
+async fn more_durable(desk: &Desk, seen: u64) -> Result<(), crate::sandbox_provider::journal::JournalStopped> {
     desk.journal().beyond(seen).await
 }
 
-async fn post(
-    client: reqwest::Client,
-    target: Arc<Target>,
-    body: Vec<u8>,
-    delivery: Delivery,
-) -> (Delivery, bool) {
+async fn post(client: reqwest::Client, target: Arc<Target>, body: Vec<u8>, delivery: Delivery) -> (Delivery, bool) {
     let signature = sign(&target.secret, now_ms() / 1000, &body);
     let sent = client
         .post(&target.url)

@@ -40,13 +40,7 @@ impl Lanes {
     /// Outside of its lane from now on: a retry must not hold up what comes after it.
     pub(super) fn enqueue_at(&mut self, at: Instant, delivery: Delivery) {
         self.held_count += 1;
-        self.held.insert(
-            self.held_count,
-            Delivery {
-                in_lane: false,
-                ..delivery
-            },
-        );
+        self.held.insert(self.held_count, Delivery { in_lane: false, ..delivery });
         self.later.push(Reverse((at, self.held_count)));
     }
 

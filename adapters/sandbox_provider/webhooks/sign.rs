@@ -7,8 +7,7 @@ pub const SIGNATURE_HEADER: &str = "Sandbox-Signature";
 
 /// The value of the signature header for this body at this time.
 pub fn sign(secret: &str, unix_s: u64, body: &[u8]) -> String {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
     mac.update(unix_s.to_string().as_bytes());
     mac.update(b".");
     mac.update(body);

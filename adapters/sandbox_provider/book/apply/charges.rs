@@ -12,17 +12,7 @@ use std::sync::Arc;
 
 impl State {
     pub(super) fn apply_charged(&mut self, entry: &Entry, at_ms: u64) {
-        let Entry::Charged {
-            ticket,
-            reference,
-            amount,
-            currency,
-            token,
-            capture,
-            return_url,
-            status,
-            failure,
-        } = entry
+        let Entry::Charged { ticket, reference, amount, currency, token, capture, return_url, status, failure } = entry
         else {
             return;
         };
@@ -46,26 +36,12 @@ impl State {
 
     pub(super) fn apply_tombstoned(&mut self, ticket: &Ticket, reference: &Arc<str>, at_ms: u64) {
         let index = self.add_charge(blank_charge(ticket, reference, at_ms));
-        self.operate(
-            OperationKind::Cancel,
-            index,
-            reference,
-            &ticket.key,
-            0,
-            0,
-            at_ms,
-        );
+        self.operate(OperationKind::Cancel, index, reference, &ticket.key, 0, 0, at_ms);
         self.keep_charge(ticket, index, false);
         self.tell_charge(index, at_ms);
     }
 
-    pub(super) fn apply_resolved(
-        &mut self,
-        index: usize,
-        status: ChargeStatus,
-        failure: Option<Failure>,
-        at_ms: u64,
-    ) {
+    pub(super) fn apply_resolved(&mut self, index: usize, status: ChargeStatus, failure: Option<Failure>, at_ms: u64) {
         if let Some(charge) = self.charges.get_mut(index).map(Arc::make_mut) {
             (charge.status, charge.failure) = (status, failure);
         }
@@ -78,53 +54,23 @@ impl State {
         let Some(charge) = self.charges.get_mut(index).map(Arc::make_mut) else {
             return;
         };
-        let (reference, key, amount) = (
-            Arc::clone(&charge.reference),
-            Arc::clone(&charge.key),
-            charge.amount,
-        );
+        let (reference, key, amount) = (Arc::clone(&charge.reference), Arc::clone(&charge.key), charge.amount);
         match charge.status {
             ChargeStatus::Succeeded => {
                 let fee = fee_of(amount);
                 (charge.captured, charge.fee) = (amount, fee);
-                self.operate(
-                    OperationKind::Charge,
-                    index,
-                    &reference,
-                    &key,
-                    amount,
-                    fee,
-                    at_ms,
-                );
+                self.operate(OperationKind::Charge, index, &reference, &key, amount, fee, at_ms);
                 self.schedule_dispute(index, None, at_ms);
             }
             ChargeStatus::Authorized => {
-                self.operate(
-                    OperationKind::Authorization,
-                    index,
-                    &reference,
-                    &key,
-                    amount,
-                    0,
-                    at_ms,
-                );
+                self.operate(OperationKind::Authorization, index, &reference, &key, amount, 0, at_ms);
             }
-            ChargeStatus::Pending
-            | ChargeStatus::RequiresAction
-            | ChargeStatus::Failed
-            | ChargeStatus::Cancelled => {}
+            ChargeStatus::Pending | ChargeStatus::RequiresAction | ChargeStatus::Failed | ChargeStatus::Cancelled => {}
         }
     }
 
     pub(super) fn apply_captured(&mut self, entry: &Entry, at_ms: u64) {
-        let Entry::Captured {
-            ticket,
-            charge: index,
-            reference,
-            amount,
-            last,
-        } = entry
-        else {
+        let Entry::Captured { ticket, charge: index, reference, amount, last } = entry else {
             return;
         };
         let Some(charge) = self.charges.get_mut(*index).map(Arc::make_mut) else {
@@ -150,18 +96,9 @@ impl State {
             dispute_opened: false,
             created_ms: at_ms,
         });
-        self.capture_by_reference
-            .insert(Arc::clone(reference), capture.index);
+        self.capture_by_reference.insert(Arc::clone(reference), capture.index);
         self.captures.push(Arc::clone(&capture));
-        self.operate(
-            OperationKind::Capture,
-            *index,
-            reference,
-            &ticket.key,
-            *amount,
-            fee,
-            at_ms,
-        );
+        self.operate(OperationKind::Capture, *index, reference, &ticket.key, *amount, fee, at_ms);
         self.schedule_dispute(*index, Some(capture.index), at_ms);
         self.keep(ticket, Answer::Capture(Arc::clone(&capture)));
         self.tell_capture(capture);
@@ -173,26 +110,10 @@ impl State {
         };
         let is_held = charge.status == ChargeStatus::Authorized;
         let is_part_captured = charge.captured > 0;
-        charge.status = if is_part_captured {
-            ChargeStatus::Succeeded
-        } else {
-            ChargeStatus::Cancelled
-        };
-        charge.released = if is_held {
-            charge.amount - charge.captured
-        } else {
-            0
-        };
+        charge.status = if is_part_captured { ChargeStatus::Succeeded } else { ChargeStatus::Cancelled };
+        charge.released = if is_held { charge.amount - charge.captured } else { 0 };
         let (reference, released) = (Arc::clone(&charge.reference), charge.released);
-        self.operate(
-            OperationKind::Cancel,
-            index,
-            &reference,
-            &ticket.key,
-            released,
-            0,
-            at_ms,
-        );
+        self.operate(OperationKind::Cancel, index, &reference, &ticket.key, released, 0, at_ms);
         self.keep_charge(ticket, index, false);
         if is_part_captured {
             self.tell_release(index, at_ms);
@@ -205,8 +126,7 @@ impl State {
         let index = self.charges.len();
         // A reference that was tried before needs no count any more.
         self.attempts.remove(&charge.reference);
-        self.charge_by_reference
-            .insert(Arc::clone(&charge.reference), index);
+        self.charge_by_reference.insert(Arc::clone(&charge.reference), index);
         self.charges.push(Arc::new(Charge { index, ..charge }));
         index
     }

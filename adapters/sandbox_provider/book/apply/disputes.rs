@@ -9,13 +9,7 @@ use crate::sandbox_provider::tokens::AfterCapture;
 use std::sync::Arc;
 
 impl State {
-    pub(super) fn apply_dispute_opened(
-        &mut self,
-        charge: usize,
-        capture: Option<usize>,
-        amount: i64,
-        at_ms: u64,
-    ) {
+    pub(super) fn apply_dispute_opened(&mut self, charge: usize, capture: Option<usize>, amount: i64, at_ms: u64) {
         self.move_disputed(charge, capture, amount);
         let Some(found) = self.charges.get(charge) else {
             return;
@@ -34,40 +28,18 @@ impl State {
             created_ms: at_ms,
         });
         let verdict = found.token.after_capture();
-        let by_reference = self
-            .disputes_by_reference
-            .entry(Arc::clone(&dispute.reference));
+        let by_reference = self.disputes_by_reference.entry(Arc::clone(&dispute.reference));
         by_reference.or_default().push(dispute.index);
         self.disputes.push(Arc::clone(&dispute));
         let key: Arc<str> = format!("sandbox:dispute_withdrawal:{}", dispute.index).into();
-        self.operate(
-            OperationKind::DisputeWithdrawal,
-            charge,
-            &dispute.reference,
-            &key,
-            amount,
-            0,
-            at_ms,
-        );
+        self.operate(OperationKind::DisputeWithdrawal, charge, &dispute.reference, &key, amount, 0, at_ms);
         if let AfterCapture::Dispute { won: Some(won) } = verdict {
-            self.schedule(
-                at_ms,
-                Job::CloseDispute {
-                    dispute: dispute.index,
-                    won,
-                },
-            );
+            self.schedule(at_ms, Job::CloseDispute { dispute: dispute.index, won });
         }
         self.tell_dispute(dispute, at_ms);
     }
 
-    pub(super) fn apply_evidence(
-        &mut self,
-        ticket: &Ticket,
-        index: usize,
-        won: Option<bool>,
-        at_ms: u64,
-    ) {
+    pub(super) fn apply_evidence(&mut self, ticket: &Ticket, index: usize, won: Option<bool>, at_ms: u64) {
         let Some(dispute) = self.disputes.get_mut(index) else {
             return;
         };
@@ -75,45 +47,21 @@ impl State {
         let answer = Answer::Dispute(Arc::clone(dispute));
         self.keep(ticket, answer);
         if let Some(won) = won {
-            self.schedule(
-                at_ms,
-                Job::CloseDispute {
-                    dispute: index,
-                    won,
-                },
-            );
+            self.schedule(at_ms, Job::CloseDispute { dispute: index, won });
         }
     }
 
-    pub(super) fn apply_dispute_closed(
-        &mut self,
-        ticket: Option<&Ticket>,
-        index: usize,
-        won: bool,
-        at_ms: u64,
-    ) {
+    pub(super) fn apply_dispute_closed(&mut self, ticket: Option<&Ticket>, index: usize, won: bool, at_ms: u64) {
         let Some(dispute) = self.disputes.get_mut(index).map(Arc::make_mut) else {
             return;
         };
-        dispute.status = if won {
-            DisputeStatus::Won
-        } else {
-            DisputeStatus::Lost
-        };
+        dispute.status = if won { DisputeStatus::Won } else { DisputeStatus::Lost };
         let dispute = Arc::new(dispute.clone());
         if won {
             self.move_disputed(dispute.charge, dispute.capture, -dispute.amount);
             let key: Arc<str> = format!("sandbox:dispute_reversal:{index}").into();
             let (charge, reference, amount) = (dispute.charge, &dispute.reference, dispute.amount);
-            self.operate(
-                OperationKind::DisputeReversal,
-                charge,
-                reference,
-                &key,
-                amount,
-                0,
-                at_ms,
-            );
+            self.operate(OperationKind::DisputeReversal, charge, reference, &key, amount, 0, at_ms);
         }
         if let Some(ticket) = ticket {
             self.keep(ticket, Answer::Dispute(Arc::clone(&dispute)));
@@ -126,10 +74,7 @@ impl State {
             charge.disputed += amount;
             charge.dispute_opened = true;
         }
-        if let Some(part) = capture
-            .and_then(|part| self.captures.get_mut(part))
-            .map(Arc::make_mut)
-        {
+        if let Some(part) = capture.and_then(|part| self.captures.get_mut(part)).map(Arc::make_mut) {
             part.disputed += amount;
             part.dispute_opened = true;
         }

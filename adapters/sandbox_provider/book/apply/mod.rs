@@ -19,55 +19,25 @@ impl State {
         match entry {
             Entry::Opened { instance, .. } => self.instance = Arc::clone(instance),
             Entry::WebhooksSet { on } => self.webhooks_on = *on,
-            Entry::Attempted { reference } => {
-                *self.attempts.entry(Arc::clone(reference)).or_default() += 1
-            }
+            Entry::Attempted { reference } => *self.attempts.entry(Arc::clone(reference)).or_default() += 1,
             Entry::Charged { .. } => self.apply_charged(entry, at_ms),
-            Entry::Resolved {
-                charge,
-                status,
-                failure,
-            } => self.apply_resolved(*charge, *status, *failure, at_ms),
+            Entry::Resolved { charge, status, failure } => self.apply_resolved(*charge, *status, *failure, at_ms),
             Entry::Captured { .. } => self.apply_captured(entry, at_ms),
             Entry::Cancelled { ticket, charge } => self.apply_cancelled(ticket, *charge, at_ms),
-            Entry::Tombstoned { ticket, reference } => {
-                self.apply_tombstoned(ticket, reference, at_ms)
-            }
+            Entry::Tombstoned { ticket, reference } => self.apply_tombstoned(ticket, reference, at_ms),
             Entry::Refunded { .. } => self.apply_refunded(entry, at_ms),
             Entry::RefundReversed { refund } => self.apply_refund_reversed(*refund, at_ms),
-            Entry::DisputeOpened {
-                charge,
-                capture,
-                amount,
-            } => {
+            Entry::DisputeOpened { charge, capture, amount } => {
                 self.apply_dispute_opened(*charge, *capture, *amount, at_ms);
             }
-            Entry::EvidenceSubmitted {
-                ticket,
-                dispute,
-                won,
-            } => self.apply_evidence(ticket, *dispute, *won, at_ms),
-            Entry::DisputeClosed {
-                ticket,
-                dispute,
-                won,
-            } => {
+            Entry::EvidenceSubmitted { ticket, dispute, won } => self.apply_evidence(ticket, *dispute, *won, at_ms),
+            Entry::DisputeClosed { ticket, dispute, won } => {
                 self.apply_dispute_closed(ticket.as_ref(), *dispute, *won, at_ms);
             }
             Entry::Unchanged { ticket, charge } => self.keep_charge(ticket, *charge, false),
-            Entry::Refused {
-                ticket,
-                refusal,
-                charge,
-            } => {
+            Entry::Refused { ticket, refusal, charge } => {
                 let charge = charge.and_then(|index| self.charges.get(index).cloned());
-                self.keep(
-                    ticket,
-                    Answer::Refused {
-                        refusal: *refusal,
-                        charge,
-                    },
-                );
+                self.keep(ticket, Answer::Refused { refusal: *refusal, charge });
             }
             Entry::PaidOut { currency } => self.apply_paid_out(*currency, at_ms),
             Entry::WebhookDone { event } => {
@@ -84,21 +54,11 @@ impl State {
         let amount = std::mem::take(&mut owed.balance);
         owed.paid_to = to;
         let index = self.payouts.len();
-        self.payouts.push(Payout {
-            index,
-            currency,
-            amount,
-            from,
-            to,
-            created_ms: at_ms,
-        });
+        self.payouts.push(Payout { index, currency, amount, from, to, created_ms: at_ms });
     }
 
     fn schedule_dispute(&mut self, charge: usize, capture: Option<usize>, at_ms: u64) {
-        let token = self
-            .charges
-            .get(charge)
-            .map(|charge| charge.token.after_capture());
+        let token = self.charges.get(charge).map(|charge| charge.token.after_capture());
         if let Some(AfterCapture::Dispute { .. }) = token {
             self.schedule(at_ms, Job::OpenDispute { charge, capture });
         }
@@ -109,10 +69,7 @@ impl State {
     }
 
     fn keep(&mut self, ticket: &Ticket, answer: Answer) {
-        let kept = Kept {
-            fingerprint: Arc::clone(&ticket.fingerprint),
-            answer,
-        };
+        let kept = Kept { fingerprint: Arc::clone(&ticket.fingerprint), answer };
         self.keys.insert(Arc::clone(&ticket.key), kept);
     }
 
@@ -153,10 +110,7 @@ impl State {
             owed.lines.push(index);
             owed.balance += operation.net();
         }
-        self.operations_by_reference
-            .entry(Arc::clone(reference))
-            .or_default()
-            .push(index);
+        self.operations_by_reference.entry(Arc::clone(reference)).or_default().push(index);
         self.operations.push(operation);
     }
 }

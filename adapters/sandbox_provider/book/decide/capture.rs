@@ -24,11 +24,7 @@ pub(crate) fn capture(state: &State, ticket: Ticket, request: CaptureRequest) ->
     let index = charge.index;
     if let Some(existing) = state.charge(&request.reference) {
         let is_tombstone = existing.status == ChargeStatus::Cancelled && existing.index != index;
-        let refusal = if is_tombstone {
-            Refusal::ChargeCancelled
-        } else {
-            Refusal::ReferenceInUse
-        };
+        let refusal = if is_tombstone { Refusal::ChargeCancelled } else { Refusal::ReferenceInUse };
         return Verdict::refuse(ticket, refusal, Some(existing.index));
     }
     if state.is_taken(&request.reference) {
@@ -48,11 +44,5 @@ pub(crate) fn capture(state: &State, ticket: Ticket, request: CaptureRequest) ->
     }
 
     let last = request.is_final || amount == charge.capturable();
-    Verdict::answer(Entry::Captured {
-        ticket,
-        charge: index,
-        reference: request.reference,
-        amount,
-        last,
-    })
+    Verdict::answer(Entry::Captured { ticket, charge: index, reference: request.reference, amount, last })
 }

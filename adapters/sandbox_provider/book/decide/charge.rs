@@ -23,11 +23,7 @@ pub(crate) struct ChargeRequest {
 pub(crate) fn charge(state: &State, ticket: Ticket, request: ChargeRequest) -> Verdict {
     if let Some(existing) = state.charge(&request.reference) {
         let is_cancelled = existing.status == ChargeStatus::Cancelled;
-        let refusal = if is_cancelled {
-            Refusal::ChargeCancelled
-        } else {
-            Refusal::ReferenceInUse
-        };
+        let refusal = if is_cancelled { Refusal::ChargeCancelled } else { Refusal::ReferenceInUse };
         return Verdict::refuse(ticket, refusal, Some(existing.index));
     }
     if state.is_taken(&request.reference) {
@@ -35,17 +31,11 @@ pub(crate) fn charge(state: &State, ticket: Ticket, request: ChargeRequest) -> V
     }
     let attempts = state.attempts(&request.reference);
 
-    let succeeded = if request.capture {
-        ChargeStatus::Succeeded
-    } else {
-        ChargeStatus::Authorized
-    };
+    let succeeded = if request.capture { ChargeStatus::Succeeded } else { ChargeStatus::Authorized };
     let (status, failure, manner) = match request.token.at_charge() {
         AtCharge::HangOnce if attempts < 1 => return swallow(request, Manner::Hang),
         AtCharge::UnavailableTwice if attempts < 2 => return swallow(request, Manner::Unavailable),
-        AtCharge::Succeed | AtCharge::HangOnce | AtCharge::UnavailableTwice => {
-            (succeeded, None, Manner::Answer)
-        }
+        AtCharge::Succeed | AtCharge::HangOnce | AtCharge::UnavailableTwice => (succeeded, None, Manner::Answer),
         AtCharge::SucceedUnanswered => (succeeded, None, Manner::Hang),
         AtCharge::Fail(failure) => (ChargeStatus::Failed, Some(failure), Manner::Answer),
         AtCharge::Redirect => (ChargeStatus::RequiresAction, None, Manner::Answer),
@@ -66,12 +56,7 @@ pub(crate) fn charge(state: &State, ticket: Ticket, request: ChargeRequest) -> V
 }
 
 fn swallow(request: ChargeRequest, manner: Manner) -> Verdict {
-    Verdict {
-        entry: Entry::Attempted {
-            reference: request.reference,
-        },
-        manner,
-    }
+    Verdict { entry: Entry::Attempted { reference: request.reference }, manner }
 }
 
 /// The customer approves or declines. Doing it again is a no-op; `None` means nothing to record.
@@ -82,11 +67,7 @@ pub(crate) fn complete_action(charge: &Charge, approve: bool) -> Result<Option<E
         (false, _) => (ChargeStatus::Failed, Some(Failure::ActionDeclined)),
     };
     match charge.status {
-        ChargeStatus::RequiresAction => Ok(Some(Entry::Resolved {
-            charge: charge.index,
-            status,
-            failure,
-        })),
+        ChargeStatus::RequiresAction => Ok(Some(Entry::Resolved { charge: charge.index, status, failure })),
         ChargeStatus::Cancelled => Err(Refusal::ChargeCancelled),
         _ if charge.token != Token::RequiresAction => Err(Refusal::ChargeNotWaiting),
         ChargeStatus::Succeeded | ChargeStatus::Authorized if approve => Ok(None),

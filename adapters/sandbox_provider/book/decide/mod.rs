@@ -33,17 +33,10 @@ pub(crate) struct Verdict {
 
 impl Verdict {
     fn answer(entry: Entry) -> Self {
-        Self {
-            entry,
-            manner: Manner::Answer,
-        }
+        Self { entry, manner: Manner::Answer }
     }
 
     fn refuse(ticket: Ticket, refusal: Refusal, charge: Option<usize>) -> Self {
-        Self::answer(Entry::Refused {
-            ticket,
-            refusal,
-            charge,
-        })
+        Self::answer(Entry::Refused { ticket, refusal, charge })
     }
 }

@@ -43,11 +43,7 @@ pub(crate) fn refund(state: &State, ticket: Ticket, request: RefundRequest) -> V
     let amount = request.amount.unwrap_or(left);
     if amount > left || amount == 0 {
         let is_disputed = disputed > 0 && amount <= left + disputed;
-        let refusal = if is_disputed {
-            Refusal::ChargeDisputed
-        } else {
-            Refusal::AmountTooLarge
-        };
+        let refusal = if is_disputed { Refusal::ChargeDisputed } else { Refusal::AmountTooLarge };
         return Verdict::refuse(ticket, refusal, Some(index));
     }
 
