@@ -105,18 +105,11 @@ fn start_blocking(options: &ClusterOptions) -> Result<Cluster, ClusterError> {
         duration_ms = began.elapsed().as_millis(),
         "the private PostgreSQL is ready"
     );
-    Ok(Cluster {
-        launch,
-        shared,
-        lock: parking_lot::Mutex::new(Some(lock)),
-    })
+    Ok(Cluster { launch, shared, lock: parking_lot::Mutex::new(Some(lock)) })
 }
 
 /// A port may be lost between being found free and being bound; then another is taken.
-fn start_on_free_port(
-    launch: &mut Launch,
-    shared: &Shared,
-) -> Result<std::process::Child, ClusterError> {
+fn start_on_free_port(launch: &mut Launch, shared: &Shared) -> Result<std::process::Child, ClusterError> {
     // A leftover of our own is ended first, since it holds the port which we want to keep.
     processes::end_leftovers(&launch.folder.pg_data())?;
     let mut last = launch.folder.last_port();
@@ -144,8 +137,7 @@ impl Cluster {
 
     /// The address over the Unix socket, which costs less per message; none where its path would be too long.
     pub fn socket_url(&self, database: &str) -> Option<String> {
-        let folder: String =
-            url::form_urlencoded::byte_serialize(self.launch.socket_dir()?.as_bytes()).collect();
+        let folder: String = url::form_urlencoded::byte_serialize(self.launch.socket_dir()?.as_bytes()).collect();
         Some(format!("{}&host={folder}", self.url(database)))
     }
 
@@ -183,11 +175,7 @@ impl Cluster {
     }
 
     /// Waits until a postmaster other than `instead_of` accepts connections: what to call after killing that one.
-    pub async fn wait_restarted(
-        &self,
-        instead_of: Option<u32>,
-        patience: Duration,
-    ) -> Result<(), ClusterError> {
+    pub async fn wait_restarted(&self, instead_of: Option<u32>, patience: Duration) -> Result<(), ClusterError> {
         let began = Instant::now();
         let shared = self.shared.clone();
         if blocking(move || shared.wait_ready(instead_of, patience)).await? {
@@ -195,10 +183,7 @@ impl Cluster {
         } else if self.shared.is_stopped() {
             Err(ClusterError::Stopped)
         } else {
-            Err(ClusterError::NotReady {
-                waited_ms: began.elapsed().as_millis(),
-                log_file: self.log_file(),
-            })
+            Err(ClusterError::NotReady { waited_ms: began.elapsed().as_millis(), log_file: self.log_file() })
         }
     }
 
@@ -214,8 +199,7 @@ impl Cluster {
 
     /// Deletes a database if it exists, disconnecting whoever uses it.
     pub async fn drop_database(&self, name: &str) -> Result<(), ClusterError> {
-        self.execute(name, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-            .await
+        self.execute(name, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
     }
 
     async fn execute(&self, database: &str, sql: String) -> Result<(), ClusterError> {
@@ -225,10 +209,7 @@ impl Cluster {
             connection.execute(sql.as_str()).await?;
             connection.close().await
         };
-        run.await.map_err(|source| ClusterError::Sql {
-            action: sql.clone(),
-            source,
-        })
+        run.await.map_err(|source| ClusterError::Sql { action: sql.clone(), source })
     }
 
     /// Stops the server cleanly (a checkpoint, so that the next start is quick) and gives the directory free.
@@ -267,27 +248,15 @@ impl Drop for Cluster {
 fn check_database_name(name: &str) -> Result<(), ClusterError> {
     let fits = (1..=63).contains(&name.len())
         && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if fits {
-        Ok(())
-    } else {
-        Err(ClusterError::BadDatabaseName(name.to_owned()))
-    }
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if fits { Ok(()) } else { Err(ClusterError::BadDatabaseName(name.to_owned())) }
 }
 
 fn is_duplicate_database(error: &sqlx::Error) -> bool {
     const DUPLICATE_DATABASE: &str = "42P04";
-    error
-        .as_database_error()
-        .is_some_and(|error| error.code().as_deref() == Some(DUPLICATE_DATABASE))
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(DUPLICATE_DATABASE))
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ClusterError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| ClusterError::Thread(error.to_string()))
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ClusterError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| ClusterError::Thread(error.to_string()))
 }

@@ -1,11 +1,6 @@
-<<<<<<< HEAD
-//! The outside world, one file or folder for each thing outside.
-
-pub mod sandbox_provider;
-=======
 //! The outside world, one file or folder per thing outside: stores, channels, the bank, Postgres itself.
 //! Adapters implement the traits of `commands::ports`; they know no business rule and no HTTP route of ours.
 
 pub mod embedded_postgres;
 pub mod migrations;
->>>>>>> pg
+pub mod sandbox_provider;

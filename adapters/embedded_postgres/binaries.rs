@@ -41,10 +41,7 @@ pub(super) fn find(
     }
     let Some(first) = found.first() else {
         return Err(ClusterError::NoBinaries {
-            looked_in: candidates()
-                .iter()
-                .map(|folder| folder.display().to_string())
-                .collect(),
+            looked_in: candidates().iter().map(|folder| folder.display().to_string()).collect(),
             how: HowToInstall::here(),
         });
     };
@@ -110,11 +107,7 @@ fn newest_first(parent: &str, prefix: &str, below: &str) -> Vec<PathBuf> {
 }
 
 fn pg_config_bindir() -> Option<PathBuf> {
-    let output = Command::new("pg_config")
-        .arg("--bindir")
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
+    let output = Command::new("pg_config").arg("--bindir").stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     (output.status.success() && !text.trim().is_empty()).then(|| PathBuf::from(text.trim()))
 }
@@ -127,11 +120,7 @@ fn probe(folder: &Path) -> Option<Binaries> {
     if !folder.join("initdb").exists() {
         return None;
     }
-    let output = Command::new(&postgres)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
+    let output = Command::new(&postgres).arg("--version").stdin(Stdio::null()).output().ok()?;
     let major = parse_major(&String::from_utf8_lossy(&output.stdout))?;
     (major >= MAJOR_MIN).then_some(Binaries { folder, major })
 }
@@ -150,10 +139,7 @@ mod tests {
     #[test]
     fn reads_the_major_version_of_releases_and_betas() {
         let cases = [
-            (
-                "postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n",
-                Some(15),
-            ),
+            ("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n", Some(15)),
             ("postgres (PostgreSQL) 18beta1", Some(18)),
             ("postgres (PostgreSQL) 13.22", Some(13)),
             ("something else", None),
@@ -170,13 +156,7 @@ mod tests {
             std::fs::create_dir(parent.path().join(name)).expect("a folder");
         }
         let found = newest_first(parent.path().to_str().expect("UTF-8"), "", "bin");
-        let names: Vec<_> = found
-            .iter()
-            .map(|f| f.strip_prefix(parent.path()).expect("inside").to_owned())
-            .collect();
-        assert_eq!(
-            names,
-            ["100/bin", "15/bin", "9/bin"].map(std::path::PathBuf::from)
-        );
+        let names: Vec<_> = found.iter().map(|f| f.strip_prefix(parent.path()).expect("inside").to_owned()).collect();
+        assert_eq!(names, ["100/bin", "15/bin", "9/bin"].map(std::path::PathBuf::from));
     }
 }

@@ -63,11 +63,7 @@ impl Folder {
     }
 
     pub fn last_port(&self) -> Option<u16> {
-        std::fs::read_to_string(self.port_file())
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
+        std::fs::read_to_string(self.port_file()).ok()?.trim().parse().ok()
     }
 
     /// A convenience only: without it the next start takes another port.
@@ -81,12 +77,7 @@ impl Folder {
         if std::fs::metadata(&path).is_ok_and(|meta| meta.len() > LOG_BYTES_MAX) {
             let _ = std::fs::rename(&path, path.with_extension("log.1"));
         }
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path)
-            .during("opening", &path)?;
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).during("opening", &path)?;
         let length = file.metadata().during("reading", &path)?.len();
         Ok((file, length))
     }
@@ -94,11 +85,7 @@ impl Folder {
     /// Deletes the sockets of servers that are gone: a lock beside each names a pid, and the next server refuses as long
     /// as any process has that number. Only to be called when nothing runs on the cluster.
     pub fn clear_sockets(&self) {
-        for entry in std::fs::read_dir(self.socket_dir())
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
+        for entry in std::fs::read_dir(self.socket_dir()).into_iter().flatten().flatten() {
             let _ = std::fs::remove_file(entry.path());
         }
     }
@@ -128,12 +115,7 @@ pub(super) fn open(data_dir: &Path, notice: fn(&str)) -> Result<(Folder, OwnerLo
     let lock = take_lock(&data_dir)?;
     let (cluster, run_as) = locate(&data_dir, notice)?;
     let password = password(&data_dir, cluster.join("data").exists())?;
-    let folder = Folder {
-        data_dir,
-        cluster,
-        password,
-        run_as,
-    };
+    let folder = Folder { data_dir, cluster, password, run_as };
     make_socket_dir(&folder)?;
     Ok((folder, lock))
 }
@@ -141,10 +123,8 @@ pub(super) fn open(data_dir: &Path, notice: fn(&str)) -> Result<(Folder, OwnerLo
 /// Creates the folder and its missing parents. As root, those that are made here (no others) may be passed through by
 /// the server's user; otherwise they are nobody else's business.
 fn make_enterable(data_dir: &Path) -> std::io::Result<()> {
-    let missing: Vec<&Path> = data_dir
-        .ancestors()
-        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
-        .collect();
+    let missing: Vec<&Path> =
+        data_dir.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect();
     let mode = if is_root() { 0o711 } else { 0o700 };
     for folder in missing.into_iter().rev() {
         match DirBuilder::new().mode(mode).create(folder) {
@@ -172,10 +152,7 @@ fn take_lock(data_dir: &Path) -> Result<OwnerLock, ClusterError> {
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
             let _ = file.read_to_string(&mut text);
-            return Err(ClusterError::InUse {
-                data_dir: data_dir.to_owned(),
-                owner_pid: text.trim().parse().ok(),
-            });
+            return Err(ClusterError::InUse { data_dir: data_dir.to_owned(), owner_pid: text.trim().parse().ok() });
         }
         Err(TryLockError::Error(source)) => return Err(source).during("locking", &path),
     }
@@ -191,11 +168,7 @@ fn locate(data_dir: &Path, notice: fn(&str)) -> Result<(PathBuf, RunAs), Cluster
         Ok(text) => {
             let cluster = PathBuf::from(text.trim_end_matches('\n'));
             if !cluster.is_dir() {
-                return Err(ClusterError::Vanished {
-                    data_dir: data_dir.to_owned(),
-                    cluster_dir: cluster,
-                    marker,
-                });
+                return Err(ClusterError::Vanished { data_dir: data_dir.to_owned(), cluster_dir: cluster, marker });
             }
             cluster
         }
@@ -204,10 +177,7 @@ fn locate(data_dir: &Path, notice: fn(&str)) -> Result<(PathBuf, RunAs), Cluster
     if let Ok(meta) = std::fs::metadata(cluster.join("data")) {
         let run_as = owner(meta.uid(), meta.gid())?;
         if !run_as.can_enter(&cluster) {
-            return Err(ClusterError::NoLongerTraversable {
-                user: run_as.name(),
-                cluster_dir: cluster,
-            });
+            return Err(ClusterError::NoLongerTraversable { user: run_as.name(), cluster_dir: cluster });
         }
         return Ok((cluster, run_as));
     }
@@ -232,10 +202,7 @@ fn owner(uid: u32, gid: u32) -> Result<RunAs, ClusterError> {
         return RunAs::choose();
     }
     Ok(RunAs::Other {
-        name: nix::unistd::User::from_uid(uid.into())
-            .ok()
-            .flatten()
-            .map_or_else(|| uid.to_string(), |user| user.name),
+        name: nix::unistd::User::from_uid(uid.into()).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name),
         uid,
         gid,
     })
@@ -243,15 +210,9 @@ fn owner(uid: u32, gid: u32) -> Result<RunAs, ClusterError> {
 
 /// A new folder of its own that the server's user can enter, with a note of whose it is.
 fn make_fallback(data_dir: &Path, run_as: &RunAs) -> Result<PathBuf, ClusterError> {
-    let folder =
-        Path::new(FALLBACK_PARENT).join(format!("postgres-{:016x}", rand::random::<u64>()));
+    let folder = Path::new(FALLBACK_PARENT).join(format!("postgres-{:016x}", rand::random::<u64>()));
     let made = make_enterable(&folder)
-        .and_then(|()| {
-            std::fs::write(
-                folder.join("belongs-to"),
-                data_dir.as_os_str().as_encoded_bytes(),
-            )
-        })
+        .and_then(|()| std::fs::write(folder.join("belongs-to"), data_dir.as_os_str().as_encoded_bytes()))
         .and_then(|()| {
             if run_as.can_enter(&folder) {
                 Ok(())
@@ -276,9 +237,7 @@ fn password(data_dir: &Path, cluster_exists: bool) -> Result<String, ClusterErro
     let path = data_dir.join("password");
     match std::fs::read_to_string(&path) {
         Ok(text) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).during("reading", &path)
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).during("reading", &path),
         _ if cluster_exists => Err(ClusterError::PasswordMissing { file: path }),
         _ => {
             let password = hex::encode(rand::random::<[u8; 24]>());
@@ -305,11 +264,7 @@ pub(super) fn write_durably(path: &Path, mode: u32, text: &str) -> Result<(), Cl
     let temporary = path.with_extension("new");
     let write = || {
         let _ = std::fs::remove_file(&temporary);
-        let mut file = OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(mode)
-            .open(&temporary)?;
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(mode).open(&temporary)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&temporary, path)?;

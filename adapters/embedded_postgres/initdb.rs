@@ -17,15 +17,9 @@ const UNFINISHED: &str = "unfinished-";
 
 /// Runs `initdb` beside the final place, flushes it, and renames. A run that is killed leaves an `unfinished-*` folder,
 /// which the next one deletes; each has a name of its own because a killed run's `initdb` may still be writing.
-pub(super) fn create(
-    folder: &Folder,
-    binaries: &Binaries,
-    durable: bool,
-) -> Result<(), ClusterError> {
+pub(super) fn create(folder: &Folder, binaries: &Binaries, durable: bool) -> Result<(), ClusterError> {
     delete_unfinished(&folder.cluster);
-    let unfinished = folder
-        .cluster
-        .join(format!("{UNFINISHED}{:08x}", rand::random::<u32>()));
+    let unfinished = folder.cluster.join(format!("{UNFINISHED}{:08x}", rand::random::<u32>()));
     DirBuilder::new()
         .mode(0o700)
         .create(&unfinished)
@@ -41,14 +35,7 @@ pub(super) fn create(
             .arg(&unfinished)
             .arg("--pwfile")
             .arg(&password_file)
-            .args([
-                "--username",
-                SUPERUSER,
-                "--encoding",
-                "UTF8",
-                "--locale",
-                "C",
-            ])
+            .args(["--username", SUPERUSER, "--encoding", "UTF8", "--locale", "C"])
             .args(["--auth", "scram-sha-256", "--data-checksums", "--no-sync"]);
     });
     let _ = std::fs::remove_file(&password_file);
@@ -60,9 +47,7 @@ pub(super) fn create(
         })?;
     }
     let pg_data = folder.pg_data();
-    std::fs::rename(&unfinished, &pg_data)
-        .and_then(|()| sync_folder(&folder.cluster))
-        .during("renaming", &pg_data)
+    std::fs::rename(&unfinished, &pg_data).and_then(|()| sync_folder(&folder.cluster)).during("renaming", &pg_data)
 }
 
 /// `initdb` reads the password from a file, and runs as a user who may not read ours.
@@ -83,15 +68,10 @@ fn run(
     arguments: impl FnOnce(&mut std::process::Command),
 ) -> Result<(), ClusterError> {
     let program = binaries.initdb();
-    let failed = |detail: String| ClusterError::Initdb {
-        program: program.display().to_string(),
-        detail,
-    };
+    let failed = |detail: String| ClusterError::Initdb { program: program.display().to_string(), detail };
     let mut command = folder.run_as.command(&program);
     arguments(&mut command);
-    let output = command
-        .output()
-        .map_err(|error| failed(format!("as {}: {error}", folder.run_as.name())))?;
+    let output = command.output().map_err(|error| failed(format!("as {}: {error}", folder.run_as.name())))?;
     if output.status.success() {
         return Ok(());
     }
@@ -103,11 +83,7 @@ fn delete_unfinished(cluster: &Path) {
     for entry in std::fs::read_dir(cluster).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
             let path = entry.path();
-            let _ = if path.is_dir() {
-                std::fs::remove_dir_all(path)
-            } else {
-                std::fs::remove_file(path)
-            };
+            let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
         }
     }
 }

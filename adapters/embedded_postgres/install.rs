@@ -8,10 +8,7 @@ use std::process::{Command, Stdio};
 use super::error::ClusterError;
 
 /// Debian's own names; a lock held by another apt is waited for instead of failing at once.
-const APT_STEPS: [&[&str]; 2] = [
-    &["update", "-qq"],
-    &["install", "-y", "--no-install-recommends", "postgresql"],
-];
+const APT_STEPS: [&[&str]; 2] = [&["update", "-qq"], &["install", "-y", "--no-install-recommends", "postgresql"]];
 
 /// A sentence for people that names one command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,10 +36,7 @@ impl HowToInstall {
         Self {
             command: command.map(|text| {
                 if needs_sudo {
-                    text.split(" && ")
-                        .map(|step| format!("sudo {step}"))
-                        .collect::<Vec<_>>()
-                        .join(" && ")
+                    text.split(" && ").map(|step| format!("sudo {step}")).collect::<Vec<_>>().join(" && ")
                 } else {
                     text.to_owned()
                 }
@@ -73,10 +67,7 @@ fn os_ids(os_release: &str) -> Vec<String> {
             .map(|text| text.trim().trim_matches(['"', '\'']).to_owned())
             .unwrap_or_default()
     };
-    format!("{} {}", value("ID"), value("ID_LIKE"))
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect()
+    format!("{} {}", value("ID"), value("ID_LIKE")).split_whitespace().map(str::to_owned).collect()
 }
 
 fn linux_command(id: &str) -> Option<&'static str> {
@@ -105,10 +96,7 @@ pub(super) fn install(notice: fn(&str)) -> Result<(), ClusterError> {
     );
     for arguments in APT_STEPS {
         let text = format!("apt-get {}", arguments.join(" "));
-        let failed = |detail: String| ClusterError::Install {
-            command: text.clone(),
-            detail,
-        };
+        let failed = |detail: String| ClusterError::Install { command: text.clone(), detail };
         let output = Command::new("/usr/bin/apt-get")
             .args(["-o", "DPkg::Lock::Timeout=120"])
             .args(arguments)
@@ -137,30 +125,15 @@ mod tests {
     #[test]
     fn names_the_exact_command_of_each_system() {
         let cases = [
-            (
-                "linux",
-                "ID=debian\n",
-                true,
-                "apt-get update && apt-get install -y postgresql",
-            ),
+            ("linux", "ID=debian\n", true, "apt-get update && apt-get install -y postgresql"),
             (
                 "linux",
                 "NAME=x\nID=linuxmint\nID_LIKE=\"ubuntu debian\"\n",
                 false,
                 "sudo apt-get update && sudo apt-get install -y postgresql",
             ),
-            (
-                "linux",
-                "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n",
-                true,
-                "dnf install -y postgresql-server",
-            ),
-            (
-                "linux",
-                "ID=arch\n",
-                false,
-                "sudo pacman -S --noconfirm postgresql",
-            ),
+            ("linux", "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n", true, "dnf install -y postgresql-server"),
+            ("linux", "ID=arch\n", false, "sudo pacman -S --noconfirm postgresql"),
             ("linux", "ID=alpine\n", true, "apk add postgresql"),
             ("macos", "", false, "brew install postgresql@17"),
         ];

@@ -49,11 +49,7 @@ impl Launch {
         let program = self.binaries.postgres();
         let errors = log.try_clone().during("opening", self.folder.log_file())?;
         let mut command = self.command();
-        let mut child = command
-            .stdout(log)
-            .stderr(errors)
-            .spawn()
-            .during("starting", program)?;
+        let mut child = command.stdout(log).stderr(errors).spawn().during("starting", program)?;
         shared.publish(child.id());
         match self.wait_ready(&mut child, log_start) {
             Ok(()) => Ok(child),
@@ -71,14 +67,11 @@ impl Launch {
         let deadline = Instant::now() + START_PATIENCE;
         let pg_data = self.folder.pg_data();
         loop {
-            if let Some(status) = child
-                .try_wait()
-                .during("waiting for", self.binaries.postgres())?
-            {
+            if let Some(status) = child.try_wait().during("waiting for", self.binaries.postgres())? {
                 return Err(self.did_not_start(&format!("it ended with {status}"), log_start));
             }
-            let ready = PidFile::read(&pg_data)
-                .is_some_and(|file| file.ready && u32::try_from(file.pid) == Ok(child.id()));
+            let ready =
+                PidFile::read(&pg_data).is_some_and(|file| file.ready && u32::try_from(file.pid) == Ok(child.id()));
             if ready {
                 return Ok(());
             }
@@ -92,11 +85,7 @@ impl Launch {
 
     fn did_not_start(&self, reason: &str, log_start: u64) -> ClusterError {
         let log_file = self.folder.log_file();
-        ClusterError::DidNotStart {
-            reason: reason.to_owned(),
-            log_tail: tail(&log_file, log_start),
-            log_file,
-        }
+        ClusterError::DidNotStart { reason: reason.to_owned(), log_tail: tail(&log_file, log_start), log_file }
     }
 
     fn command(&self) -> Command {
@@ -109,19 +98,12 @@ impl Launch {
     }
 
     fn parameters(&self) -> Vec<(&'static str, String)> {
-        let Settings {
-            durable,
-            max_connections,
-            shared_buffers_mb,
-        } = self.settings;
+        let Settings { durable, max_connections, shared_buffers_mb } = self.settings;
         let on_off = |on: bool| if on { "on" } else { "off" }.to_owned();
         vec![
             ("listen_addresses", "127.0.0.1".to_owned()),
             ("port", self.port.to_string()),
-            (
-                "unix_socket_directories",
-                self.socket_dir().unwrap_or_default(),
-            ),
+            ("unix_socket_directories", self.socket_dir().unwrap_or_default()),
             ("max_connections", max_connections.to_string()),
             ("shared_buffers", format!("{shared_buffers_mb}MB")),
             ("fsync", on_off(durable)),

@@ -49,10 +49,7 @@ pub(super) fn end_leftovers(pg_data: &Path) -> Result<(), ClusterError> {
         return Ok(());
     };
     if belongs_to(file.pid, pg_data) {
-        tracing::info!(
-            postgres.pid = file.pid,
-            "a PostgreSQL left over from an earlier run is stopped and taken over"
-        );
+        tracing::info!(postgres.pid = file.pid, "a PostgreSQL left over from an earlier run is stopped and taken over");
         end(file.pid, pg_data, &STOP_STEPS)?;
     }
     // The children of a killed postmaster leave by themselves unless they are busy; a new one must not start before.
@@ -71,10 +68,7 @@ pub(super) fn end_leftovers(pg_data: &Path) -> Result<(), ClusterError> {
         wait_until(patience, || all_of(pg_data).is_empty());
     }
     if let Some(&pid) = all_of(pg_data).first() {
-        return Err(ClusterError::StaleWillNotStop {
-            data_dir: pg_data.to_owned(),
-            pid,
-        });
+        return Err(ClusterError::StaleWillNotStop { data_dir: pg_data.to_owned(), pid });
     }
     // Postgres believes any living process of that number to be its predecessor; in a container numbers repeat soon.
     let path = pg_data.join("postmaster.pid");
@@ -91,10 +85,7 @@ fn end(pid: i32, pg_data: &Path, steps: &[(Signal, Duration)]) -> Result<(), Clu
             return Ok(());
         }
     }
-    Err(ClusterError::StaleWillNotStop {
-        data_dir: pg_data.to_owned(),
-        pid,
-    })
+    Err(ClusterError::StaleWillNotStop { data_dir: pg_data.to_owned(), pid })
 }
 
 /// Looks at the condition until it holds; false when it did not within the time.
@@ -137,16 +128,11 @@ fn all_of(pg_data: &Path) -> Vec<i32> {
 /// Elsewhere `ps` tells the arguments; we start the postmaster with its data directory among them.
 #[cfg(not(target_os = "linux"))]
 fn belongs_to(pid: i32, pg_data: &Path) -> bool {
-    std::process::Command::new("ps")
-        .args(["-o", "stat=,args=", "-p", &pid.to_string()])
-        .output()
-        .is_ok_and(|output| {
-            let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            let text = text.trim();
-            !text.starts_with('Z')
-                && text.contains("postgres")
-                && text.contains(&*pg_data.to_string_lossy())
-        })
+    std::process::Command::new("ps").args(["-o", "stat=,args=", "-p", &pid.to_string()]).output().is_ok_and(|output| {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = text.trim();
+        !text.starts_with('Z') && text.contains("postgres") && text.contains(&*pg_data.to_string_lossy())
+    })
 }
 
 /// Elsewhere the children of a dead postmaster cannot be told from others; the new one refuses and is tried again.
@@ -162,18 +148,9 @@ mod tests {
     #[test]
     fn reads_what_a_postmaster_writes() {
         let text = "4711\n/data\n1700000000\n5433\n/socket\n127.0.0.1\n 123 4\nready   \n";
-        let ready = PidFile {
-            pid: 4711,
-            ready: true,
-        };
+        let ready = PidFile { pid: 4711, ready: true };
         assert_eq!(PidFile::parse(text), Some(ready.clone()));
-        assert_eq!(
-            PidFile::parse("4711\n/data\n"),
-            Some(PidFile {
-                ready: false,
-                ..ready
-            })
-        );
+        assert_eq!(PidFile::parse("4711\n/data\n"), Some(PidFile { ready: false, ..ready }));
         assert_eq!(PidFile::parse(""), None);
     }
 

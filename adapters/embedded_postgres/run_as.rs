@@ -30,11 +30,7 @@ impl RunAs {
         ["postgres", "nobody"]
             .iter()
             .find_map(|name| User::from_name(name).ok().flatten())
-            .map(|user| Self::Other {
-                name: user.name,
-                uid: user.uid.as_raw(),
-                gid: user.gid.as_raw(),
-            })
+            .map(|user| Self::Other { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() })
             .ok_or(ClusterError::NoUnprivilegedUser)
     }
 
@@ -54,12 +50,7 @@ impl RunAs {
                 command.env_remove(key);
             }
         }
-        command
-            .env("LC_ALL", "C")
-            .env("TZ", "UTC")
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .process_group(0);
+        command.env("LC_ALL", "C").env("TZ", "UTC").current_dir("/").stdin(Stdio::null()).process_group(0);
         if let Self::Other { uid, gid, .. } = self {
             // Setting the uid as root also drops root's supplementary groups.
             command.uid(*uid).gid(*gid).env("HOME", "/");

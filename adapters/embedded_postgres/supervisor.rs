@@ -57,10 +57,7 @@ impl Shared {
     }
 
     pub fn pid(&self) -> Option<u32> {
-        self.state
-            .lock()
-            .pid
-            .and_then(|pid| u32::try_from(pid).ok())
+        self.state.lock().pid.and_then(|pid| u32::try_from(pid).ok())
     }
 
     pub fn restarts(&self) -> u64 {

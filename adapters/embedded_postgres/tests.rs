@@ -28,11 +28,7 @@ fn open_folder() -> TempDir {
 }
 
 fn options(data_dir: &Path) -> ClusterOptions {
-    ClusterOptions {
-        max_connections: 20,
-        shared_buffers_mb: 16,
-        ..ClusterOptions::new(data_dir)
-    }
+    ClusterOptions { max_connections: 20, shared_buffers_mb: 16, ..ClusterOptions::new(data_dir) }
 }
 
 async fn start_in(data_dir: &Path) -> Cluster {
@@ -50,10 +46,7 @@ async fn remember(cluster: &Cluster, word: &str) {
     let url = cluster.url("postgres");
     let sql = format!("CREATE TABLE kept AS SELECT '{word}'::text AS word");
     let mut connection = PgConnection::connect(&url).await.expect("a connection");
-    sqlx::query(&sql)
-        .execute(&mut connection)
-        .await
-        .expect("a table");
+    sqlx::query(&sql).execute(&mut connection).await.expect("a table");
 }
 
 async fn recall(cluster: &Cluster) -> String {
@@ -76,9 +69,7 @@ fn nothing_runs_in(pg_data: &Path) -> bool {
             .into_iter()
             .flatten()
             .flatten()
-            .all(|entry| {
-                std::fs::read_link(entry.path().join("cwd")).map_or(true, |cwd| cwd != pg_data)
-            })
+            .all(|entry| std::fs::read_link(entry.path().join("cwd")).map_or(true, |cwd| cwd != pg_data))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,10 +101,7 @@ async fn a_new_cluster_is_durable_and_guarded_and_keeps_its_data_over_a_restart(
     let mode = std::fs::metadata(&secret).expect("a password").mode();
     assert_eq!(mode & 0o777, 0o600);
     let password = std::fs::read_to_string(&secret).expect("a password");
-    for wrong in [
-        url.replace(password.trim(), "wrong"),
-        socket.replace(password.trim(), "wrong"),
-    ] {
+    for wrong in [url.replace(password.trim(), "wrong"), socket.replace(password.trim(), "wrong")] {
         let refused = scalar(&wrong, "SELECT 'in'").await.expect_err("no entry");
         assert!(refused.to_string().contains("password"), "{refused}");
     }
@@ -151,13 +139,7 @@ async fn a_killed_postmaster_is_started_again_even_with_a_busy_backend() {
     // It computes without ever looking up, so it does not notice by itself that the postmaster is gone.
     let busy = tokio::spawn({
         let url = url.clone();
-        async move {
-            scalar(
-                &url,
-                "SELECT count(*)::text FROM generate_series(1, 100000000000)",
-            )
-            .await
-        }
+        async move { scalar(&url, "SELECT count(*)::text FROM generate_series(1, 100000000000)").await }
     });
     let is_busy = "SELECT count(*)::text FROM pg_stat_activity WHERE query LIKE '%generate_series%' \
                    AND pid <> pg_backend_pid()";
@@ -167,10 +149,7 @@ async fn a_killed_postmaster_is_started_again_even_with_a_busy_backend() {
 
     let killed = pid_of(&cluster);
     send(killed, Signal::SIGKILL);
-    cluster
-        .wait_restarted(Some(killed), PATIENCE)
-        .await
-        .expect("another postmaster");
+    cluster.wait_restarted(Some(killed), PATIENCE).await.expect("another postmaster");
     assert!(busy.await.expect("joined").is_err());
     assert_eq!(cluster.restarts(), 1);
     assert_ne!(pid_of(&cluster), killed);
@@ -265,22 +244,14 @@ async fn owner_and_postmaster_killed_together_are_recovered_from() {
 async fn a_stranger_with_the_pid_of_a_dead_postmaster_is_left_alone() {
     let folder = open_folder();
     let cluster = start_in(folder.path()).await;
-    let (pg_data, pid, port) = (
-        cluster.folder().join("data"),
-        pid_of(&cluster),
-        cluster.port(),
-    );
+    let (pg_data, pid, port) = (cluster.folder().join("data"), pid_of(&cluster), cluster.port());
     let pid_file = std::fs::read_to_string(pg_data.join("postmaster.pid")).expect("a pid file");
     cluster.stop().await.expect("a stop");
     drop(cluster);
 
     // Of the same user: Postgres by itself would refuse to start beside it.
     let run_as = RunAs::choose().expect("a user");
-    let mut stranger = run_as
-        .command("sleep")
-        .arg("600")
-        .spawn()
-        .expect("a process");
+    let mut stranger = run_as.command("sleep").arg("600").spawn().expect("a process");
     let renamed = pid_file.replacen(&pid.to_string(), &stranger.id().to_string(), 1);
     let socket_lock = format!("socket/.s.PGSQL.{port}.lock");
     std::fs::write(folder.path().join(socket_lock), &renamed).expect("a socket lock");
@@ -322,8 +293,5 @@ async fn as_root_the_server_is_unprivileged_and_finds_a_place_it_may_enter() {
     let marker = data_dir.join("location");
     std::fs::write(&marker, elsewhere.as_os_str().as_encoded_bytes()).expect("a marker");
     let refused = start(options(&data_dir)).await.expect_err("vanished");
-    assert!(
-        matches!(refused, ClusterError::Vanished { .. }),
-        "{refused}"
-    );
+    assert!(matches!(refused, ClusterError::Vanished { .. }), "{refused}");
 }
