@@ -2,5 +2,6 @@
 //! Adapters implement the traits of `commands::ports`; they know no business rule and no HTTP route of ours.
 
 pub mod embedded_postgres;
+pub mod event_store;
 pub mod migrations;
 pub mod sandbox_provider;
