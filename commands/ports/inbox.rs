@@ -11,8 +11,8 @@ pub trait WebhookInbox: Send + Sync {
     /// Durable when this returns. It becomes due after `grace`, unless it is settled by then.
     async fn keep(&self, webhook: NewWebhook, grace: Duration) -> Result<Kept, InboxError>;
 
-    /// Webhooks that are due, oldest first. Each gets one attempt more and is due again only after a pause that
-    /// grows with its attempts, so that no two nodes work on one at the same time.
+    /// Webhooks that are due, oldest first. Each gets one attempt more and is due again only after
+    /// [`pause_after`] it, so that no two nodes work on one at the same time.
     async fn take_due(&self, now: Timestamp, limit: usize) -> Result<Vec<StoredWebhook>, InboxError>;
 
     /// Nothing more is due for this webhook.
@@ -26,6 +26,11 @@ pub trait WebhookInbox: Send + Sync {
 
     /// Drops the raw messages of settled webhooks received before this moment; that they came stays known.
     async fn forget_messages(&self, received_before: Timestamp) -> Result<u64, InboxError>;
+}
+
+/// How long a webhook rests after its `attempts`-th attempt: 10 s, doubled each time, at most an hour.
+pub fn pause_after(attempts: u32) -> Duration {
+    Duration::from_secs(10).saturating_mul(2_u32.saturating_pow(attempts)).min(Duration::from_secs(3600))
 }
 
 /// The channel's own id of a webhook, unique within the channel.

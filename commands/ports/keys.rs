@@ -18,9 +18,6 @@ pub trait KeyDirectory: Send + Sync {
     /// Creates the key, unless the same command created one before: then that one is told and `key` is dropped.
     async fn create(&self, key: NewApiKey) -> Result<Creation, KeyDirectoryError>;
 
-    /// What a command created before, so that its repeat needs no new secret.
-    async fn created_by(&self, command_id: Uuid) -> Result<Option<CreatedBefore>, KeyDirectoryError>;
-
     /// Newest first, revoked ones included: at most `limit`, older than `before`.
     async fn list(&self, before: Option<ApiKeyId>, limit: usize) -> Result<Vec<ApiKey>, KeyDirectoryError>;
 
