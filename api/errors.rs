@@ -77,6 +77,8 @@ catalogue! {
         "The installation has no channel of this name.";
     METHOD_NOT_ALLOWED "method_not_allowed" 405 change "The address does not know this method"
         "The `Allow` header names the methods.";
+    REQUEST_TIMEOUT "request_timeout" 408 retry "The body did not arrive in time"
+        "Repeat the request.";
     IDEMPOTENCY_KEY_IN_FLIGHT "idempotency_key_in_flight" 409 retry "The first request with this key is still running"
         "Repeat the same request a little later: it gets the first one's answer.";
     CONFLICT "conflict" 409 retry "The object changed meanwhile, again and again"
@@ -93,8 +95,6 @@ catalogue! {
         "Look at the merchant before you decide.";
     REBUILD_RUNNING "rebuild_running" 409 retry "The projection is being rebuilt already"
         "Wait until `GET /projections` says that it is live.";
-    SAGA_NOT_STUCK "saga_not_stuck" 409 change "The saga goes on by itself"
-        "Only a stuck saga can be retried by hand.";
     BODY_TOO_LARGE "body_too_large" 413 change "The body is larger than 64 kB"
         "Send less.";
     UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" 415 change "The body is not declared as JSON"
@@ -117,6 +117,10 @@ catalogue! {
         "Choose another channel, currency or amount.";
     INVALID_EXPIRY "invalid_expiry" 422 change "The expiry is not valid"
         "Send `expires_in` in seconds, from 60 to 2592000.";
+    MERCHANT_ID_MISMATCH "merchant_id_mismatch" 422 change "The role and the merchant do not fit"
+        "Name the merchant for a key of the role merchant, and none for any other role.";
+    INVALID_PRINCIPAL "invalid_principal" 422 change "The principal is not valid"
+        "Use 1 to 64 letters, digits, dots, underscores or hyphens.";
     INVALID_MERCHANT_NAME "invalid_merchant_name" 422 change "The merchant's name is not valid"
         "Use 1 to 200 characters without control characters.";
     AS_OF_IN_FUTURE "as_of_in_future" 422 retry "The time lies in the future"

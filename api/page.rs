@@ -1,7 +1,6 @@
 //! Lists: how many rows a page has, where it begins, and the shape in which it is answered.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use projections::{Cursor, Page};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -11,7 +10,7 @@ use crate::problem::Problem;
 
 /// 1 to 100 rows, 20 unless told otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit(pub usize);
+pub struct Limit(pub u32);
 
 impl Default for Limit {
     fn default() -> Self {
@@ -40,53 +39,17 @@ pub struct List<T> {
 }
 
 impl<T> List<T> {
-    /// A page of at most `limit` of the `rows`, which are one more than that if there are more. `key` is what the next
-    /// page begins behind.
-    pub fn of<R>(mut rows: Vec<R>, limit: Limit, key: impl Fn(&R) -> String, render: impl Fn(R) -> T) -> List<T> {
-        let has_more = rows.len() > limit.0;
-        rows.truncate(limit.0);
-        let next_cursor = rows.last().filter(|_| has_more).map(|last| encode(&key(last)));
-        List { object: "list", data: rows.into_iter().map(render).collect(), has_more, next_cursor }
+    pub fn of<R>(page: Page<R>, render: impl Fn(R) -> T) -> List<T> {
+        List::new(page.rows.into_iter().map(render).collect(), page.next)
+    }
+
+    pub fn new(data: Vec<T>, next: Option<Cursor>) -> List<T> {
+        List { object: "list", data, has_more: next.is_some(), next_cursor: next.map(|cursor| cursor.to_string()) }
     }
 }
 
-const VERSION: &str = "c1:";
-
-/// A cursor is opaque to callers, so that what stands in it may change.
-pub fn encode(key: &str) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{VERSION}{key}"))
-}
-
-/// The key in a cursor, read as `T`.
-pub fn decode<T: std::str::FromStr>(cursor: Option<&str>) -> Result<Option<T>, Problem> {
-    let Some(cursor) = cursor else {
-        return Ok(None);
-    };
-    let text = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let key = text.as_deref().and_then(|text| text.strip_prefix(VERSION)).and_then(|key| key.parse().ok());
-    key.map(Some).ok_or_else(|| Problem::of(errors::INVALID_CURSOR).in_parameter("cursor"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_ends_where_the_next_begins() {
-        let page = |rows: Vec<u64>| List::of(rows, Limit(2), u64::to_string, |row| row);
-        let last = page(vec![9, 8]);
-        assert_eq!((last.data, last.has_more, last.next_cursor), (vec![9, 8], false, None));
-        let more = page(vec![9, 8, 7]);
-        assert_eq!((more.data, more.has_more), (vec![9, 8], true));
-        assert_eq!(decode::<u64>(more.next_cursor.as_deref()).unwrap(), Some(8));
-    }
-
-    #[test]
-    fn a_cursor_of_another_kind_is_refused() {
-        for cursor in ["", "x", "AAAA", &encode("x"), &URL_SAFE_NO_PAD.encode("8"), &URL_SAFE_NO_PAD.encode([255])] {
-            let problem = decode::<u64>(Some(cursor)).unwrap_err();
-            assert_eq!((&*problem.code, problem.status.as_u16()), ("invalid_cursor", 400), "{cursor}");
-        }
-        assert_eq!(decode::<u64>(None).unwrap(), None);
-    }
+/// Where a page begins. The text is opaque to callers.
+pub fn cursor(text: Option<&str>) -> Result<Option<Cursor>, Problem> {
+    let cursor = text.map(str::parse).transpose();
+    cursor.map_err(|_| Problem::of(errors::INVALID_CURSOR).in_parameter("cursor"))
 }
