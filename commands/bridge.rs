@@ -70,3 +70,52 @@ impl<D: Decider + std::fmt::Debug> cqrs_es::Aggregate for Bridged<D> {
 /// Deciders have no services: everything they need is in the command.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoServices;
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+    use domain::order_claim::{Command, Event, OrderClaim, OrderClaimRejection};
+    use domain::{MerchantId, PaymentId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn payment(n: u128) -> PaymentId {
+        PaymentId::from_uuid(Uuid::from_u128(n))
+    }
+
+    fn claim(n: u128) -> Command {
+        Command::Claim {
+            merchant_id: MerchantId::from_uuid(Uuid::nil()),
+            order_no: "A-1".parse().unwrap(),
+            payment_id: payment(n),
+        }
+    }
+
+    fn claimed(n: u128) -> BridgedEvent<OrderClaim> {
+        let merchant_id = MerchantId::from_uuid(Uuid::nil());
+        BridgedEvent(Event::Claimed { merchant_id, order_no: "A-1".parse().unwrap(), payment_id: payment(n) })
+    }
+
+    fn framework() -> TestFramework<Bridged<OrderClaim>> {
+        TestFramework::with(NoServices)
+    }
+
+    #[test]
+    fn given_when_then_runs_over_any_decider() {
+        framework().given_no_previous_events().when(claim(1)).then_expect_events(vec![claimed(1)]);
+        framework().given(vec![claimed(1)]).when(claim(1)).then_expect_events(vec![]);
+        framework().given(vec![claimed(1)]).when(claim(2)).then_expect_error(OrderClaimRejection::OrderNoInUse);
+        let release = Command::Release { payment_id: payment(1) };
+        let released = BridgedEvent(Event::Released { payment_id: payment(1) });
+        framework().given(vec![claimed(1)]).when(release).then_expect_events(vec![released]);
+    }
+
+    #[test]
+    fn the_wrappers_leave_no_trace_in_json() {
+        let event = claimed(1);
+        assert_eq!(serde_json::to_value(&event).unwrap(), serde_json::to_value(&event.0).unwrap());
+        assert_eq!(cqrs_es::DomainEvent::event_type(&event), "order_claim.claimed");
+        assert_eq!(cqrs_es::DomainEvent::event_version(&event), "1");
+    }
+}

@@ -7,13 +7,16 @@ use domain::{Decider, Timestamp};
 
 use super::event::{RecordedEvent, StreamId, Unreadable};
 
+/// A state or an event whose aggregate only its [`Category`] knows.
+type Erased = dyn Any + Send + Sync;
+
 /// A stream folded up to `version`; version 0 is a stream without events.
 #[derive(Debug, Clone)]
 pub struct StreamState {
     pub version: u64,
     /// When the event of that version was recorded.
     pub updated_at: Timestamp,
-    state: Arc<dyn Any + Send + Sync>,
+    state: Arc<Erased>,
 }
 
 impl StreamState {
@@ -27,9 +30,9 @@ impl StreamState {
 #[derive(Debug, Clone, Copy)]
 pub struct Category {
     pub name: &'static str,
-    initial: fn() -> Arc<dyn Any + Send + Sync>,
-    evolve: fn(&(dyn Any + Send + Sync), &(dyn Any + Send + Sync)) -> Option<Arc<dyn Any + Send + Sync>>,
-    decode: fn(&RecordedEvent) -> Result<Box<dyn Any + Send + Sync>, Unreadable>,
+    initial: fn() -> Arc<Erased>,
+    evolve: fn(&Erased, &Erased) -> Option<Arc<Erased>>,
+    decode: fn(&RecordedEvent) -> Result<Box<Erased>, Unreadable>,
 }
 
 impl Category {
@@ -54,7 +57,7 @@ impl Category {
     }
 
     /// The stream one event further. `event` is a decoded event of this aggregate; one of another changes nothing but the version.
-    pub fn apply(&self, stream: &StreamState, event: &(dyn Any + Send + Sync), recorded_at: Timestamp) -> StreamState {
+    pub fn apply(&self, stream: &StreamState, event: &Erased, recorded_at: Timestamp) -> StreamState {
         let state = (self.evolve)(stream.state.as_ref(), event).unwrap_or_else(|| stream.state.clone());
         StreamState { version: stream.version + 1, updated_at: recorded_at, state }
     }
