@@ -1,6 +1,7 @@
 //! The outside world, one file or folder per thing outside: stores, channels, the bank, Postgres itself.
 //! Adapters implement the traits of `commands::ports`; they know no business rule and no HTTP route of ours.
 
+pub mod agenda;
 pub mod embedded_postgres;
 pub mod event_store;
 pub mod migrations;

@@ -1,5 +1,6 @@
 //! Every trait that an adapter implements, and the values that cross it.
 
+pub mod agenda;
 pub mod channel;
 pub mod clock;
 pub mod event;
@@ -12,6 +13,7 @@ pub mod request;
 pub mod stream_state;
 pub mod vault;
 
+pub use agenda::{Agenda, AgendaUnavailable, SagaId, SagaState, SagaStatus};
 pub use channel::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder, WebhookFact};
 pub use clock::Clock;
 pub use event::{Metadata, RecordedEvent, StreamId};

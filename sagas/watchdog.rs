@@ -1,0 +1,67 @@
+//! Watches what does not move: rows that stay due, rows that are stuck, and a log that nobody follows.
+//! What is overdue is taken up by polling anyway; the watchdog makes sure that a person learns of it.
+
+use commands::payment::Payments;
+use commands::ports::Agenda;
+use commands::ports::agenda::Census;
+use domain::Timestamp;
+use tokio::sync::watch;
+
+use crate::runner::{SagaConfig, stop_ordered};
+
+/// Since when the log lies ahead of the agenda without the agenda having moved.
+#[derive(Debug, Default)]
+struct Standstill {
+    position: u64,
+    since: Option<Timestamp>,
+}
+
+pub(crate) async fn watch(
+    payments: &Payments,
+    agenda: &dyn Agenda,
+    config: &SagaConfig,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut standstill = Standstill::default();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(config.watch_every) => {}
+            () = stop_ordered(&mut stopped) => return,
+        }
+        let now = payments.clock.now();
+        let overdue_before = Timestamp::from_micros(
+            now.as_micros().saturating_sub(i64::try_from(config.overdue_after.as_micros()).unwrap_or(i64::MAX)),
+        );
+        match (agenda.census(overdue_before).await, payments.executor.store().head().await) {
+            (Ok(census), Ok(head)) => {
+                report(&census, head);
+                if standstill.lasts(&census, head, now) > config.overdue_after {
+                    tracing::error!(position = census.position, head, "nobody follows the log: no saga starts");
+                }
+            }
+            (Err(error), _) => tracing::warn!(%error, "the sagas cannot be watched"),
+            (_, Err(error)) => tracing::warn!(%error, "the sagas cannot be watched"),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floats; a count beyond 2^53 is none")]
+fn report(census: &Census, head: u64) {
+    for (state, rows) in [("running", census.running), ("waiting", census.waiting), ("stuck", census.stuck)] {
+        metrics::gauge!("saga_agenda_rows", "state" => state).set(rows as f64);
+    }
+    metrics::gauge!("saga_stuck").set((census.stuck + census.overdue) as f64);
+    metrics::gauge!("saga_follower_lag_events").set(head.saturating_sub(census.position) as f64);
+    if census.overdue > 0 {
+        tracing::error!(overdue = census.overdue, "sagas stay due without progress");
+    }
+}
+
+impl Standstill {
+    fn lasts(&mut self, census: &Census, head: u64, now: Timestamp) -> std::time::Duration {
+        if census.position >= head || census.position != self.position {
+            *self = Standstill { position: census.position, since: None };
+        }
+        now.since(*self.since.get_or_insert(now))
+    }
+}
