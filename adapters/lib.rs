@@ -3,5 +3,6 @@
 
 pub mod agenda;
 pub mod embedded_postgres;
+pub mod event_store;
 pub mod migrations;
 pub mod sandbox_provider;
