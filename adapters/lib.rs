@@ -6,3 +6,4 @@ pub mod embedded_postgres;
 pub mod event_store;
 pub mod migrations;
 pub mod sandbox_provider;
+pub mod vault;

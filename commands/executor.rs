@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::ports::{EventStore, Metadata, Receipt, Request, StoreError};
+use crate::trace;
 
 /// Who issued a command, how its repeat is recognised, and what it belongs to.
 #[derive(Debug, Clone)]
@@ -28,7 +29,7 @@ impl Issued {
                 correlation_id: correlation_id.to_owned(),
                 causation_id: None,
                 actor: actor.to_owned(),
-                traceparent: None,
+                traceparent: trace::current_traceparent(),
             },
             fingerprint: None,
         }

@@ -5,9 +5,12 @@ pub mod audit;
 pub mod bridge;
 pub mod channels;
 pub mod executor;
+pub mod keys;
 pub mod merchant;
 pub mod payment;
 pub mod ports;
+pub mod trace;
+pub mod webhook;
 
 pub use channels::Channels;
 pub use executor::{CommandError, Executor, Issued};

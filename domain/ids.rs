@@ -78,6 +78,7 @@ ids! {
     RefundId "re";
     PreAuthId "pa";
     MerchantId "mer";
+    ApiKeyId "key";
 }
 
 impl RefundId {

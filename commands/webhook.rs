@@ -1,0 +1,297 @@
+//! What a channel tells by webhook: verified, kept, then put to the payments it speaks of. A crash in between is made
+//! good by `sweep`; acting twice is harmless, because each fact is one command with a deterministic id.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::payment::Payment;
+use domain::{ChannelName, PaymentId, RejectionClass, Timestamp};
+use metrics::counter;
+use parking_lot::Mutex;
+use tracing::Instrument;
+
+use crate::executor::{CommandError, Issued};
+use crate::payment::Payments;
+use crate::ports::channel::{Webhook, WebhookError};
+use crate::ports::inbox::{Kept, NewWebhook, RawMessage, StoredWebhook, WebhookId, WebhookOutcome};
+use crate::ports::{Category, Channel, InboxError, Receipt, WebhookFact, WebhookInbox};
+use crate::trace;
+
+/// A kept webhook that is not settled by then is taken over by the sweep.
+const GRACE: Duration = Duration::from_secs(5);
+/// With the pauses of the inbox that is about four hours in which the inbox works and acting does not.
+const ATTEMPTS_MAX: u32 = 12;
+const SWEEP_BATCH: usize = 50;
+/// Raw messages are evidence for a while; personal data may stand in them, so they are not kept for ever.
+const MESSAGES_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Tells whoever drives payments that this one has news.
+pub type Nudge = Arc<dyn Fn(PaymentId) + Send + Sync>;
+
+#[derive(Clone)]
+pub struct Webhooks {
+    pub payments: Payments,
+    pub inbox: Arc<dyn WebhookInbox>,
+    pub nudge: Nudge,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    Acted,
+    /// It tells nothing about a payment of ours, or nothing that can be booked.
+    Ignored,
+    Duplicate,
+    /// Kept, but acting failed for now: the sweep goes on with it.
+    Deferred,
+}
+
+/// Nothing was kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WebhookRefused {
+    #[error("there is no such channel here")]
+    UnknownChannel,
+    #[error("the signature is missing, wrong or too old")]
+    BadSignature,
+    #[error("the body is signed but cannot be read")]
+    Malformed,
+    #[error("not available: {0}")]
+    Unavailable(String),
+}
+
+impl Webhooks {
+    /// `header` looks up a header by its lower-case name.
+    pub async fn receive(
+        &self,
+        channel: &ChannelName,
+        header: &(dyn for<'a> Fn(&'a str) -> Option<String> + Sync),
+        body: &[u8],
+    ) -> Result<Received, WebhookRefused> {
+        let received = self.verify_keep_and_act(channel, header, body).await;
+        let (label, result) = match &received {
+            Err(WebhookRefused::UnknownChannel) => return received,
+            Err(WebhookRefused::BadSignature) => ("bad_signature", "refused"),
+            Err(WebhookRefused::Malformed) => ("malformed", "refused"),
+            Err(WebhookRefused::Unavailable(_)) => ("unavailable", "refused"),
+            Ok(Received::Acted) => ("acted", "kept"),
+            Ok(Received::Ignored) => ("ignored", "kept"),
+            Ok(Received::Duplicate) => ("duplicate", "known"),
+            Ok(Received::Deferred) => ("deferred", "kept"),
+        };
+        tracing::debug!(webhook.channel = %channel, webhook.result = label, "webhook {result}");
+        counter!("webhook_total", "channel" => channel.to_string(), "result" => label).increment(1);
+        received
+    }
+
+    async fn verify_keep_and_act(
+        &self,
+        channel: &ChannelName,
+        header: &(dyn for<'a> Fn(&'a str) -> Option<String> + Sync),
+        body: &[u8],
+    ) -> Result<Received, WebhookRefused> {
+        let channel = self.payments.channels.get(channel).ok_or(WebhookRefused::UnknownChannel)?;
+        let received_at = self.payments.clock.now();
+        let (webhook, message) = verify(channel.as_ref(), header, body, received_at)?;
+        let id = WebhookId { channel: channel.name().clone(), event_id: webhook.event_id };
+        let new = NewWebhook {
+            id: id.clone(),
+            event_type: webhook.event_type,
+            payment_id: webhook.facts.iter().find_map(payment_of),
+            message,
+            received_at,
+        };
+        let kept = self.inbox.keep(new, GRACE).await;
+        if kept.map_err(|error| WebhookRefused::Unavailable(error.to_string()))? == Kept::Duplicate {
+            return Ok(Received::Duplicate);
+        }
+        Ok(self.act_and_settle(&id, webhook.facts).await)
+    }
+
+    /// Goes on with webhooks that were kept but not settled: the process died in between, or acting failed.
+    /// Answers how many it worked on.
+    pub async fn sweep(&self) -> Result<usize, InboxError> {
+        let now = self.payments.clock.now();
+        let oldest = Timestamp::from_micros(now.as_micros().saturating_sub(micros(MESSAGES_KEPT_FOR)));
+        self.inbox.forget_messages(oldest).await?;
+        let due = self.inbox.take_due(now, SWEEP_BATCH).await?;
+        let taken = due.len();
+        for webhook in due {
+            self.resume(webhook).await?;
+        }
+        Ok(taken)
+    }
+
+    async fn resume(&self, webhook: StoredWebhook) -> Result<(), InboxError> {
+        let id = webhook.id;
+        let reason = match self.read_again(&id, &webhook.message, webhook.received_at) {
+            Ok(read) => match self.act_and_settle(&id, read.facts).await {
+                Received::Deferred => "acting on it kept failing".to_owned(),
+                _ => return Ok(()),
+            },
+            Err(refused) => refused.to_string(),
+        };
+        if webhook.attempts < ATTEMPTS_MAX {
+            return Ok(());
+        }
+        let outcome = WebhookOutcome::Parked { reason };
+        self.inbox.settle(&id, &outcome, self.payments.clock.now()).await?;
+        report_parked(&id, &outcome);
+        Ok(())
+    }
+
+    /// Kept messages were verified when they came; their signature is checked again as of then.
+    fn read_again(
+        &self,
+        id: &WebhookId,
+        message: &RawMessage,
+        received_at: Timestamp,
+    ) -> Result<Webhook, WebhookRefused> {
+        let channel = self.payments.channels.get(&id.channel).ok_or(WebhookRefused::UnknownChannel)?;
+        let header = |name: &str| {
+            let found = message.headers.iter().find(|(header, _)| header == name);
+            found.map(|(_, value)| value.clone())
+        };
+        Ok(channel.read_webhook(&header, &message.body, received_at)?)
+    }
+
+    async fn act_and_settle(&self, id: &WebhookId, facts: Vec<WebhookFact>) -> Received {
+        let outcome = match self.act(id, facts).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                tracing::warn!(webhook.channel = %id.channel, webhook.event_id = id.event_id, %error, "acting on a webhook failed");
+                // Its only use is to show an operator why; that it is still due does not hang on it.
+                let _ = self.inbox.note_failure(id, &error.to_string()).await;
+                return Received::Deferred;
+            }
+        };
+        match self.inbox.settle(id, &outcome, self.payments.clock.now()).await {
+            Ok(()) => report_parked(id, &outcome),
+            Err(error) => {
+                tracing::warn!(webhook.channel = %id.channel, webhook.event_id = id.event_id, %error, "settling a webhook failed");
+                return Received::Deferred;
+            }
+        }
+        match outcome {
+            WebhookOutcome::Acted => Received::Acted,
+            WebhookOutcome::Ignored { .. } | WebhookOutcome::Parked { .. } => Received::Ignored,
+        }
+    }
+
+    /// The facts in their order. An error stops there; the next attempt repeats those that were recorded, harmlessly.
+    async fn act(&self, id: &WebhookId, facts: Vec<WebhookFact>) -> Result<WebhookOutcome, CommandError> {
+        let mut outcome = WebhookOutcome::Ignored { reason: "it tells nothing about a payment".to_owned() };
+        for (index, fact) in facts.into_iter().enumerate() {
+            let Some(payment_id) = payment_of(&fact) else {
+                let reason = "a refund without its payment is left to the poller".to_owned();
+                outcome = outcome.followed_by(WebhookOutcome::Ignored { reason });
+                continue;
+            };
+            let recorded = self.record(id, index, payment_id, fact).await?;
+            if recorded == WebhookOutcome::Acted {
+                (self.nudge)(payment_id);
+            }
+            outcome = outcome.followed_by(recorded);
+        }
+        Ok(outcome)
+    }
+
+    async fn record(
+        &self,
+        id: &WebhookId,
+        index: usize,
+        payment_id: PaymentId,
+        fact: WebhookFact,
+    ) -> Result<WebhookOutcome, CommandError> {
+        let stream = Category::of::<Payment>().stream(payment_id.to_string());
+        let created = self.payments.executor.store().read_stream(&stream, 0, 1).await?;
+        let Some(created) = created.first() else {
+            return Ok(WebhookOutcome::Ignored { reason: "the payment is not one of ours".to_owned() });
+        };
+        let origin = created.metadata().map_err(|error| CommandError::Bug(error.to_string()))?;
+        let span = tracing::info_span!("webhook.fact", webhook.channel = %id.channel, payment.id = %payment_id);
+        trace::set_parent(&span, origin.traceparent.as_deref());
+
+        let actor = format!("webhook:{}", id.channel);
+        let mut issued = Issued::internally(&actor, &format!("{}:{index}", id.event_id), &origin.correlation_id);
+        issued.metadata.causation_id = Some(format!("webhook/{}/{}", id.channel, id.event_id));
+        let record = async {
+            issued.metadata.traceparent = trace::current_traceparent();
+            match fact {
+                WebhookFact::Charge { answer, .. } => self.payments.record_charge(issued, payment_id, answer).await,
+                WebhookFact::Refund { refund_id, answer, .. } => {
+                    self.payments.record_refund(issued, payment_id, refund_id, answer).await
+                }
+            }
+        };
+        Ok(outcome_of(record.instrument(span).await?))
+    }
+}
+
+impl From<WebhookError> for WebhookRefused {
+    fn from(error: WebhookError) -> Self {
+        match error {
+            WebhookError::BadSignature => WebhookRefused::BadSignature,
+            WebhookError::Malformed => WebhookRefused::Malformed,
+        }
+    }
+}
+
+/// Verifies the message and notes the headers that were needed for it.
+fn verify(
+    channel: &dyn Channel,
+    header: &(dyn for<'a> Fn(&'a str) -> Option<String> + Sync),
+    body: &[u8],
+    now: Timestamp,
+) -> Result<(Webhook, RawMessage), WebhookError> {
+    let used = Mutex::new(BTreeMap::new());
+    let noting = |name: &str| {
+        let value = header(name);
+        if let Some(value) = &value {
+            used.lock().insert(name.to_owned(), value.clone());
+        }
+        value
+    };
+    let webhook = channel.read_webhook(&noting, body, now)?;
+    Ok((webhook, RawMessage { headers: used.into_inner().into_iter().collect(), body: body.to_vec() }))
+}
+
+fn payment_of(fact: &WebhookFact) -> Option<PaymentId> {
+    match fact {
+        WebhookFact::Charge { payment_id, .. } => Some(*payment_id),
+        WebhookFact::Refund { payment_id, .. } => *payment_id,
+    }
+}
+
+impl WebhookOutcome {
+    /// What a webhook of several facts comes to: one that needs a person outweighs one acted on, and that one ignored.
+    fn followed_by(self, next: WebhookOutcome) -> WebhookOutcome {
+        let weight = |outcome: &WebhookOutcome| match outcome {
+            WebhookOutcome::Ignored { .. } => 0,
+            WebhookOutcome::Acted => 1,
+            WebhookOutcome::Parked { .. } => 2,
+        };
+        if weight(&next) >= weight(&self) { next } else { self }
+    }
+}
+
+/// A fact that the ledger refuses to book is no use repeating: it needs a person.
+fn outcome_of(receipt: Receipt) -> WebhookOutcome {
+    match receipt.rejection {
+        None => WebhookOutcome::Acted,
+        Some(rejection) if rejection.class == RejectionClass::NotFound => {
+            WebhookOutcome::Ignored { reason: rejection.code }
+        }
+        Some(rejection) => WebhookOutcome::Parked { reason: rejection.code },
+    }
+}
+
+fn report_parked(id: &WebhookId, outcome: &WebhookOutcome) {
+    if let WebhookOutcome::Parked { reason } = outcome {
+        counter!("webhook_parked_total", "channel" => id.channel.to_string()).increment(1);
+        tracing::error!(webhook.channel = %id.channel, webhook.event_id = id.event_id, reason, "webhook parked: it must be looked at");
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
