@@ -5,7 +5,9 @@ pub mod guard;
 pub mod load;
 pub mod localstripe;
 pub mod postgres;
+pub mod manual_clock;
 pub mod process;
+pub mod scripted_channel;
 pub mod wait;
 
 pub use postgres::{TestDatabase, empty_test_database, private_cluster, test_database, volatile_test_database};
