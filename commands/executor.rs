@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::ports::{EventStore, Metadata, Receipt, Request, StoreError};
+use crate::ports::{Decision, EventStore, Metadata, Receipt, Request, StoreError};
 use crate::trace;
 
 /// Who issued a command, how its repeat is recognised, and what it belongs to.
@@ -115,6 +115,7 @@ impl Executor {
             Some(_) => Some(self.claim(request.command_id())?),
             None => None,
         };
+        let request = if fingerprint.is_some() { naming_itself_in_rejections(request) } else { request };
         let send = || self.store.execute(request.clone());
         let receipt = send.retry(retries()).when(|error| !matches!(error, StoreError::Corrupt(_))).await?;
         if receipt.replayed && receipt.fingerprint != fingerprint {
@@ -141,6 +142,19 @@ impl Executor {
             Err(CommandError::InFlight)
         }
     }
+}
+
+/// A client's request, whose refusal is kept with the id of the request that was refused.
+fn naming_itself_in_rejections(mut request: Request) -> Request {
+    let (decide, correlation_id) = (request.decide, request.metadata.correlation_id.clone());
+    request.decide = Arc::new(move |states| match decide(states) {
+        Decision::Reject(mut rejection) => {
+            rejection.correlation_id = Some(correlation_id.clone());
+            Decision::Reject(rejection)
+        }
+        append => append,
+    });
+    request
 }
 
 /// A key whose command is running on this node; gone when dropped, also when the caller gives up.

@@ -118,6 +118,9 @@ pub struct RejectionRecord {
     pub detail: String,
     pub pointer: Option<String>,
     pub retryable: bool,
+    /// Of the request that was refused first, so that its repeats are answered alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
 }
 
 impl<R: Rejection> From<R> for RejectionRecord {
@@ -128,6 +131,7 @@ impl<R: Rejection> From<R> for RejectionRecord {
             detail: rejection.to_string(),
             pointer: rejection.pointer().map(str::to_owned),
             retryable: rejection.retryable(),
+            correlation_id: None,
         }
     }
 }

@@ -1,0 +1,56 @@
+//! Everything that handlers need, put together by the binary. Knows no adapter.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use commands::keys::ApiKeys;
+use commands::payment::Payments;
+use commands::ports::{Agenda, Clock, EventStore, Nonces};
+use commands::webhook::Webhooks;
+use commands::Executor;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::health::Readiness;
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+pub struct Parts {
+    pub payments: Payments,
+    pub keys: ApiKeys,
+    pub nonces: Arc<dyn Nonces>,
+    pub webhooks: Webhooks,
+    pub agenda: Arc<dyn Agenda>,
+    pub reader: projections::Reader,
+    pub readiness: Arc<dyn Readiness>,
+    pub metrics: PrometheusHandle,
+    /// How many requests may run at once; more are told to come again.
+    pub in_flight_max: usize,
+}
+
+impl App {
+    pub fn new(parts: Parts) -> App {
+        App(Arc::new(parts))
+    }
+
+    pub fn executor(&self) -> &Executor {
+        &self.payments.executor
+    }
+
+    pub fn store(&self) -> &Arc<dyn EventStore> {
+        self.payments.executor.store()
+    }
+
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.payments.clock
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

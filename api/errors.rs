@@ -1,0 +1,194 @@
+//! The catalogue of every error code of the API: `ERRORS.md` and `/errors` are made from it.
+//! Knows nothing of requests; codes are stable and never reused.
+
+/// One entry of the error reference.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ErrorCode {
+    pub code: &'static str,
+    pub status: u16,
+    /// Can the same request succeed later without being changed?
+    pub retryable: bool,
+    pub title: &'static str,
+    /// What the caller does about it.
+    pub advice: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($name:ident $code:literal $status:literal $retryable:ident $title:literal $advice:literal;)*) => {
+        $(pub const $name: &ErrorCode = &ErrorCode {
+            code: $code, status: $status, retryable: catalogue!(@$retryable), title: $title, advice: $advice,
+        };)*
+
+        /// In the order of the reference: by status, then by topic.
+        pub const CATALOGUE: &[&ErrorCode] = &[$($name),*];
+    };
+    (@retry) => { true };
+    (@change) => { false };
+}
+
+catalogue! {
+    MALFORMED_REQUEST "malformed_request" 400 change "The request cannot be read"
+        "Check the request line, the headers and the encoding of the body.";
+    MALFORMED_JSON "malformed_json" 400 change "The body is not JSON"
+        "Send one JSON value in UTF-8, nested no deeper than 100 levels.";
+    IDEMPOTENCY_KEY_MISSING "idempotency_key_missing" 400 change "The Idempotency-Key is missing"
+        "Send an `Idempotency-Key` of your own choice, a new one for each new intent and the same one for each repeat.";
+    IDEMPOTENCY_KEY_INVALID "idempotency_key_invalid" 400 change "The Idempotency-Key is not valid"
+        "Use 1 to 255 visible ASCII characters.";
+    UNKNOWN_PARAMETER "unknown_parameter" 400 change "The query has an unknown parameter"
+        "Remove the parameter that the answer names; a filter that does not exist must not be ignored silently.";
+    INVALID_PARAMETER "invalid_parameter" 400 change "A query parameter has no valid value"
+        "Correct the parameter that the answer names.";
+    INVALID_CURSOR "invalid_cursor" 400 change "The cursor is not one of ours"
+        "Use `next_cursor` of the page before, unchanged, with the same filters.";
+    INVALID_POSITION "invalid_position" 400 change "The ledger position is not one of ours"
+        "Use a `Ledger-Position` that an answer carried, unchanged.";
+    POSITION_BEYOND_HEAD "position_beyond_head" 400 change "The ledger has not come to this position"
+        "The token belongs to another installation, or to a ledger that was restored from a backup.";
+    UNAUTHENTICATED "unauthenticated" 401 change "The key is missing or not accepted"
+        "Send `Authorization: Bearer <secret>`, or sign the request. A signature is good for 300 s and once; which part was wrong is not told.";
+    WEBHOOK_SIGNATURE_INVALID "webhook_signature_invalid" 401 change "The webhook's signature does not verify"
+        "Check the signing secret and the clock of the channel.";
+    FORBIDDEN "forbidden" 403 change "This key's role may not do that"
+        "Use a key of a role that the route names.";
+    NOT_FOUND "not_found" 404 change "There is nothing at this address"
+        "Check the path. Objects of other merchants are not told from missing ones.";
+    PAYMENT_NOT_FOUND "payment_not_found" 404 change "There is no such payment"
+        "Check the id and whose key you use.";
+    REFUND_NOT_FOUND "refund_not_found" 404 change "There is no such refund"
+        "Check the id and whose key you use.";
+    ORDER_NOT_FOUND "order_not_found" 404 change "There is no such order"
+        "Check the order number and whose key you use.";
+    MERCHANT_NOT_FOUND "merchant_not_found" 404 change "There is no such merchant"
+        "Check the id.";
+    KEY_NOT_FOUND "key_not_found" 404 change "There is no such key"
+        "Check the id.";
+    ACCOUNT_NOT_FOUND "account_not_found" 404 change "There is no such account"
+        "`GET /ledger/accounts` lists the accounts that were ever posted to.";
+    TRANSACTION_NOT_FOUND "transaction_not_found" 404 change "No transaction stands at this position"
+        "Only events that move money post a transaction; its position is that of its event.";
+    STREAM_NOT_FOUND "stream_not_found" 404 change "There is no such stream"
+        "Check the category and the id.";
+    PROJECTION_NOT_FOUND "projection_not_found" 404 change "There is no such projection"
+        "`GET /projections` lists them.";
+    SAGA_NOT_FOUND "saga_not_found" 404 change "There is no such saga"
+        "`GET /sagas` lists them.";
+    CHANNEL_NOT_FOUND "channel_not_found" 404 change "There is no such channel"
+        "The installation has no channel of this name.";
+    METHOD_NOT_ALLOWED "method_not_allowed" 405 change "The address does not know this method"
+        "The `Allow` header names the methods.";
+    REQUEST_TIMEOUT "request_timeout" 408 retry "The body did not arrive in time"
+        "Repeat the request.";
+    IDEMPOTENCY_KEY_IN_FLIGHT "idempotency_key_in_flight" 409 retry "The first request with this key is still running"
+        "Repeat the same request a little later: it gets the first one's answer.";
+    CONFLICT "conflict" 409 retry "The object changed meanwhile, again and again"
+        "Repeat the same request with the same key.";
+    ORDER_NO_IN_USE "order_no_in_use" 409 retry "The order has a payment already"
+        "Wait until the other payment failed, expired or was cancelled, or use another order number.";
+    PAYMENT_ALREADY_EXISTS "payment_already_exists" 409 change "The payment exists with other terms"
+        "Look at the payment before you decide.";
+    PAYMENT_NOT_REFUNDABLE "payment_not_refundable" 409 retry "The payment has not succeeded"
+        "Refund a payment once it is `succeeded`.";
+    PAYMENT_NOT_CANCELLABLE "payment_not_cancellable" 409 change "The payment has ended"
+        "Refund a payment that succeeded; nothing else is to be done.";
+    MERCHANT_ALREADY_ONBOARDED "merchant_already_onboarded" 409 change "The merchant exists with other terms"
+        "Look at the merchant before you decide.";
+    REBUILD_RUNNING "rebuild_running" 409 retry "The projection is being rebuilt already"
+        "Wait until `GET /projections` says that it is live.";
+    BODY_TOO_LARGE "body_too_large" 413 change "The body is larger than 64 kB"
+        "Send less.";
+    UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" 415 change "The body is not declared as JSON"
+        "Send `Content-Type: application/json`.";
+    UNKNOWN_FIELD "unknown_field" 422 change "The body has an unknown field"
+        "Remove the field at `pointer`.";
+    DUPLICATE_FIELD "duplicate_field" 422 change "The body names a field twice"
+        "Keep one of the fields at `pointer`.";
+    MISSING_FIELD "missing_field" 422 change "A field is missing"
+        "Add the field at `pointer`.";
+    INVALID_FIELD "invalid_field" 422 change "A field has no valid value"
+        "Correct the field at `pointer`.";
+    INVALID_AMOUNT "invalid_amount" 422 change "The amount is not valid"
+        "Send a JSON integer from 1 to 999999999999999 in minor units: 1050 for 10.50 USD, 1050 for 1050 JPY.";
+    UNKNOWN_CURRENCY "unknown_currency" 422 change "The currency is not known"
+        "Send the upper-case ISO 4217 code, or BTC, ETH, USDT or USDC.";
+    UNKNOWN_CHANNEL "unknown_channel" 422 change "The channel is not known"
+        "Leave the channel out, or name one of this installation.";
+    AMOUNT_NOT_SUPPORTED "amount_not_supported_by_channel" 422 change "The channel cannot express this amount"
+        "Choose another channel, currency or amount.";
+    INVALID_EXPIRY "invalid_expiry" 422 change "The expiry is not valid"
+        "Send `expires_in` in seconds, from 60 to 2592000.";
+    MERCHANT_ID_MISMATCH "merchant_id_mismatch" 422 change "The role and the merchant do not fit"
+        "Name the merchant for a key of the role merchant, and none for any other role.";
+    INVALID_PRINCIPAL "invalid_principal" 422 change "The principal is not valid"
+        "Use 1 to 64 letters, digits, dots, underscores or hyphens.";
+    INVALID_MERCHANT_NAME "invalid_merchant_name" 422 change "The merchant's name is not valid"
+        "Use 1 to 200 characters without control characters.";
+    AS_OF_IN_FUTURE "as_of_in_future" 422 retry "The time lies in the future"
+        "Ask for a time that has passed, or for a position.";
+    IDEMPOTENCY_KEY_REUSED "idempotency_key_reused" 422 change "The Idempotency-Key was used for another request"
+        "A key belongs to one method, route and body. Use a new one.";
+    PAYMENT_ALREADY_REFUNDED "payment_already_refunded" 422 change "Nothing is left to refund"
+        "Look at the payment's refunds; one that fails makes its amount available again.";
+    REFUND_EXCEEDS_CAPTURED "refund_exceeds_captured" 422 change "The refund exceeds what is left"
+        "Leave `amount` out to refund the rest.";
+    INSUFFICIENT_BALANCE "insufficient_balance" 422 retry "The balance does not cover it"
+        "Wait for more payments, or ask for a higher credit limit.";
+    CAPTURE_OUT_OF_RANGE "capture_out_of_range" 422 change "The channel reports an impossible capture"
+        "Nothing was booked: an operator compares the payment with the channel.";
+    FEE_OUT_OF_RANGE "fee_out_of_range" 422 change "The channel reports an impossible fee"
+        "Nothing was booked: an operator compares the payment with the channel.";
+    INTERNAL_ERROR "internal_error" 500 retry "Something is wrong on our side"
+        "Repeat with the same Idempotency-Key; tell us the `request_id` if it stays.";
+    UNAVAILABLE "unavailable" 503 retry "A part of the ledger cannot be reached"
+        "Repeat with the same Idempotency-Key after `Retry-After`: nothing happens twice.";
+    OVERLOADED "overloaded" 503 retry "Too many requests at once"
+        "Repeat with the same Idempotency-Key after `Retry-After`.";
+    PROJECTION_BEHIND "projection_behind" 503 retry "The read model has not come that far"
+        "Repeat after `Retry-After`, or send `Prefer: wait=30`.";
+}
+
+pub fn find(code: &str) -> Option<&'static ErrorCode> {
+    CATALOGUE.iter().find(|entry| entry.code == code).copied()
+}
+
+/// `ERRORS.md`.
+pub fn reference_markdown() -> String {
+    let mut page = String::from(
+        "# Error reference\n\n\
+         Every error is `application/problem+json` (RFC 9457) with `type`, `title`, `status`, `detail`, `code`, `pointer` (the\n\
+         JSON pointer of the faulty field, where there is one), `parameter` (the faulty query parameter, where there is one),\n\
+         `request_id` and `retryable` (can the same request succeed later without being changed?). Codes are stable and never\n\
+         reused. This page is generated from `api/errors.rs`; the server shows it at `/errors`.\n\n\
+         | status | code | retryable | meaning | what to do |\n|---|---|---|---|---|\n",
+    );
+    for entry in CATALOGUE {
+        let retryable = if entry.retryable { "yes" } else { "no" };
+        page +=
+            &format!("| {} | `{}` | {retryable} | {} | {} |\n", entry.status, entry.code, entry.title, entry.advice);
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_page_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/ERRORS.md");
+        let page = reference_markdown();
+        if std::env::var_os("UPDATE_GENERATED").is_some() {
+            std::fs::write(path, &page).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(committed == page, "api/ERRORS.md is not current: run this test with UPDATE_GENERATED=1");
+    }
+
+    #[test]
+    fn codes_are_unique_and_sorted_by_status() {
+        for (index, entry) in CATALOGUE.iter().enumerate() {
+            assert_eq!(find(entry.code), Some(*entry), "{} stands twice", entry.code);
+            assert!(index == 0 || CATALOGUE[index - 1].status <= entry.status, "{} stands out of order", entry.code);
+        }
+    }
+}

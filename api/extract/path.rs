@@ -1,0 +1,47 @@
+//! The id in a request's path. One that is no id at all names nothing, just as one that nobody has.
+
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use domain::{ApiKeyId, MerchantId, OrderNo, PaymentId, RefundId};
+
+use crate::errors::{self, ErrorCode};
+use crate::problem::Problem;
+
+/// The one path parameter of a route, or 404.
+pub struct Named<T>(pub T);
+
+/// What a path may name, and what is said if there is none.
+pub trait Addressed: FromStr {
+    const MISSING: &'static ErrorCode;
+}
+
+impl Addressed for PaymentId {
+    const MISSING: &'static ErrorCode = errors::PAYMENT_NOT_FOUND;
+}
+
+impl Addressed for RefundId {
+    const MISSING: &'static ErrorCode = errors::REFUND_NOT_FOUND;
+}
+
+impl Addressed for OrderNo {
+    const MISSING: &'static ErrorCode = errors::ORDER_NOT_FOUND;
+}
+
+impl Addressed for MerchantId {
+    const MISSING: &'static ErrorCode = errors::MERCHANT_NOT_FOUND;
+}
+
+impl Addressed for ApiKeyId {
+    const MISSING: &'static ErrorCode = errors::KEY_NOT_FOUND;
+}
+
+impl<T: Addressed, S: Send + Sync> FromRequestParts<S> for Named<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Named<T>, Problem> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        text.ok().and_then(|Path(text)| text.parse().ok()).map(Named).ok_or_else(|| Problem::of(T::MISSING))
+    }
+}

@@ -1,0 +1,154 @@
+//! Commands of clients: their idempotency key, what tells a repeat from a reused key, and the answer's headers.
+
+use axum::extract::{FromRequest, OriginalUri, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use commands::Issued;
+use commands::executor::command_id_of_key;
+use commands::ports::{Metadata, Receipt};
+use commands::trace::current_traceparent;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::errors;
+use crate::extract::{json, tree};
+use crate::middleware::RequestId;
+use crate::position;
+use crate::problem::Problem;
+
+pub const HEADER: &str = "idempotency-key";
+pub const IDEMPOTENCY_HIT: HeaderName = HeaderName::from_static("idempotency-hit");
+
+/// A request that changes something. Its body is whole and valid when a handler sees it, so what is recorded under
+/// its key is never a malformed request.
+pub struct Command<T> {
+    pub issued: Issued,
+    pub body: T,
+}
+
+impl<T: DeserializeOwned> FromRequest<App> for Command<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Command<T>, Problem> {
+        let (parts, body) = request.into_parts();
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let caller = caller.ok_or_else(|| Problem::internal(&"a command has no authentication"))?;
+        let key = key(&parts.headers)?.to_owned();
+        let request_id = parts.extensions.get::<RequestId>().map(ToString::to_string).unwrap_or_default();
+        let path = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri).path().to_owned();
+        let (method, headers) = (parts.method.clone(), parts.headers.clone());
+        let body = json::read(Request::from_parts(parts, body), app).await?;
+        let tree = json::parse(&headers, &body)?;
+        let issued = Issued {
+            metadata: Metadata {
+                command_id: command_id_of_key(&caller.scope(), &key),
+                correlation_id: request_id,
+                causation_id: None,
+                actor: caller.actor(),
+                traceparent: current_traceparent(),
+            },
+            fingerprint: Some(fingerprint(method.as_str(), &path, &tree)),
+        };
+        Ok(Command { issued, body: json::decode(&tree)? })
+    }
+}
+
+/// A body that says nothing: none at all, or `{}`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+fn key(headers: &HeaderMap) -> Result<&str, Problem> {
+    let mut values = headers.get_all(HEADER).iter();
+    let value = values.next().ok_or_else(|| Problem::of(errors::IDEMPOTENCY_KEY_MISSING))?;
+    let text = value.to_str().ok().filter(|_| values.next().is_none());
+    let visible = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()));
+    visible
+        .filter(|text| (1..=255).contains(&text.len()))
+        .ok_or_else(|| Problem::new(errors::IDEMPOTENCY_KEY_INVALID, "it must be 1 to 255 visible ASCII characters"))
+}
+
+/// SHA-256 of method, path and the body's meaning.
+fn fingerprint(method: &str, path: &str, body: &serde_json::Value) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update(method);
+    hasher.update(b"\n");
+    hasher.update(path);
+    hasher.update(b"\n");
+    tree::digest(body, &mut hasher);
+    hasher.finalize().into()
+}
+
+/// The headers that say what became of a command.
+pub fn headers(receipt: &Receipt) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = vec![position::header(receipt.position)];
+    if receipt.replayed {
+        headers.push(hit());
+    }
+    headers
+}
+
+pub fn hit() -> (HeaderName, HeaderValue) {
+    (IDEMPOTENCY_HIT, HeaderValue::from_static("true"))
+}
+
+/// A refusal as the caller sees it, the first time and each time after.
+pub fn accepted(receipt: Receipt) -> Result<Receipt, Problem> {
+    let headers = headers(&receipt);
+    match receipt.rejection {
+        None => Ok(receipt),
+        Some(rejection) => {
+            let problem = Problem::from(rejection);
+            Err(headers.into_iter().fold(problem, |problem, (name, value)| problem.with_header(name, value)))
+        }
+    }
+}
+
+/// A JSON answer with headers.
+pub fn answer(
+    status: StatusCode,
+    headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+    body: &impl Serialize,
+) -> Response {
+    let mut response = (status, axum::Json(body)).into_response();
+    response.headers_mut().extend(headers);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_1_to_255_visible_characters() {
+        let of = |values: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(HEADER, HeaderValue::from_bytes(value).unwrap());
+            }
+            key(&headers).map(str::to_owned).map_err(|problem| problem.code.into_owned())
+        };
+        let invalid = || Err("idempotency_key_invalid".to_owned());
+        assert_eq!(of(&[b"a"]), Ok("a".to_owned()));
+        assert_eq!(of(&[&[b'x'; 255]]), Ok("x".repeat(255)));
+        assert_eq!(of(&[]), Err("idempotency_key_missing".to_owned()));
+        assert_eq!(of(&[b""]), invalid());
+        assert_eq!(of(&[b"a b"]), invalid());
+        assert_eq!(of(&["é".as_bytes()]), invalid());
+        assert_eq!(of(&[&[b'x'; 256]]), invalid());
+        assert_eq!(of(&[b"a", b"a"]), invalid());
+    }
+
+    #[test]
+    fn another_route_or_body_is_another_request() {
+        let tree = |text: &str| tree::parse(text.as_bytes()).unwrap();
+        let first = fingerprint("POST", "/payments", &tree("{\"a\": 1}"));
+        assert_eq!(fingerprint("POST", "/payments", &tree("{ \"a\":1 }")), first);
+        assert_ne!(fingerprint("PUT", "/payments", &tree("{\"a\":1}")), first);
+        assert_ne!(fingerprint("POST", "/refunds", &tree("{\"a\":1}")), first);
+        assert_ne!(fingerprint("POST", "/payments", &tree("{\"a\":2}")), first);
+    }
+}

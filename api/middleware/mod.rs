@@ -1,0 +1,9 @@
+//! What happens around every request, whatever its route: an id, a span, metrics, bounds, and the problem's body.
+
+mod load;
+mod observe;
+mod request_id;
+
+pub use load::shed;
+pub use observe::observe;
+pub use request_id::RequestId;

@@ -1,0 +1,73 @@
+//! What a command came to: the payment as of the command itself, or, for a caller who waits, as of its outcome. Both
+//! are functions of the history, so a repeat is answered alike.
+
+use std::time::Duration;
+
+use commands::ports::{Category, Receipt, RecordedEvent, StreamId, StreamState};
+use domain::payment::{Payment, Record};
+use tokio::time::{Instant, timeout_at};
+
+use crate::app::App;
+use crate::problem::Problem;
+
+const PAGE: usize = 100;
+/// News of other streams wake a waiter too; between two looks it rests this long.
+const REST: Duration = Duration::from_millis(5);
+
+/// The payment behind the command and the position of that state: folded until `done` for a caller who waits, unless
+/// that does not come within `wait`.
+pub async fn of(
+    app: &App,
+    receipt: &Receipt,
+    wait: Option<Duration>,
+    done: impl Fn(&Record) -> bool,
+) -> Result<(StreamState, u64), Problem> {
+    let category = Category::of::<Payment>();
+    let as_of_command = app.store().load_at(category, &receipt.stream.id, receipt.version).await?;
+    let is_done = |stream: &StreamState| stream.of::<Payment>().and_then(|state| state.record()).is_some_and(&done);
+    let Some(wait) = wait.filter(|_| !is_done(&as_of_command)) else {
+        return Ok((as_of_command, receipt.position));
+    };
+
+    let deadline = Instant::now() + wait;
+    let mut head = app.store().watch_head();
+    let mut latest = as_of_command.clone();
+    loop {
+        head.mark_unchanged();
+        for event in app.store().read_stream(&receipt.stream, latest.version, PAGE).await? {
+            latest = apply(category, &latest, &event)?;
+            if is_done(&latest) {
+                return Ok((latest, event.position));
+            }
+        }
+        let news = async {
+            tokio::time::sleep(REST).await;
+            head.changed().await
+        };
+        if !matches!(timeout_at(deadline, news).await, Ok(Ok(()))) {
+            return Ok((as_of_command, receipt.position));
+        }
+    }
+}
+
+/// A stream folded up to its last event at `position` or before.
+pub async fn stream_at(app: &App, category: Category, id: &str, position: u64) -> Result<StreamState, Problem> {
+    let stream: StreamId = category.stream(id);
+    let mut state = category.empty();
+    loop {
+        let events = app.store().read_stream(&stream, state.version, PAGE).await?;
+        for event in &events {
+            if event.position > position {
+                return Ok(state);
+            }
+            state = apply(category, &state, event)?;
+        }
+        if events.len() < PAGE {
+            return Ok(state);
+        }
+    }
+}
+
+fn apply(category: Category, state: &StreamState, event: &RecordedEvent) -> Result<StreamState, Problem> {
+    category.apply_recorded(state, event).map_err(|error| Problem::internal(&error))
+}

@@ -1,0 +1,351 @@
+//! Payments: create, look up, list, cancel, and each one's story.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use commands::CommandError;
+use commands::payment::{CreatePayment, Customer, PaymentDetails};
+use commands::ports::{Category, Receipt};
+use domain::payment::{Payment, PaymentStatus, Record};
+use domain::{ChannelName, Currency, MerchantId, Money, OrderNo, PaymentId, Timestamp};
+use futures::{StreamExt, TryStreamExt, stream};
+use projections::payments as read_model;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::auth::roles::{MerchantCaller, ObjectReader};
+use crate::errors;
+use crate::extract::fields::{Amount, Email, ExpiresIn, FreeText, HttpUrl, Metadata, MethodType, PersonName, Token};
+use crate::extract::{Json, Named, Params, Wait};
+use crate::idempotency::{self, Command, Nothing, accepted, answer};
+use crate::outcome;
+use crate::page::{Limit, List, cursor};
+use crate::params::{CommandErrors, QueryErrors, QueryHeaders, WaitingCommandHeaders};
+use crate::position::{self, AsOf, Freshness};
+use crate::problem::Problem;
+use crate::render::payment::{PaymentObject, object, of_record};
+use crate::render::story::{StoryEntry, entry};
+
+/// Loads of one batch that run at once.
+const BATCH_LOADS: usize = 8;
+const STORY_EVENTS_MAX: usize = 10_000;
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create_payment, list_payments))
+        .routes(routes!(batch_payments))
+        .routes(routes!(get_payment))
+        .routes(routes!(cancel_payment))
+        .routes(routes!(payment_story))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreatePaymentBody {
+    /// Your own number of the order, 1 to 64 characters.
+    #[schema(value_type = String, example = "A-1001", min_length = 1, max_length = 64)]
+    order_no: OrderNo,
+    /// Minor units: 10000 is 100.00 USD.
+    #[schema(value_type = i64, example = 10_000, minimum = 1, maximum = 999_999_999_999_999_i64)]
+    amount: Amount,
+    #[schema(value_type = String, example = "USD")]
+    currency: Currency,
+    payment_method: PaymentMethodBody,
+    /// Chosen for you unless you name one.
+    #[schema(value_type = Option<String>, example = "sandbox")]
+    channel: Option<ChannelName>,
+    customer: Option<CustomerBody>,
+    #[schema(value_type = Option<String>, max_length = 1000)]
+    description: Option<FreeText>,
+    /// Where the customer comes back to after a redirect.
+    #[schema(value_type = Option<String>, format = Uri, max_length = 2000)]
+    return_url: Option<HttpUrl>,
+    /// Up to 50 texts of your own: names up to 40 characters, values up to 500.
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    metadata: Option<Metadata>,
+    /// Seconds until a payment without an outcome expires: 60 to 2592000, 1800 unless told otherwise.
+    #[schema(value_type = Option<u64>, minimum = 60, maximum = 2_592_000)]
+    expires_in: Option<ExpiresIn>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PaymentMethodBody {
+    #[serde(rename = "type")]
+    #[schema(value_type = String, example = "card")]
+    kind: MethodType,
+    /// From the channel's own form, so that no card number comes near this server.
+    #[schema(value_type = String, example = "tok_success")]
+    token: Token,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CustomerBody {
+    #[schema(value_type = Option<String>, example = "ada@example.com")]
+    email: Option<Email>,
+    #[schema(value_type = Option<String>, example = "Ada Lovelace")]
+    name: Option<PersonName>,
+}
+
+impl CreatePaymentBody {
+    fn command(self, merchant_id: MerchantId) -> Result<CreatePayment, Problem> {
+        let amount = Money::new(self.amount.0, self.currency);
+        let customer = self.customer.map(|customer| Customer {
+            email: customer.email.map(|email| email.0),
+            name: customer.name.map(|name| name.0),
+        });
+        Ok(CreatePayment {
+            payment_id: PaymentId::from_uuid(Uuid::now_v7()),
+            merchant_id,
+            order_no: self.order_no,
+            amount: amount.map_err(|error| Problem::new(errors::INVALID_AMOUNT, error.to_string()).at("/amount"))?,
+            method: self.payment_method.kind.0,
+            channel: self.channel,
+            details: PaymentDetails {
+                token: self.payment_method.token.0,
+                customer,
+                description: self.description.map(|text| text.0),
+                return_url: self.return_url.map(|url| url.0),
+                metadata: self.metadata.map(|metadata| metadata.0),
+            },
+            expires_in: self.expires_in.map(|expiry| expiry.0),
+        })
+    }
+}
+
+/// Create a payment
+///
+/// Takes the order number and starts the charge. The answer is the payment as of this command, `processing`; with
+/// `Prefer: wait=N` it is the payment in its first state out of `processing`, if that comes within N seconds.
+#[utoipa::path(post, path = "/payments", tag = "payments", params(WaitingCommandHeaders),
+    request_body = CreatePaymentBody,
+    responses((status = 201, description = "The payment", body = PaymentObject), CommandErrors))]
+async fn create_payment(
+    State(app): State<App>,
+    merchant: MerchantCaller,
+    wait: Wait,
+    command: Command<CreatePaymentBody>,
+) -> Result<Response, Problem> {
+    let create = command.body.command(merchant.merchant_id)?;
+    let receipt = accepted(app.payments.create(command.issued, create).await?)?;
+    let out_of_processing = |record: &Record| record.status() != PaymentStatus::Processing;
+    answer_payment(&app, StatusCode::CREATED, &receipt, wait, out_of_processing).await
+}
+
+/// Cancel a payment
+///
+/// The channel is asked first. A success that comes too late is booked and refunded.
+#[utoipa::path(post, path = "/payments/{id}/cancel", tag = "payments",
+    params(("id" = String, Path, description = "`pay_...`"), WaitingCommandHeaders),
+    responses((status = 200, description = "The payment", body = PaymentObject), CommandErrors))]
+async fn cancel_payment(
+    State(app): State<App>,
+    merchant: MerchantCaller,
+    Named(payment_id): Named<PaymentId>,
+    wait: Wait,
+    command: Command<Nothing>,
+) -> Result<Response, Problem> {
+    let receipt = app.payments.cancel(command.issued, payment_id, Some(merchant.merchant_id)).await?;
+    let ended = |record: &Record| record.status().is_final();
+    answer_payment(&app, StatusCode::OK, &accepted(receipt)?, wait, ended).await
+}
+
+/// The payment as of its command, or as of the first event behind it after which `done` holds.
+async fn answer_payment(
+    app: &App,
+    status: StatusCode,
+    receipt: &Receipt,
+    wait: Wait,
+    done: impl Fn(&Record) -> bool,
+) -> Result<Response, Problem> {
+    let (stream, position) = outcome::of(app, receipt, wait.0, done).await?;
+    let object = object(&app.payments, &stream).await?;
+    let object = object.ok_or_else(|| Problem::internal(&format!("{} has no terms", receipt.object)))?;
+    let headers = idempotency::headers(receipt).into_iter().chain([position::header(position)]).chain(wait.applied());
+    Ok(answer(status, headers, &object))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct ObjectQuery {
+    /// A `Ledger-Position` or an RFC 3339 time.
+    #[param(value_type = Option<String>)]
+    as_of: Option<AsOf>,
+}
+
+/// Look up a payment
+#[utoipa::path(get, path = "/payments/{id}", tag = "payments",
+    params(("id" = String, Path, description = "`pay_...`"), ObjectQuery, QueryHeaders),
+    responses((status = 200, description = "The payment", body = PaymentObject), QueryErrors))]
+async fn get_payment(
+    State(app): State<App>,
+    reader: ObjectReader,
+    Named(payment_id): Named<PaymentId>,
+    Params(query): Params<ObjectQuery>,
+    freshness: Freshness,
+) -> Result<Response, Problem> {
+    let (position, stream) = match query.as_of {
+        None => (freshness.of_streams(&app), app.payments.load(payment_id).await?),
+        Some(as_of) => {
+            let position = as_of.position(&app).await?;
+            (position, outcome::stream_at(&app, Category::of::<Payment>(), &payment_id.to_string(), position).await?)
+        }
+    };
+    let record = stream.of::<Payment>().and_then(|state| state.record());
+    let record = record.filter(|record| reader.may_see(record.terms.merchant_id));
+    let record = record.ok_or_else(|| Problem::of(errors::PAYMENT_NOT_FOUND))?;
+    let object = of_record(&app.payments, record, stream.version, stream.updated_at).await?;
+    Ok(answer(StatusCode::OK, [position::header(position)], &object))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    /// 1 to 100, 20 unless told otherwise.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Limit,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// For everybody but merchants: whose payments.
+    #[param(value_type = Option<String>)]
+    merchant_id: Option<MerchantId>,
+    /// `processing`, `requires_action`, `succeeded`, `failed`, `cancelled` or `expired`.
+    #[param(value_type = Option<String>)]
+    status: Option<PaymentStatus>,
+    #[param(value_type = Option<String>)]
+    currency: Option<Currency>,
+    #[param(value_type = Option<String>)]
+    channel: Option<ChannelName>,
+    #[param(value_type = Option<String>)]
+    order_no: Option<OrderNo>,
+    /// RFC 3339; both ends are included.
+    #[param(value_type = Option<String>, format = DateTime)]
+    created_from: Option<Timestamp>,
+    #[param(value_type = Option<String>, format = DateTime)]
+    created_to: Option<Timestamp>,
+    /// Minor units; both ends are included.
+    amount_min: Option<i64>,
+    amount_max: Option<i64>,
+}
+
+/// List payments, newest first
+#[utoipa::path(get, path = "/payments", tag = "payments", params(ListQuery, QueryHeaders),
+    responses((status = 200, description = "A page of payments", body = List<PaymentObject>), QueryErrors))]
+async fn list_payments(
+    State(app): State<App>,
+    reader: ObjectReader,
+    Params(query): Params<ListQuery>,
+    freshness: Freshness,
+) -> Result<Response, Problem> {
+    let begin = cursor(query.cursor.as_deref())?;
+    let filter = read_model::PaymentFilter {
+        merchant_id: reader.whose(query.merchant_id)?,
+        status: query.status,
+        currency: query.currency,
+        channel: query.channel,
+        order_no: query.order_no,
+        created_from: query.created_from,
+        created_to: query.created_to,
+        amount_min: query.amount_min,
+        amount_max: query.amount_max,
+    };
+    let mut view = freshness.view(&app, &["payments"], None).await?;
+    let page = read_model::list(&mut view, &filter, query.limit.0, begin.as_ref()).await?;
+    let position = position::header(view.position);
+    drop(view);
+    let objects = stream::iter(&page.rows)
+        .then(|row| of_record(&app.payments, &row.record, row.version, row.updated_at))
+        .try_collect()
+        .await?;
+    Ok(answer(StatusCode::OK, [position], &List::new(objects, page.next)))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BatchBody {
+    /// Up to 100 payment ids.
+    #[schema(max_items = 100)]
+    ids: Vec<String>,
+}
+
+/// Those of the wanted payments that there are, in the order of the request, and the ids of the others.
+#[derive(Serialize, ToSchema)]
+struct PaymentBatch {
+    found: Vec<PaymentObject>,
+    missing: Vec<String>,
+}
+
+/// Look up to 100 payments
+#[utoipa::path(post, path = "/payments/batch", tag = "payments", params(QueryHeaders), request_body = BatchBody,
+    responses((status = 200, description = "The payments", body = PaymentBatch), QueryErrors))]
+async fn batch_payments(
+    State(app): State<App>,
+    reader: ObjectReader,
+    freshness: Freshness,
+    Json(body): Json<BatchBody>,
+) -> Result<Response, Problem> {
+    if body.ids.len() > 100 {
+        return Err(Problem::new(errors::INVALID_FIELD, "at most 100 ids at once").at("/ids"));
+    }
+    let position = freshness.of_streams(&app);
+    let looked_up: Vec<(String, Option<PaymentObject>)> = stream::iter(body.ids)
+        .map(|id| async { Ok::<_, CommandError>((visible(&app, reader, &id).await?, id)) })
+        .buffered(BATCH_LOADS)
+        .map_ok(|(object, id)| (id, object))
+        .try_collect()
+        .await?;
+    let mut batch = PaymentBatch { found: vec![], missing: vec![] };
+    for (id, object) in looked_up {
+        match object {
+            Some(object) => batch.found.push(object),
+            None => batch.missing.push(id),
+        }
+    }
+    Ok(answer(StatusCode::OK, [position::header(position)], &batch))
+}
+
+/// The payment of this id, if there is one and the reader may see it.
+async fn visible(app: &App, reader: ObjectReader, id: &str) -> Result<Option<PaymentObject>, CommandError> {
+    let Ok(payment_id) = id.parse::<PaymentId>() else {
+        return Ok(None);
+    };
+    let stream = app.payments.load(payment_id).await?;
+    match stream.of::<Payment>().and_then(|state| state.record()) {
+        Some(record) if reader.may_see(record.terms.merchant_id) => {
+            of_record(&app.payments, record, stream.version, stream.updated_at).await.map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A payment's story
+///
+/// Everything that happened to it, oldest first, with what each event posted to the books. Merchants do not see the
+/// platform's own accounts.
+#[utoipa::path(get, path = "/payments/{id}/events", tag = "payments",
+    params(("id" = String, Path, description = "`pay_...`"), QueryHeaders),
+    responses((status = 200, description = "The story", body = List<StoryEntry>), QueryErrors))]
+async fn payment_story(
+    State(app): State<App>,
+    reader: ObjectReader,
+    Named(payment_id): Named<PaymentId>,
+    freshness: Freshness,
+    Params(Nothing {}): Params<Nothing>,
+) -> Result<Response, Problem> {
+    let position = freshness.of_streams(&app);
+    let stream = app.payments.load(payment_id).await?;
+    let owner = stream.of::<Payment>().and_then(|state| state.record()).map(|record| record.terms.merchant_id);
+    if !owner.is_some_and(|owner| reader.may_see(owner)) {
+        return Err(Problem::of(errors::PAYMENT_NOT_FOUND));
+    }
+    let stream_id = Category::of::<Payment>().stream(payment_id.to_string());
+    let events = app.store().read_stream(&stream_id, 0, STORY_EVENTS_MAX).await?;
+    let entries = events.into_iter().map(|event| entry(event, reader)).collect::<Result<Vec<_>, _>>()?;
+    Ok(answer(StatusCode::OK, [position::header(position)], &List::new(entries, None)))
+}
