@@ -93,7 +93,7 @@ fn refund_of(event: &Event) -> Option<RefundId> {
     match event {
         Event::RefundRequested(requested) => Some(requested.refund_id),
         Event::RefundAccepted { refund_id, .. } | Event::RefundOutcomeUnknown { refund_id, .. } => Some(*refund_id),
-        Event::RefundSucceeded(succeeded) => Some(succeeded.refund_id),
+        Event::RefundSucceeded(succeeded) | Event::RefundSucceededLate(succeeded) => Some(succeeded.refund_id),
         Event::RefundFailed(failed) => Some(failed.refund_id),
         Event::RefundReversed(reversed) => Some(reversed.refund_id),
         Event::Created(_)
@@ -175,7 +175,7 @@ fn fold(
     let refund = touched.get_mut(&refund_id);
     let refund = refund.ok_or_else(|| ApplyError::inapplicable(recorded, "the refund was never requested"))?;
     match event {
-        Event::RefundSucceeded(_) => refund.status = RefundState::Succeeded,
+        Event::RefundSucceeded(_) | Event::RefundSucceededLate(_) => refund.succeed(),
         Event::RefundFailed(failed) => refund.fail(&failed.failure),
         Event::RefundReversed(reversed) => refund.fail(&reversed.failure),
         _ => {}
@@ -306,6 +306,12 @@ impl RefundRow {
     pub(crate) fn facts(&self) -> String {
         let terms = (&self.payment_id, &self.merchant_id, &self.order_no, &self.currency, self.amount, &self.channel);
         format!("{:?}", (terms, self.status, &self.reason, &self.failure, self.created_at))
+    }
+
+    /// One that had failed before has no failure any more.
+    fn succeed(&mut self) {
+        self.status = RefundState::Succeeded;
+        self.failure = None;
     }
 
     fn fail(&mut self, failure: &Failure) {

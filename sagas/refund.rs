@@ -28,7 +28,7 @@ pub fn next_step(record: &Record, refund_id: RefundId) -> Option<Due> {
     let step = match &record.capture()?.refund(refund_id)?.status {
         RefundStatus::Due => Step::Refund,
         RefundStatus::OutcomeUnknown { .. } => Step::FindOutRefund,
-        RefundStatus::Accepted { .. } => Step::AwaitRefund,
+        RefundStatus::Accepted => Step::AwaitRefund,
         RefundStatus::Succeeded { .. } | RefundStatus::Failed(_) | RefundStatus::Reversed(_) => return None,
     };
     Some(Due { saga: SagaId::Refund(record.payment_id(), refund_id), step, deadline: None })

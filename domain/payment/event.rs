@@ -3,11 +3,10 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::rejection::PaymentRejection;
+use crate::money::{AMOUNT_MAX, fee_at};
 use crate::pricing::{Pricing, PricingModel};
 use crate::{
-    BalancedEntry, ChannelName, Currency, DomainEvent, MerchantId, Money, OrderNo, PaymentId, RefundId, Sealed,
-    Timestamp,
+    BalancedEntry, ChannelName, Currency, DomainEvent, MerchantId, OrderNo, PaymentId, RefundId, Sealed, Timestamp,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +43,22 @@ pub enum Event {
     RefundFailed(RefundFailed),
     #[serde(rename = "payment.refund_reversed")]
     RefundReversed(RefundReversed),
+    /// The channel made a refund that it had called failed.
+    #[serde(rename = "payment.refund_succeeded_late")]
+    RefundSucceededLate(RefundSucceeded),
+}
+
+impl Event {
+    /// The channel's own id of the charge, where this event tells one.
+    pub(super) fn charge_reference(&self) -> Option<&str> {
+        match self {
+            Event::Accepted { channel_reference } => Some(channel_reference),
+            Event::ActionRequired(required) => Some(&required.channel_reference),
+            Event::Captured(captured) => Some(&captured.channel_reference),
+            Event::Failed(failed) => failed.channel_reference.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// The intent, durable before the channel is called. Amounts in minor units.
@@ -111,24 +126,20 @@ pub struct Captured {
 }
 
 impl Captured {
-    /// A capture of `amount` minor units under the payment's terms, with its fees.
+    /// A capture of `amount` minor units under the payment's terms, with its fees. A fee that the channel does not tell,
+    /// or that cannot be one, is estimated.
     pub fn of(
         terms: &Created,
         channel_reference: String,
         amount: i64,
         fee: Option<i64>,
         captured_at: Timestamp,
-    ) -> Result<Captured, PaymentRejection> {
-        let gross = Money::new(amount, terms.currency).map_err(|_| PaymentRejection::CaptureOutOfRange)?;
-        let fee_at =
-            |rate: Decimal| gross.fee_at(rate).map(|fee| fee.minor()).map_err(|_| PaymentRejection::FeeOutOfRange);
+    ) -> Captured {
         let channel_fee = match fee {
-            Some(fee) => {
-                ChannelFee::Known(Money::new(fee, terms.currency).map_err(|_| PaymentRejection::FeeOutOfRange)?.minor())
-            }
-            None => ChannelFee::Estimated(fee_at(terms.expected_channel_fee_rate)?),
+            Some(fee) if (0..=AMOUNT_MAX).contains(&fee) => ChannelFee::Known(fee),
+            _ => ChannelFee::Estimated(fee_at(amount, terms.expected_channel_fee_rate)),
         };
-        Ok(Captured {
+        Captured {
             payment_id: terms.payment_id,
             merchant_id: terms.merchant_id,
             channel: terms.channel.clone(),
@@ -136,10 +147,10 @@ impl Captured {
             amount,
             currency: terms.currency,
             channel_fee,
-            markup: fee_at(terms.pricing.markup_rate)?,
+            markup: fee_at(amount, terms.pricing.markup_rate),
             pricing_model: terms.pricing.model,
             captured_at,
-        })
+        }
     }
 }
 
@@ -262,6 +273,7 @@ impl DomainEvent for Event {
         ("payment.refund_succeeded", 1),
         ("payment.refund_failed", 1),
         ("payment.refund_reversed", 1),
+        ("payment.refund_succeeded_late", 1),
     ];
 
     fn event_type(&self) -> &'static str {
@@ -282,6 +294,7 @@ impl DomainEvent for Event {
             Event::RefundSucceeded(_) => "payment.refund_succeeded",
             Event::RefundFailed(_) => "payment.refund_failed",
             Event::RefundReversed(_) => "payment.refund_reversed",
+            Event::RefundSucceededLate(_) => "payment.refund_succeeded_late",
         }
     }
 

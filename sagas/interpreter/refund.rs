@@ -2,7 +2,7 @@
 
 use commands::ports::{Channel, RefundAnswer, RefundOrder};
 use domain::RefundId;
-use domain::payment::{Refund, RefundStatus};
+use domain::payment::Refund;
 
 use super::charge::FRESH;
 use super::recording::{accepted, issued};
@@ -20,9 +20,9 @@ impl Interpreter {
     ) -> Result<Learned, Trouble> {
         let channel = self.channel(seen)?;
         let capture = seen.record.capture();
-        let refund = capture.and_then(|capture| Some((capture, capture.refund(refund_id)?)));
-        let (capture, refund) = refund.ok_or_else(|| Trouble::Parked(format!("{refund_id} is not in its payment")))?;
-        let order = order(seen, &capture.channel_reference, refund)?;
+        let refund = capture.and_then(|capture| capture.refund(refund_id));
+        let refund = refund.ok_or_else(|| Trouble::Parked(format!("{refund_id} is not in its payment")))?;
+        let order = order(seen, refund)?;
         let fresh = self.now().since(refund.requested_at) <= FRESH;
         let answer = match due.step {
             Step::Refund if fresh => {
@@ -53,18 +53,16 @@ async fn ask_first(channel: &dyn Channel, order: &RefundOrder) -> RefundAnswer {
     }
 }
 
-fn order(seen: &Seen, charge_reference: &str, refund: &Refund) -> Result<RefundOrder, Trouble> {
+fn order(seen: &Seen, refund: &Refund) -> Result<RefundOrder, Trouble> {
+    let charge_reference = seen.record.channel_reference.clone();
     let amount = domain::Money::new(refund.amount, seen.record.terms.currency);
     Ok(RefundOrder {
         key: refund_key(refund.refund_id),
         payment_id: seen.record.payment_id(),
         refund_id: refund.refund_id,
         amount: amount.map_err(|error| Trouble::Parked(error.to_string()))?,
-        charge_reference: charge_reference.to_owned(),
-        channel_reference: match &refund.status {
-            RefundStatus::Accepted { channel_reference } => Some(channel_reference.clone()),
-            _ => None,
-        },
+        charge_reference: charge_reference.ok_or_else(|| Trouble::Parked("a capture without reference".to_owned()))?,
+        channel_reference: refund.channel_reference.clone(),
     })
 }
 
