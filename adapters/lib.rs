@@ -6,3 +6,8 @@ pub mod embedded_postgres;
 pub mod event_store;
 pub mod migrations;
 pub mod sandbox_provider;
+pub mod keys;
+pub mod nonces;
+mod short_cache;
+pub mod vault;
+pub mod webhooks;

@@ -40,6 +40,14 @@ pub enum AccountType {
 }
 
 impl AccountType {
+    pub const ALL: [AccountType; 5] = [
+        AccountType::Asset,
+        AccountType::Liability,
+        AccountType::Revenue,
+        AccountType::Expense,
+        AccountType::ContraExpense,
+    ];
+
     pub fn as_str(&self) -> &'static str {
         match self {
             AccountType::Asset => "asset",
@@ -56,6 +64,15 @@ impl AccountType {
             AccountType::Asset | AccountType::Expense => debits - credits,
             AccountType::Liability | AccountType::Revenue | AccountType::ContraExpense => credits - debits,
         }
+    }
+}
+
+impl FromStr for AccountType {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let known = AccountType::ALL.into_iter().find(|known| known.as_str() == text);
+        known.ok_or("must be asset, liability, revenue, expense or contra_expense")
     }
 }
 

@@ -1,1 +1,47 @@
-//! stub
+//! The read models, one file each (tables, apply and queries together), and the machinery that feeds, checkpoints and
+//! rebuilds them. Everything here can be thrown away and folded again from the log; nothing here decides a command.
+
+pub mod as_of;
+pub mod books;
+mod checkpoint;
+mod database;
+mod filter;
+pub mod merchants;
+pub mod orders;
+mod page;
+pub mod payments;
+mod progress;
+mod projection;
+mod reader;
+mod rebuild;
+pub mod refunds;
+mod runner;
+mod status;
+pub mod verify;
+
+use std::sync::Arc;
+
+pub use filter::{Filter, StatusText};
+pub use page::{Cursor, NotACursor, Page};
+pub use progress::Progress;
+pub use projection::{ApplyError, Projection};
+pub use reader::{ReadError, Reader, Snapshot};
+pub use rebuild::{RebuildError, rebuild};
+pub use runner::{Runner, Running};
+pub use status::{ProjectionState, ProjectionStatus, list};
+
+/// Every projection of the ledger.
+pub fn all() -> Vec<Arc<dyn Projection>> {
+    vec![
+        Arc::new(books::Books),
+        Arc::new(merchants::Merchants),
+        Arc::new(orders::Orders),
+        Arc::new(payments::Payments),
+        Arc::new(refunds::Refunds),
+    ]
+}
+
+/// The projection called `name`.
+pub fn find(name: &str) -> Option<Arc<dyn Projection>> {
+    all().into_iter().find(|projection| projection.name() == name)
+}

@@ -180,8 +180,7 @@ impl Interpreter {
         };
         let (saga, step) = (due.saga.kind(), due.step.as_str());
         metrics::counter!("saga_step_total", "saga" => saga, "step" => step, "outcome" => outcome).increment(1);
-        metrics::histogram!("saga_step_duration_seconds", "saga" => saga, "step" => step)
-            .record(started.elapsed().as_secs_f64());
+        metrics::histogram!("saga_step_duration_seconds", "saga" => saga, "step" => step).record(started.elapsed());
         performed
     }
 

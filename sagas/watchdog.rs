@@ -45,16 +45,20 @@ pub(crate) async fn watch(
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "gauges are floats; a count beyond 2^53 is none")]
 fn report(census: &Census, head: u64) {
     for (state, rows) in [("running", census.running), ("waiting", census.waiting), ("stuck", census.stuck)] {
-        metrics::gauge!("saga_agenda_rows", "state" => state).set(rows as f64);
+        metrics::gauge!("saga_agenda_rows", "state" => state).set(count(rows));
     }
-    metrics::gauge!("saga_stuck").set((census.stuck + census.overdue) as f64);
-    metrics::gauge!("saga_follower_lag_events").set(head.saturating_sub(census.position) as f64);
+    metrics::gauge!("saga_stuck").set(count(census.stuck + census.overdue));
+    metrics::gauge!("saga_follower_lag_events").set(count(head.saturating_sub(census.position)));
     if census.overdue > 0 {
         tracing::error!(overdue = census.overdue, "sagas stay due without progress");
     }
+}
+
+/// Four thousand million is as alarming as more.
+fn count(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 impl Standstill {

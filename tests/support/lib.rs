@@ -1,5 +1,13 @@
-//! What the tests share: real parts started for them, and the waiting between them.
+//! What the tests stand on: real parts, started by the tests themselves and gone when they end, however they end; and
+//! the waiting between them.
 
+pub mod guard;
 pub mod load;
+pub mod localstripe;
+pub mod manual_clock;
+pub mod postgres;
 pub mod process;
+pub mod scripted_channel;
 pub mod wait;
+
+pub use postgres::{TestDatabase, empty_test_database, private_cluster, test_database, volatile_test_database};

@@ -1,0 +1,104 @@
+//! The composition root: which adapter stands behind which port, on one database.
+
+use std::sync::Arc;
+
+use adapters::agenda::PostgresAgenda;
+use adapters::channels::sandbox::{SandboxChannel, SandboxChannelConfig};
+use adapters::channels::stripe::{StripeChannel, StripeConfig};
+use adapters::event_store::postgres::{PostgresEventStore, PostgresOptions};
+use adapters::keys::{PostgresKeyDirectory, PostgresNonces};
+use adapters::migrations::MIGRATOR;
+use adapters::vault::{KeyVault, MasterKey, PostgresVault};
+use adapters::webhooks::PostgresInbox;
+use anyhow::{Context, bail};
+use commands::keys::ApiKeys;
+use commands::payment::Payments;
+use commands::ports::clock::SystemClock;
+use commands::ports::{Agenda, Channel, Clock, EventStore, Nonces, WebhookInbox};
+use commands::{Channels, Executor};
+use projections::books::BooksFunds;
+use projections::{Progress, Reader};
+use sqlx::PgPool;
+
+use crate::cli::ChannelFlags;
+use crate::sandbox::WEBHOOK_SECRET;
+
+/// One node's view of the ledger. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger {
+    pub pool: PgPool,
+    pub store: Arc<dyn EventStore>,
+    pub payments: Payments,
+    pub keys: ApiKeys,
+    pub nonces: Arc<dyn Nonces>,
+    pub inbox: Arc<dyn WebhookInbox>,
+    pub agenda: Arc<dyn Agenda>,
+    pub progress: Progress,
+    pub reader: Reader,
+}
+
+impl Ledger {
+    /// Puts the adapters together. The schema must be the one that this program knows.
+    pub async fn open(pool: PgPool, master: &MasterKey, channels: Channels) -> anyhow::Result<Ledger> {
+        check_schema(&pool).await?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let vault: PostgresVault = KeyVault::on_postgres(pool.clone(), master);
+        vault.check_master_key().await.context("the master key is not the one that this database was sealed with")?;
+        let store: Arc<dyn EventStore> =
+            Arc::new(PostgresEventStore::start(pool.clone(), clock.clone(), PostgresOptions::default()));
+        let executor = Executor::new(store.clone());
+        let progress = Progress::default();
+        let reader = Reader::new(pool.clone(), progress.clone());
+        let payments = Payments {
+            executor: executor.clone(),
+            channels,
+            vault: Arc::new(vault),
+            funds: Arc::new(BooksFunds::new(reader.clone())),
+            clock: clock.clone(),
+        };
+        let directory = Arc::new(PostgresKeyDirectory::new(pool.clone(), master));
+        Ok(Ledger {
+            store,
+            payments,
+            keys: ApiKeys { directory, executor, clock },
+            nonces: Arc::new(PostgresNonces::new(pool.clone())),
+            inbox: Arc::new(PostgresInbox::new(pool.clone(), master)),
+            agenda: Arc::new(PostgresAgenda::new(pool.clone())),
+            progress,
+            reader,
+            pool,
+        })
+    }
+}
+
+pub async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
+    MIGRATOR.run(pool).await.context("the migrations could not be applied")
+}
+
+/// A program must not write into a schema that it does not know.
+async fn check_schema(pool: &PgPool) -> anyhow::Result<()> {
+    let applied: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
+        .fetch_one(pool)
+        .await
+        .unwrap_or(None);
+    let known = MIGRATOR.iter().map(|migration| migration.version).max();
+    match (applied, known) {
+        (Some(applied), Some(known)) if applied >= known => Ok(()),
+        _ => bail!("the database is not at this program's schema: run `payledger migrate` first"),
+    }
+}
+
+/// The channels that the flags name; the first is the default.
+pub fn channels(flags: &ChannelFlags) -> anyhow::Result<Channels> {
+    let mut channels: Vec<Arc<dyn Channel>> = vec![];
+    if let Some(url) = &flags.sandbox_url {
+        let secret = flags.sandbox_webhook_secret.clone().unwrap_or_else(|| WEBHOOK_SECRET.to_owned());
+        channels.push(Arc::new(SandboxChannel::new(SandboxChannelConfig::new(url, secret))?));
+    }
+    if let Some(key) = &flags.stripe_secret_key {
+        let secret = flags.stripe_webhook_secret.clone().unwrap_or_default();
+        let config = StripeConfig { url: flags.stripe_url.clone(), ..StripeConfig::new(key, secret) };
+        channels.push(Arc::new(StripeChannel::new(config, Arc::new(SystemClock))?));
+    }
+    Ok(Channels::of(channels))
+}

@@ -1,0 +1,152 @@
+//! `payledger serve`: the roles of one node, started together and stopped together.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use api::App;
+use commands::webhook::Webhooks;
+use projections::Runner;
+use sagas::{SagaConfig, SagaRunner};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::cli::{self, Role};
+use crate::database::Database;
+use crate::ledger::{self, Ledger};
+use crate::{master_key, signals};
+
+/// Connections for queries, projections and everything beside the appender.
+const CONNECTIONS_MAX: u32 = 32;
+const SWEEP_EVERY: Duration = Duration::from_secs(2);
+
+pub async fn run(flags: cli::Serve) -> anyhow::Result<()> {
+    let telemetry = api::telemetry::start(flags.telemetry.settings())?;
+    let database = Database::open(&flags.database).await?;
+    let pool = database.pool(CONNECTIONS_MAX).await?;
+    let channels = ledger::channels(&flags.channels)?;
+    let ledger = Ledger::open(pool, &master_key::read(&flags.database)?, channels).await?;
+    let node = Node::start(ledger, &flags.roles, flags.bind, flags.ops_bind, telemetry.metrics()).await?;
+    eprintln!("payledger listens on http://{}", node.address);
+    signals::stopped().await?;
+    node.stop().await;
+    database.close().await?;
+    telemetry.flush();
+    Ok(())
+}
+
+/// The running roles of this process.
+pub struct Node {
+    pub address: SocketAddr,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    projections: Option<projections::Running>,
+}
+
+impl Node {
+    pub async fn start(
+        ledger: Ledger,
+        roles: &[Role],
+        bind: SocketAddr,
+        ops_bind: Option<SocketAddr>,
+        metrics: api::telemetry::Metrics,
+    ) -> anyhow::Result<Node> {
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = vec![];
+        let sagas = SagaRunner::new(ledger.payments.clone(), ledger.agenda.clone(), SagaConfig::default());
+        let webhooks = webhooks(&ledger, &sagas);
+        let projections = roles.contains(&Role::Projections).then(|| {
+            Runner::new(ledger.pool.clone(), ledger.store.clone(), ledger.progress.clone()).start(projections::all())
+        });
+        if roles.contains(&Role::Sagas) {
+            tasks.push(tokio::spawn(sweep(webhooks.clone(), stopped.clone())));
+            tasks.push(tokio::spawn({
+                let stopped = stopped.clone();
+                async move { sagas.run(ordered(stopped)).await }
+            }));
+        }
+        let app = App::new(api::Parts {
+            payments: ledger.payments.clone(),
+            keys: ledger.keys.clone(),
+            nonces: ledger.nonces.clone(),
+            webhooks,
+            agenda: ledger.agenda.clone(),
+            reader: ledger.reader.clone(),
+            readiness: Arc::new(crate::readiness::DatabaseReadiness { pool: ledger.pool.clone() }),
+            metrics,
+            in_flight_max: 2_048,
+        });
+        let router = match (roles.contains(&Role::Api), ops_bind) {
+            (true, None) => api::api_router(app.clone()).merge(api::ops_router(app.clone())),
+            (true, Some(_)) => api::api_router(app.clone()),
+            (false, _) => api::ops_router(app.clone()),
+        };
+        let listener = TcpListener::bind(bind).await.with_context(|| format!("{bind} cannot be listened on"))?;
+        let address = listener.local_addr()?;
+        tasks.push(tokio::spawn(listen(listener, router, stopped.clone())));
+        if let Some(ops_bind) = ops_bind {
+            let listener = TcpListener::bind(ops_bind).await.with_context(|| format!("{ops_bind} cannot be listened on"))?;
+            tasks.push(tokio::spawn(listen(listener, api::ops_router(app), stopped)));
+        }
+        Ok(Node { address, stop, tasks, projections })
+    }
+
+    /// Finishes what is running and takes nothing new.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a role ended badly");
+            }
+        }
+        if let Some(projections) = self.projections {
+            projections.stop().await;
+        }
+    }
+}
+
+/// Webhooks put their facts to the payments and wake the sagas of this node.
+fn webhooks(ledger: &Ledger, sagas: &SagaRunner) -> Webhooks {
+    let sagas = sagas.clone();
+    Webhooks {
+        payments: ledger.payments.clone(),
+        inbox: ledger.inbox.clone(),
+        nudge: Arc::new(move |payment_id| {
+            let sagas = sagas.clone();
+            tokio::spawn(async move {
+                if let Err(error) = sagas.nudge(payment_id).await {
+                    tracing::debug!(%error, payment.id = %payment_id, "not nudged: the agenda finds it by itself");
+                }
+            });
+        }),
+    }
+}
+
+async fn sweep(webhooks: Webhooks, stopped: watch::Receiver<bool>) {
+    let sweeping = async {
+        let mut every = tokio::time::interval(SWEEP_EVERY);
+        loop {
+            every.tick().await;
+            if let Err(error) = webhooks.sweep().await {
+                tracing::warn!(%error, "webhooks that were kept could not be gone on with");
+            }
+        }
+    };
+    tokio::select! {
+        () = sweeping => {}
+        () = ordered(stopped) => {}
+    }
+}
+
+async fn listen(listener: TcpListener, router: axum::Router, stopped: watch::Receiver<bool>) {
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(ordered(stopped)).await {
+        tracing::error!(%error, "the listener stopped");
+    }
+}
+
+/// Resolves once the order to stop was given.
+async fn ordered(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,73 @@
+//! The read model `books`: the journal of all postings, and the accounts and merchants' balances that follow from it.
+//! One event's postings are one transaction, known by the event's position. The database itself refuses a transaction
+//! that does not balance and any change of what is booked.
+
+mod balances;
+mod entries;
+mod funds;
+mod schema;
+mod sums;
+mod trial_balance;
+
+use async_trait::async_trait;
+use commands::ports::RecordedEvent;
+use domain::payment::{self, Payment};
+use domain::{BalancedEntry, Decider, DomainEvent};
+use sqlx::PgConnection;
+
+pub use balances::{MerchantBalance, balances};
+pub use entries::{EntryLine, entries, transaction};
+pub use funds::BooksFunds;
+pub(crate) use sums::merchants;
+pub use trial_balance::{AccountFilter, AccountLine, CurrencyBalance, accounts, trial_balance};
+
+use crate::{ApplyError, Projection};
+
+#[derive(Debug, Clone, Copy)]
+pub struct Books;
+
+#[async_trait]
+impl Projection for Books {
+    fn name(&self) -> &'static str {
+        "books"
+    }
+
+    fn version(&self) -> i32 {
+        1
+    }
+
+    fn categories(&self) -> &'static [&'static str] {
+        &[Payment::CATEGORY]
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["rm_books.journal", "rm_books.accounts", "rm_books.balances"]
+    }
+
+    fn ddl(&self) -> &'static str {
+        schema::DDL
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError> {
+        let mut transactions = Vec::new();
+        for event in events {
+            if let Some(entry) = entry_of(event)? {
+                transactions.push((event, entry));
+            }
+        }
+        if transactions.is_empty() {
+            return Ok(());
+        }
+        entries::append(connection, &transactions).await?;
+        sums::add(connection, &transactions).await?;
+        Ok(())
+    }
+}
+
+/// What the event does to the books, if anything.
+pub(crate) fn entry_of(event: &RecordedEvent) -> Result<Option<BalancedEntry>, ApplyError> {
+    match event.stream.category.as_ref() {
+        Payment::CATEGORY => Ok(event.decode::<payment::Event>()?.postings()),
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,106 @@
+//! What the books say of a merchant's money.
+
+use std::collections::BTreeMap;
+
+use domain::invariants::Totals;
+use domain::{Account, Currency, MerchantId};
+
+use crate::database::{parsed, sum_of};
+use crate::{ReadError, Snapshot};
+
+/// A merchant's money in one currency, in minor units, each figure positive on its normal side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MerchantBalance {
+    pub currency: Currency,
+    /// Earned since the last settlement; may be negative.
+    pub pending: i128,
+    pub available: i128,
+    pub reserved: i128,
+    /// Set aside for refunds, disputes and withdrawals that are not final yet.
+    pub on_hold: i128,
+    /// What the merchant owes us.
+    pub receivable: i128,
+}
+
+impl MerchantBalance {
+    pub fn zero(currency: Currency) -> MerchantBalance {
+        MerchantBalance { currency, pending: 0, available: 0, reserved: 0, on_hold: 0, receivable: 0 }
+    }
+
+    /// What covers a refund or a withdrawal.
+    pub fn net(&self) -> i128 {
+        self.pending + self.available + self.reserved - self.receivable
+    }
+
+    /// Counts an account in, if it holds a merchant's money.
+    pub(super) fn add(&mut self, account: &Account, totals: &Totals) {
+        let balance = account.account_type().balance(totals.debits, totals.credits);
+        match account {
+            Account::MerchantPending(_) => self.pending += balance,
+            Account::MerchantAvailable(_) => self.available += balance,
+            Account::MerchantRefundHold(..) => self.on_hold += balance,
+            Account::MerchantReceivable(_) => self.receivable += balance,
+            Account::ChannelReceivable(_)
+            | Account::ChannelFeeAccrual(..)
+            | Account::RevenueProcessing
+            | Account::RecoveryChannelFee
+            | Account::ExpenseChannelFee(_) => {}
+        }
+    }
+}
+
+/// The merchant's balances, one for each currency it has had money in, by currency.
+pub async fn balances(
+    view: &mut Snapshot,
+    merchant_id: MerchantId,
+    as_of: Option<u64>,
+) -> Result<Vec<MerchantBalance>, ReadError> {
+    match as_of {
+        Some(as_of) => balances_as_of(view, merchant_id, as_of).await,
+        None => balances_now(view, merchant_id).await,
+    }
+}
+
+async fn balances_now(view: &mut Snapshot, merchant_id: MerchantId) -> Result<Vec<MerchantBalance>, ReadError> {
+    let rows = sqlx::query(
+        "SELECT currency, pending::text, available::text, reserved::text, on_hold::text, receivable::text
+           FROM rm_books.balances WHERE merchant_id = $1 ORDER BY currency",
+    )
+    .bind(merchant_id.to_string())
+    .fetch_all(view.connection())
+    .await?;
+    let read = |row| {
+        Ok(MerchantBalance {
+            currency: parsed(row, "currency")?,
+            pending: sum_of(row, "pending")?,
+            available: sum_of(row, "available")?,
+            reserved: sum_of(row, "reserved")?,
+            on_hold: sum_of(row, "on_hold")?,
+            receivable: sum_of(row, "receivable")?,
+        })
+    };
+    Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
+}
+
+/// The journal itself, added up to `as_of`.
+async fn balances_as_of(
+    view: &mut Snapshot,
+    merchant_id: MerchantId,
+    as_of: u64,
+) -> Result<Vec<MerchantBalance>, ReadError> {
+    let rows = sqlx::query(
+        "SELECT account, currency, sum(debit)::text AS debits, sum(credit)::text AS credits
+           FROM rm_books.journal WHERE merchant_id = $1 AND position <= $2 GROUP BY account, currency",
+    )
+    .bind(merchant_id.to_string())
+    .bind(view.up_to(Some(as_of))?)
+    .fetch_all(view.connection())
+    .await?;
+    let mut balances = BTreeMap::new();
+    for row in &rows {
+        let (account, currency) = (parsed(row, "account")?, parsed(row, "currency")?);
+        let totals = Totals { debits: sum_of(row, "debits")?, credits: sum_of(row, "credits")? };
+        balances.entry(currency).or_insert_with(|| MerchantBalance::zero(currency)).add(&account, &totals);
+    }
+    Ok(balances.into_values().collect())
+}

@@ -1,0 +1,78 @@
+//! The tables of the books and the triggers that guard them.
+
+/// The guards are `ALWAYS`, so that a session in replica mode is refused too.
+pub(super) const DDL: &str = r#"
+CREATE TABLE rm_books.journal (
+    -- Of the event whose posting this is: the transaction's own number.
+    position     bigint           NOT NULL,
+    line         integer          NOT NULL,
+    account      text COLLATE "C" NOT NULL,
+    currency     text COLLATE "C" NOT NULL,
+    debit        bigint           NOT NULL,
+    credit       bigint           NOT NULL,
+    merchant_id  text COLLATE "C",
+    recorded_at  timestamptz      NOT NULL,
+    effective_at timestamptz      NOT NULL,
+    PRIMARY KEY (position, line),
+    CONSTRAINT one_positive_side CHECK (debit >= 0 AND credit >= 0 AND (debit > 0) <> (credit > 0))
+);
+CREATE INDEX journal_of_account ON rm_books.journal (account, position, line);
+CREATE INDEX journal_of_merchant ON rm_books.journal (merchant_id, position) WHERE merchant_id IS NOT NULL;
+
+-- What the journal adds up to, per account.
+CREATE TABLE rm_books.accounts (
+    account     text COLLATE "C" NOT NULL,
+    currency    text COLLATE "C" NOT NULL,
+    type        text COLLATE "C" NOT NULL,
+    merchant_id text COLLATE "C",
+    -- The path of an account that exists for one object, with a star for the object: what it is shown under once cleared.
+    family      text COLLATE "C",
+    debits      numeric          NOT NULL,
+    credits     numeric          NOT NULL,
+    PRIMARY KEY (account, currency)
+);
+CREATE INDEX accounts_of_merchant ON rm_books.accounts (merchant_id, account) WHERE merchant_id IS NOT NULL;
+
+-- What the journal adds up to, per merchant: one short row, however many holds there have been.
+CREATE TABLE rm_books.balances (
+    merchant_id text COLLATE "C" NOT NULL,
+    currency    text COLLATE "C" NOT NULL,
+    pending     numeric          NOT NULL,
+    available   numeric          NOT NULL,
+    reserved    numeric          NOT NULL,
+    on_hold     numeric          NOT NULL,
+    receivable  numeric          NOT NULL,
+    PRIMARY KEY (merchant_id, currency)
+);
+
+CREATE FUNCTION rm_books.refuse_unbalanced() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    broken record;
+BEGIN
+    SELECT position, currency, sum(debit) AS debits, sum(credit) AS credits INTO broken
+      FROM added GROUP BY position, currency HAVING sum(debit) <> sum(credit) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'transaction % does not balance: % % debited, % credited',
+            broken.position, broken.currency, broken.debits, broken.credits USING ERRCODE = 'check_violation';
+    END IF;
+    -- New transactions stand behind all others, so nothing can be added to an old one.
+    IF (SELECT count(*) FROM rm_books.journal WHERE position >= (SELECT min(position) FROM added))
+       <> (SELECT count(*) FROM added) THEN
+        RAISE EXCEPTION 'the journal only grows at its end' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END;
+$$;
+CREATE TRIGGER transactions_balance AFTER INSERT ON rm_books.journal REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION rm_books.refuse_unbalanced();
+ALTER TABLE rm_books.journal ENABLE ALWAYS TRIGGER transactions_balance;
+
+CREATE FUNCTION rm_books.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the journal is append-only: % is refused', TG_OP USING ERRCODE = 'restrict_violation';
+END;
+$$;
+CREATE TRIGGER journal_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON rm_books.journal
+    FOR EACH STATEMENT EXECUTE FUNCTION rm_books.refuse_change();
+ALTER TABLE rm_books.journal ENABLE ALWAYS TRIGGER journal_is_append_only;
+"#;

@@ -1,0 +1,244 @@
+//! The read model `orders`: what a merchant's order number has come to, derived from all payments made under it.
+//!
+//! | status | when |
+//! |---|---|
+//! | `partially_refunded` | money was captured, some of it went back |
+//! | `paid` | money was captured and none went back |
+//! | `pending` | nothing is kept, and a payment still waits for the channel or the customer |
+//! | `refunded` | all that was captured went back |
+//! | `failed`, `cancelled`, `expired` | nothing was captured: how the newest payment ended |
+//!
+//! The first line that holds counts. Amount, currency and channel are those of the newest payment that captured money,
+//! else of the newest payment; sums are over the payments in that currency.
+
+mod derive;
+mod store;
+
+use async_trait::async_trait;
+use commands::ports::RecordedEvent;
+use domain::payment::{Event, Payment};
+use domain::{ChannelName, Currency, Decider, MerchantId, OrderNo, PaymentId, Timestamp};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, QueryBuilder, Row};
+
+use crate::database::{damaged, moment, parsed};
+use crate::filter::push_page;
+use crate::{ApplyError, Cursor, Filter, Page, Projection, ReadError, Snapshot, StatusText};
+pub(crate) use derive::{Attempt, of_attempts};
+
+#[derive(Debug, Clone, Copy)]
+pub struct Orders;
+
+const DDL: &str = r#"
+-- What each payment contributes to its order.
+CREATE TABLE rm_orders.payments (
+    payment_id      text COLLATE "C" NOT NULL PRIMARY KEY,
+    merchant_id     text COLLATE "C" NOT NULL,
+    order_no        text COLLATE "C" NOT NULL,
+    status          text COLLATE "C" NOT NULL,
+    currency        text COLLATE "C" NOT NULL,
+    amount          bigint           NOT NULL,
+    amount_captured bigint           NOT NULL,
+    amount_refunded bigint           NOT NULL,
+    channel         text COLLATE "C" NOT NULL,
+    created_at      timestamptz      NOT NULL,
+    updated_at      timestamptz      NOT NULL
+);
+CREATE INDEX payments_of_order ON rm_orders.payments (merchant_id, order_no);
+CREATE TABLE rm_orders.orders (
+    merchant_id      text COLLATE "C"   NOT NULL,
+    order_no         text COLLATE "C"   NOT NULL,
+    status           text COLLATE "C"   NOT NULL,
+    currency         text COLLATE "C"   NOT NULL,
+    amount           bigint             NOT NULL,
+    amount_paid      bigint             NOT NULL,
+    amount_refunded  bigint             NOT NULL,
+    channel          text COLLATE "C"   NOT NULL,
+    created_at       timestamptz        NOT NULL,
+    updated_at       timestamptz        NOT NULL,
+    payment_ids      text[] COLLATE "C" NOT NULL,
+    -- Tells orders of one moment apart: a payment belongs to one order only.
+    first_payment_id text COLLATE "C"   NOT NULL,
+    PRIMARY KEY (merchant_id, order_no)
+);
+CREATE INDEX orders_newest_of_merchant ON rm_orders.orders (merchant_id, created_at, first_payment_id);
+CREATE INDEX orders_newest_of_merchant_by_status
+    ON rm_orders.orders (merchant_id, status, created_at, first_payment_id);
+CREATE INDEX orders_newest ON rm_orders.orders (created_at, first_payment_id);
+CREATE INDEX orders_newest_by_status ON rm_orders.orders (status, created_at, first_payment_id);
+CREATE INDEX orders_by_number ON rm_orders.orders (order_no);
+CREATE INDEX orders_by_amount ON rm_orders.orders (currency, amount);
+"#;
+
+#[async_trait]
+impl Projection for Orders {
+    fn name(&self) -> &'static str {
+        "orders"
+    }
+
+    fn version(&self) -> i32 {
+        1
+    }
+
+    fn categories(&self) -> &'static [&'static str] {
+        &[Payment::CATEGORY]
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["rm_orders.orders", "rm_orders.payments"]
+    }
+
+    fn ddl(&self) -> &'static str {
+        DDL
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError> {
+        let mut attempts = store::load_attempts(connection, events).await?;
+        for recorded in events {
+            let event: Event = recorded.decode()?;
+            if let Event::Created(terms) = &event {
+                attempts.insert(recorded.stream.id.clone(), Attempt::of(terms));
+            }
+            let attempt = attempts.get_mut(&recorded.stream.id);
+            let attempt = attempt.ok_or_else(|| ApplyError::inapplicable(recorded, "the payment was never created"))?;
+            attempt.fold(&event, recorded.recorded_at);
+        }
+        store::save_attempts(connection, &attempts).await?;
+        let orders = of_attempts(store::load_orders(connection, &attempts).await?);
+        store::save_orders(connection, &orders).await?;
+        Ok(())
+    }
+}
+
+/// An order as of the view's position. Amounts in minor units.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderRow {
+    pub merchant_id: MerchantId,
+    pub order_no: OrderNo,
+    pub status: OrderStatus,
+    pub currency: Currency,
+    pub amount: i64,
+    pub amount_paid: i64,
+    pub amount_refunded: i64,
+    pub channel: ChannelName,
+    /// When the first payment was created.
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// Oldest first, never empty.
+    pub payment_ids: Vec<PaymentId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderStatus {
+    Pending,
+    Paid,
+    PartiallyRefunded,
+    Refunded,
+    Failed,
+    Cancelled,
+    Expired,
+}
+
+impl OrderStatus {
+    pub const ALL: [OrderStatus; 7] = [
+        OrderStatus::Pending,
+        OrderStatus::Paid,
+        OrderStatus::PartiallyRefunded,
+        OrderStatus::Refunded,
+        OrderStatus::Failed,
+        OrderStatus::Cancelled,
+        OrderStatus::Expired,
+    ];
+}
+
+impl StatusText for OrderStatus {
+    fn as_str(&self) -> &'static str {
+        match self {
+            OrderStatus::Pending => "pending",
+            OrderStatus::Paid => "paid",
+            OrderStatus::PartiallyRefunded => "partially_refunded",
+            OrderStatus::Refunded => "refunded",
+            OrderStatus::Failed => "failed",
+            OrderStatus::Cancelled => "cancelled",
+            OrderStatus::Expired => "expired",
+        }
+    }
+}
+
+impl std::str::FromStr for OrderStatus {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        OrderStatus::ALL.into_iter().find(|status| status.as_str() == text).ok_or("is not a status of an order")
+    }
+}
+
+pub type OrderFilter = Filter<OrderStatus>;
+
+const SELECT: &str = "SELECT merchant_id, order_no, status, currency, amount, amount_paid, amount_refunded, channel,
+                             created_at, updated_at, payment_ids
+                        FROM rm_orders.orders WHERE true";
+
+pub async fn find(
+    view: &mut Snapshot,
+    merchant_id: MerchantId,
+    order_no: &OrderNo,
+) -> Result<Option<OrderRow>, ReadError> {
+    Ok(find_many(view, merchant_id, std::slice::from_ref(order_no)).await?.pop())
+}
+
+/// Those of the merchant's orders that exist, in no particular order.
+pub async fn find_many(
+    view: &mut Snapshot,
+    merchant_id: MerchantId,
+    order_nos: &[OrderNo],
+) -> Result<Vec<OrderRow>, ReadError> {
+    let order_nos: Vec<String> = order_nos.iter().map(OrderNo::to_string).collect();
+    let mut query = QueryBuilder::new(SELECT);
+    query.push(" AND merchant_id = ").push_bind(merchant_id.to_string());
+    query.push(" AND order_no = ANY(").push_bind(order_nos).push(")");
+    let rows = query.build().fetch_all(view.connection()).await?;
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+/// A page of orders, newest first.
+pub async fn list(
+    view: &mut Snapshot,
+    filter: &OrderFilter,
+    limit: u32,
+    cursor: Option<&Cursor>,
+) -> Result<Page<OrderRow>, ReadError> {
+    let mut query = QueryBuilder::new(SELECT);
+    filter.push(&mut query);
+    push_page(&mut query, "first_payment_id", limit, cursor);
+    let rows = query.build().fetch_all(view.connection()).await?;
+    let rows = rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?;
+    Ok(Page::cut(rows, limit, |row: &OrderRow| Cursor {
+        key: row.created_at.as_micros(),
+        id: row.payment_ids.first().map(PaymentId::to_string).unwrap_or_default(),
+    }))
+}
+
+fn read(row: &PgRow) -> Result<OrderRow, sqlx::Error> {
+    let payment_ids: Vec<String> = row.try_get("payment_ids")?;
+    let payment_ids = payment_ids.iter().map(|id| id.parse().map_err(|_| damaged(format!("{id} is no payment"))));
+    Ok(OrderRow {
+        merchant_id: parsed(row, "merchant_id")?,
+        order_no: parsed(row, "order_no")?,
+        status: parsed(row, "status")?,
+        currency: parsed(row, "currency")?,
+        amount: row.try_get("amount")?,
+        amount_paid: row.try_get("amount_paid")?,
+        amount_refunded: row.try_get("amount_refunded")?,
+        channel: parsed(row, "channel")?,
+        created_at: moment(row, "created_at")?,
+        updated_at: moment(row, "updated_at")?,
+        payment_ids: payment_ids.collect::<Result<_, _>>()?,
+    })
+}
+
+/// Every row, in no particular order.
+pub(crate) async fn stored(view: &mut Snapshot) -> Result<Vec<OrderRow>, ReadError> {
+    let rows = sqlx::query(SELECT).fetch_all(view.connection()).await?;
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,132 @@
+//! The SQL by which payments' contributions and orders are loaded and saved, a batch at a time.
+
+use std::collections::{BTreeSet, HashMap};
+
+use commands::ports::RecordedEvent;
+use domain::payment::PaymentStatus;
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+
+use super::OrderRow;
+use super::derive::Attempt;
+use crate::StatusText;
+use crate::database::{damaged, moment, parsed};
+
+/// The payments that the events are about, by stream id, as far as they are known.
+pub(super) async fn load_attempts(
+    connection: &mut PgConnection,
+    events: &[RecordedEvent],
+) -> Result<HashMap<String, Attempt>, sqlx::Error> {
+    let ids: BTreeSet<&str> = events.iter().map(|event| event.stream.id.as_str()).collect();
+    let ids: Vec<&str> = ids.into_iter().collect();
+    let rows = sqlx::query("SELECT * FROM rm_orders.payments WHERE payment_id = ANY($1)")
+        .bind(ids)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get("payment_id")?, read_attempt(row)?))).collect()
+}
+
+/// All payments of the orders that `attempts` belong to.
+pub(super) async fn load_orders(
+    connection: &mut PgConnection,
+    attempts: &HashMap<String, Attempt>,
+) -> Result<Vec<Attempt>, sqlx::Error> {
+    let keys: BTreeSet<(String, String)> =
+        attempts.values().map(|attempt| (attempt.merchant_id.to_string(), attempt.order_no.to_string())).collect();
+    let (merchants, order_nos): (Vec<String>, Vec<String>) = keys.into_iter().unzip();
+    let rows = sqlx::query(
+        "SELECT payments.* FROM unnest($1::text[], $2::text[]) AS wanted (merchant_id, order_no)
+           JOIN rm_orders.payments USING (merchant_id, order_no)",
+    )
+    .bind(merchants)
+    .bind(order_nos)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(read_attempt).collect()
+}
+
+fn read_attempt(row: &PgRow) -> Result<Attempt, sqlx::Error> {
+    let status: &str = row.try_get("status")?;
+    let known = PaymentStatus::ALL.into_iter().find(|known| known.as_str() == status);
+    Ok(Attempt {
+        payment_id: parsed(row, "payment_id")?,
+        merchant_id: parsed(row, "merchant_id")?,
+        order_no: parsed(row, "order_no")?,
+        status: known.ok_or_else(|| damaged(format!("{status} is no status of a payment")))?,
+        currency: parsed(row, "currency")?,
+        amount: row.try_get("amount")?,
+        amount_captured: row.try_get("amount_captured")?,
+        amount_refunded: row.try_get("amount_refunded")?,
+        channel: parsed(row, "channel")?,
+        created_at: moment(row, "created_at")?,
+        updated_at: moment(row, "updated_at")?,
+    })
+}
+
+/// The rows as one column.
+fn column<R, T>(rows: &[R], of: impl Fn(&R) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
+}
+
+pub(super) async fn save_attempts(
+    connection: &mut PgConnection,
+    attempts: &HashMap<String, Attempt>,
+) -> Result<(), sqlx::Error> {
+    let rows: Vec<&Attempt> = attempts.values().collect();
+    sqlx::query(
+        "INSERT INTO rm_orders.payments
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
+                              $8::bigint[], $9::text[], $10::timestamptz[], $11::timestamptz[])
+         ON CONFLICT (payment_id) DO UPDATE
+            SET status = excluded.status, amount_captured = excluded.amount_captured,
+                amount_refunded = excluded.amount_refunded, updated_at = excluded.updated_at",
+    )
+    .bind(column(&rows, |row| row.payment_id.to_string()))
+    .bind(column(&rows, |row| row.merchant_id.to_string()))
+    .bind(column(&rows, |row| row.order_no.to_string()))
+    .bind(column(&rows, |row| row.status.as_str()))
+    .bind(column(&rows, |row| row.currency.to_string()))
+    .bind(column(&rows, |row| row.amount))
+    .bind(column(&rows, |row| row.amount_captured))
+    .bind(column(&rows, |row| row.amount_refunded))
+    .bind(column(&rows, |row| row.channel.to_string()))
+    .bind(column(&rows, |row| row.created_at.to_datetime()))
+    .bind(column(&rows, |row| row.updated_at.to_datetime()))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn save_orders(connection: &mut PgConnection, orders: &[OrderRow]) -> Result<(), sqlx::Error> {
+    let ids = |order: &OrderRow| {
+        let ids: Vec<String> = order.payment_ids.iter().map(|id| id.to_string()).collect();
+        ids.join(",")
+    };
+    sqlx::query(
+        "INSERT INTO rm_orders.orders
+         SELECT merchant, order_no, status, currency, amount, paid, refunded, channel, created, updated,
+                string_to_array(ids, ','), split_part(ids, ',', 1)
+           FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
+                       $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[])
+             AS t (merchant, order_no, status, currency, amount, paid, refunded, channel, created, updated, ids)
+         ON CONFLICT (merchant_id, order_no) DO UPDATE
+            SET status = excluded.status, currency = excluded.currency, amount = excluded.amount,
+                amount_paid = excluded.amount_paid, amount_refunded = excluded.amount_refunded,
+                channel = excluded.channel, created_at = excluded.created_at, updated_at = excluded.updated_at,
+                payment_ids = excluded.payment_ids, first_payment_id = excluded.first_payment_id",
+    )
+    .bind(column(orders, |row| row.merchant_id.to_string()))
+    .bind(column(orders, |row| row.order_no.to_string()))
+    .bind(column(orders, |row| row.status.as_str()))
+    .bind(column(orders, |row| row.currency.to_string()))
+    .bind(column(orders, |row| row.amount))
+    .bind(column(orders, |row| row.amount_paid))
+    .bind(column(orders, |row| row.amount_refunded))
+    .bind(column(orders, |row| row.channel.to_string()))
+    .bind(column(orders, |row| row.created_at.to_datetime()))
+    .bind(column(orders, |row| row.updated_at.to_datetime()))
+    .bind(column(orders, ids))
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! The sagas over a provider that loses answers, a clock that is moved by hand, and nodes that die anywhere.
+
+mod agenda;
+mod crash;
+mod generic;
+mod nodes;
+mod scenarios;
+mod stage;
+mod stories;

@@ -1,0 +1,239 @@
+//! A merchant, a provider, a log and an agenda, and nodes that run the sagas between them.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapters::agenda::MemoryAgenda;
+use adapters::event_store::MemoryEventStore;
+use adapters::vault::MemoryVault;
+use async_trait::async_trait;
+use backon::ExponentialBuilder;
+use commands::payment::{CreatePayment, PaymentDetails, Payments, RefundPayment};
+use commands::ports::funds::FundsUnavailable;
+use commands::ports::{Agenda, Channel, Clock, EventStore, MerchantFunds};
+use commands::{Channels, Executor, Issued};
+use domain::invariants::{self, Books};
+use domain::merchant::Terms;
+use domain::payment::{Event, Payment, Record};
+use domain::pricing::{PricingModel, RefundFeePolicy, Tier};
+use domain::{Account, Currency, Decider, DomainEvent, MerchantId, Money, PaymentId, RefundId};
+use sagas::{Patience, SagaConfig, SagaRunner};
+use test_support::manual_clock::ManualClock;
+use test_support::scripted_channel::ScriptedChannel;
+use test_support::wait::until;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+pub const AMOUNT: i64 = 10_000;
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Clones share everything.
+#[derive(Clone)]
+pub struct Stage {
+    pub clock: ManualClock,
+    pub store: Arc<dyn EventStore>,
+    pub channel: Arc<ScriptedChannel>,
+    pub agenda: Arc<dyn Agenda>,
+    pub payments: Payments,
+    pub merchant_id: MerchantId,
+}
+
+impl Stage {
+    pub async fn new() -> Stage {
+        Stage::with(Arc::new(MemoryAgenda::default())).await
+    }
+
+    pub async fn with(agenda: Arc<dyn Agenda>) -> Stage {
+        let clock = ManualClock::default();
+        let store: Arc<dyn EventStore> = Arc::new(MemoryEventStore::new(Arc::new(clock.clone())));
+        let channel = Arc::new(ScriptedChannel::default());
+        let payments = payments(store.clone(), channel.clone(), clock.clone());
+        let merchant_id = MerchantId::from_uuid(Uuid::now_v7());
+        let terms = Terms {
+            merchant_id,
+            name: "Acme".to_owned(),
+            tier: Tier::Starter,
+            pricing_model: PricingModel::CostPlus,
+            refund_fee_policy: RefundFeePolicy::Retain,
+            onboarded_at: clock.now(),
+        };
+        commands::merchant::onboard(&payments.executor, issued("onboard"), terms).await.unwrap();
+        Stage { clock, store, channel, agenda, payments, merchant_id }
+    }
+
+    pub async fn create(&self, token: &str) -> PaymentId {
+        let payment_id = PaymentId::from_uuid(Uuid::now_v7());
+        let create = CreatePayment {
+            payment_id,
+            merchant_id: self.merchant_id,
+            order_no: payment_id.to_string().parse().unwrap(),
+            amount: Money::new(AMOUNT, Currency::USD).unwrap(),
+            method: "card".to_owned(),
+            channel: None,
+            details: PaymentDetails { token: token.to_owned(), ..PaymentDetails::default() },
+            expires_in: None,
+        };
+        let receipt = self.payments.create(issued(&format!("create {payment_id}")), create).await.unwrap();
+        assert_eq!(receipt.rejection, None);
+        payment_id
+    }
+
+    pub async fn cancel(&self, payment_id: PaymentId) {
+        let receipt = self.payments.cancel(issued(&format!("cancel {payment_id}")), payment_id, None).await.unwrap();
+        assert_eq!(receipt.rejection, None);
+    }
+
+    pub async fn refund(&self, payment_id: PaymentId, amount: i64) -> RefundId {
+        let refund_id = RefundId::from_uuid(Uuid::now_v7());
+        let refund =
+            RefundPayment { refund_id, payment_id, merchant_id: self.merchant_id, amount: Some(amount), reason: None };
+        let receipt = self.payments.request_refund(issued(&format!("refund {refund_id}")), refund).await.unwrap();
+        assert_eq!(receipt.rejection, None);
+        refund_id
+    }
+
+    pub async fn record(&self, payment_id: PaymentId) -> Record {
+        let stream = self.payments.load(payment_id).await.unwrap();
+        stream.of::<Payment>().and_then(|state| state.record()).unwrap().clone()
+    }
+
+    /// The types of the payment's events, in order.
+    pub async fn history(&self, payment_id: PaymentId) -> Vec<String> {
+        let events = self.store.read_all(0, usize::MAX).await.unwrap();
+        let events = events.into_iter().filter(|event| event.stream.id == payment_id.to_string());
+        events.map(|event| event.event_type.trim_start_matches("payment.").to_owned()).collect()
+    }
+
+    /// A node on this stage, running.
+    pub fn node(&self) -> Node {
+        Node::start(SagaRunner::new(self.payments.clone(), self.agenda.clone(), config()))
+    }
+
+    /// Nothing is due now, and the log was followed to its end.
+    pub async fn is_quiet(&self) -> bool {
+        let now = self.clock.now();
+        let rows = self.agenda.list(None, usize::MAX).await.unwrap();
+        let census = self.agenda.census(now).await.unwrap();
+        let head = self.store.head().await.unwrap();
+        census.position == head && rows.iter().all(|row| row.due_at > now)
+    }
+
+    pub async fn until_quiet(&self) {
+        until("the sagas have nothing due", LIMIT, || async { self.is_quiet().await.then_some(()) }).await;
+    }
+
+    /// Lets the time pass and then everything that it made due.
+    pub async fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+        self.until_quiet().await;
+    }
+
+    /// The books balance, holds are what is pending, and the channel's receivable is what its own book says.
+    pub async fn assert_books(&self) -> Books {
+        let mut books = Books::default();
+        let mut payments = std::collections::BTreeSet::new();
+        for event in self.store.read_all(0, usize::MAX).await.unwrap() {
+            if event.stream.category == Payment::CATEGORY {
+                payments.insert(event.stream.id.parse::<PaymentId>().unwrap());
+                if let Some(entry) = event.decode::<Event>().unwrap().postings() {
+                    books.post(entry.legs()).unwrap();
+                }
+            }
+        }
+        for totals in books.totals().values() {
+            assert_eq!(totals.debits, totals.credits);
+        }
+        for payment_id in payments {
+            let record = self.record(payment_id).await;
+            invariants::payment_amounts(&record).unwrap();
+            invariants::refund_holds(&books, &record).unwrap();
+        }
+        let mut keys = std::collections::HashSet::new();
+        for effect in self.channel.effects() {
+            assert!(keys.insert(effect.key.clone()), "{} took effect twice", effect.key);
+        }
+        books
+    }
+
+    pub fn pending(&self, books: &Books) -> i128 {
+        books.balance(&Account::MerchantPending(self.merchant_id), Currency::USD)
+    }
+}
+
+pub fn payments(store: Arc<dyn EventStore>, channel: Arc<dyn Channel>, clock: ManualClock) -> Payments {
+    Payments {
+        executor: Executor::new(store.clone()),
+        channels: Channels::of([channel]),
+        vault: Arc::new(MemoryVault::in_memory()),
+        funds: Arc::new(FundsOfLog(store)),
+        clock: Arc::new(clock),
+    }
+}
+
+pub fn issued(purpose: &str) -> Issued {
+    Issued::internally("test", purpose, purpose)
+}
+
+/// Real time passes in milliseconds here; what waits longer waits for the clock of the stage.
+pub fn config() -> SagaConfig {
+    SagaConfig {
+        poll_every: Duration::from_millis(2),
+        lead_for: Duration::from_secs(3),
+        stop_within: Duration::from_secs(5),
+        patience: Patience {
+            quick_rounds: ExponentialBuilder::default().with_min_delay(Duration::from_millis(1)).with_max_times(3),
+            ..Patience::default()
+        },
+        ..SagaConfig::default()
+    }
+}
+
+/// A running node. Dropped, it dies as a process does: at once, wherever it is.
+pub struct Node {
+    pub runner: SagaRunner,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Node {
+    pub fn start(runner: SagaRunner) -> Node {
+        let (stop, mut stopped) = watch::channel(false);
+        let running = runner.clone();
+        let task = tokio::spawn(async move {
+            running.run(async { drop(stopped.wait_for(|stop| *stop).await) }).await;
+        });
+        Node { runner, stop, task }
+    }
+
+    pub async fn stop(mut self) {
+        self.stop.send(true).unwrap();
+        (&mut self.task).await.unwrap();
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The merchant's balance, folded from the log.
+struct FundsOfLog(Arc<dyn EventStore>);
+
+#[async_trait]
+impl MerchantFunds for FundsOfLog {
+    async fn net_balance(&self, merchant: MerchantId, currency: Currency, _: u64) -> Result<i128, FundsUnavailable> {
+        let mut books = Books::default();
+        let events = self.0.read_all(0, usize::MAX).await.map_err(|error| FundsUnavailable(error.to_string()))?;
+        for event in events.iter().filter(|event| event.stream.category == Payment::CATEGORY) {
+            if let Some(entry) = event.decode::<Event>().ok().and_then(|event| event.postings()) {
+                books.post(entry.legs()).map_err(|violation| FundsUnavailable(violation.to_string()))?;
+            }
+        }
+        Ok(books.balance(&Account::MerchantPending(merchant), currency))
+    }
+}
+
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,0 +1,285 @@
+//! A payment provider in memory that keeps its own book. It performs each key once, remembers voids, and loses the
+//! answers it is told to lose: before the effect or after it. What a charge does is chosen by its token.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use async_trait::async_trait;
+use commands::ports::channel::{Webhook, WebhookError};
+use commands::ports::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder};
+use domain::payment::Failure;
+use domain::pricing::Tier;
+use domain::{ChannelName, Money, PaymentId, RefundId, Timestamp};
+use parking_lot::Mutex;
+
+/// Where the answer to a call is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// The call never arrives.
+    BeforeEffect,
+    AfterEffect,
+}
+
+/// An operation that took effect: money moved. Each key has at most one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    pub key: String,
+    pub reference: String,
+    /// Minor units.
+    pub amount: i64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Charge {
+    Captured,
+    ActionRequired,
+    Accepted,
+    Declined,
+    Voided,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Refund {
+    Succeeded,
+    Accepted,
+    Failed,
+}
+
+#[derive(Debug)]
+struct Entry<S> {
+    state: S,
+    key: String,
+    amount: i64,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    charges: BTreeMap<PaymentId, Entry<Charge>>,
+    refunds: BTreeMap<RefundId, Entry<Refund>>,
+    /// The tokens of the charges: they choose what their refunds do, too.
+    tokens: BTreeMap<PaymentId, String>,
+    effects: Vec<Effect>,
+    calls: Vec<String>,
+    losing: Option<Loss>,
+    losses: VecDeque<Loss>,
+}
+
+/// Fee: 1 % of each capture, rounded down.
+#[derive(Debug)]
+pub struct ScriptedChannel {
+    name: ChannelName,
+    book: Mutex<Book>,
+}
+
+impl Default for ScriptedChannel {
+    fn default() -> Self {
+        ScriptedChannel { name: "scripted".parse().expect("a channel's name"), book: Mutex::default() }
+    }
+}
+
+impl ScriptedChannel {
+    /// From now on every answer is lost, or none.
+    pub fn lose_answers(&self, loss: Option<Loss>) {
+        self.book.lock().losing = loss;
+    }
+
+    /// The next calls lose their answers.
+    pub fn lose_next(&self, losses: impl IntoIterator<Item = Loss>) {
+        self.book.lock().losses.extend(losses);
+    }
+
+    /// The customer has acted, or the channel has done its work.
+    pub fn complete_charge(&self, payment_id: PaymentId) {
+        let mut book = self.book.lock();
+        let Some(entry) = book.charges.get_mut(&payment_id) else { return };
+        if matches!(entry.state, Charge::ActionRequired | Charge::Accepted) {
+            entry.state = Charge::Captured;
+            let effect = entry.effect(&payment_id);
+            book.effects.push(effect);
+        }
+    }
+
+    pub fn complete_refund(&self, refund_id: RefundId) {
+        let mut book = self.book.lock();
+        let Some(entry) = book.refunds.get_mut(&refund_id) else { return };
+        if entry.state == Refund::Accepted {
+            entry.state = Refund::Succeeded;
+            let effect = entry.effect(&refund_id);
+            book.effects.push(effect);
+        }
+    }
+
+    pub fn effects(&self) -> Vec<Effect> {
+        self.book.lock().effects.clone()
+    }
+
+    /// Every call that arrived or was lost on its way: `charge pay_...`.
+    pub fn calls(&self) -> Vec<String> {
+        self.book.lock().calls.clone()
+    }
+
+    fn call<A>(&self, call: String, unknown: impl Fn(&str) -> A, perform: impl FnOnce(&mut Book) -> A) -> A {
+        let mut book = self.book.lock();
+        book.calls.push(call);
+        let next = book.losses.pop_front();
+        match next.or(book.losing) {
+            Some(Loss::BeforeEffect) => unknown("lost before the effect"),
+            Some(Loss::AfterEffect) => {
+                perform(&mut book);
+                unknown("lost after the effect")
+            }
+            None => perform(&mut book),
+        }
+    }
+}
+
+impl<S> Entry<S> {
+    fn effect(&self, reference: &impl ToString) -> Effect {
+        Effect { key: self.key.clone(), reference: reference.to_string(), amount: self.amount }
+    }
+}
+
+impl Book {
+    fn charge(&mut self, order: &ChargeOrder) {
+        if self.charges.contains_key(&order.payment_id) {
+            return;
+        }
+        let state = match order.token.as_str() {
+            "tok_declined" => Charge::Declined,
+            "tok_requires_action" => Charge::ActionRequired,
+            "tok_async" => Charge::Accepted,
+            _ => Charge::Captured,
+        };
+        let entry = Entry { state, key: order.key.clone(), amount: order.amount.minor() };
+        if entry.state == Charge::Captured {
+            self.effects.push(entry.effect(&order.payment_id));
+        }
+        self.tokens.insert(order.payment_id, order.token.clone());
+        self.charges.insert(order.payment_id, entry);
+    }
+
+    /// What has not come to an end cannot any more; what never came leaves a tombstone.
+    fn void(&mut self, order: &ChargeOrder, key: &str) {
+        let tombstone = || Entry { state: Charge::Voided, key: key.to_owned(), amount: 0 };
+        let entry = self.charges.entry(order.payment_id).or_insert_with(tombstone);
+        if matches!(entry.state, Charge::ActionRequired | Charge::Accepted) {
+            entry.state = Charge::Voided;
+        }
+    }
+
+    fn answer(&self, payment_id: PaymentId) -> ChannelAnswer {
+        let channel_reference = format!("ch_{payment_id}");
+        let Some(entry) = self.charges.get(&payment_id) else {
+            return ChannelAnswer::NotFound;
+        };
+        match entry.state {
+            Charge::Captured => {
+                // A channel that reports more than was asked for.
+                let poisoned = self.tokens.get(&payment_id).is_some_and(|token| token == "tok_captures_too_much");
+                let amount = entry.amount + i64::from(poisoned);
+                ChannelAnswer::Captured { channel_reference, amount, fee: Some(amount / 100) }
+            }
+            Charge::ActionRequired => {
+                ChannelAnswer::ActionRequired { channel_reference, url: format!("https://pay.example/{payment_id}") }
+            }
+            Charge::Accepted => ChannelAnswer::Accepted { channel_reference },
+            Charge::Declined => ChannelAnswer::Declined {
+                channel_reference: Some(channel_reference),
+                failure: failure("card_declined"),
+            },
+            Charge::Voided => ChannelAnswer::Voided,
+        }
+    }
+
+    fn refund(&mut self, order: &RefundOrder) {
+        if self.refunds.contains_key(&order.refund_id) {
+            return;
+        }
+        let state = match self.tokens.get(&order.payment_id).map(String::as_str) {
+            Some("tok_refund_fails") => Refund::Failed,
+            Some("tok_refund_async") => Refund::Accepted,
+            _ => Refund::Succeeded,
+        };
+        let entry = Entry { state, key: order.key.clone(), amount: order.amount.minor() };
+        if entry.state == Refund::Succeeded {
+            self.effects.push(entry.effect(&order.refund_id));
+        }
+        self.refunds.insert(order.refund_id, entry);
+    }
+
+    fn refund_answer(&self, refund_id: RefundId) -> RefundAnswer {
+        let channel_reference = format!("rf_{refund_id}");
+        match self.refunds.get(&refund_id).map(|entry| &entry.state) {
+            None => RefundAnswer::NotFound,
+            Some(Refund::Succeeded) => RefundAnswer::Succeeded { channel_reference, fee_returned: 0 },
+            Some(Refund::Accepted) => RefundAnswer::Accepted { channel_reference },
+            Some(Refund::Failed) => RefundAnswer::Failed { failure: failure("refund_failed") },
+        }
+    }
+}
+
+pub fn failure(code: &str) -> Failure {
+    Failure { code: code.to_owned(), message: "The provider said no.".to_owned(), decline_code: None }
+}
+
+fn unknown_charge(reason: &str) -> ChannelAnswer {
+    ChannelAnswer::Unknown { reason: reason.to_owned() }
+}
+
+fn unknown_refund(reason: &str) -> RefundAnswer {
+    RefundAnswer::Unknown { reason: reason.to_owned() }
+}
+
+#[async_trait]
+impl Channel for ScriptedChannel {
+    fn name(&self) -> &ChannelName {
+        &self.name
+    }
+
+    fn expected_fee_rate(&self) -> rust_decimal::Decimal {
+        Tier::Starter.markup_rate()
+    }
+
+    fn accepts(&self, _: Money) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn charge(&self, order: &ChargeOrder) -> ChannelAnswer {
+        self.call(format!("charge {}", order.payment_id), unknown_charge, |book| {
+            book.charge(order);
+            book.answer(order.payment_id)
+        })
+    }
+
+    async fn find_charge(&self, order: &ChargeOrder) -> ChannelAnswer {
+        self.call(format!("find_charge {}", order.payment_id), unknown_charge, |book| book.answer(order.payment_id))
+    }
+
+    async fn void_charge(&self, order: &ChargeOrder, key: &str) -> ChannelAnswer {
+        self.call(format!("void_charge {}", order.payment_id), unknown_charge, |book| {
+            book.void(order, key);
+            book.answer(order.payment_id)
+        })
+    }
+
+    async fn refund(&self, order: &RefundOrder) -> RefundAnswer {
+        self.call(format!("refund {}", order.refund_id), unknown_refund, |book| {
+            book.refund(order);
+            book.refund_answer(order.refund_id)
+        })
+    }
+
+    async fn find_refund(&self, order: &RefundOrder) -> RefundAnswer {
+        self.call(format!("find_refund {}", order.refund_id), unknown_refund, |book| {
+            book.refund_answer(order.refund_id)
+        })
+    }
+
+    fn read_webhook(
+        &self,
+        _header: &(dyn for<'a> Fn(&'a str) -> Option<String> + Sync),
+        _body: &[u8],
+        _now: Timestamp,
+    ) -> Result<Webhook, WebhookError> {
+        Err(WebhookError::BadSignature)
+    }
+}
