@@ -3,4 +3,5 @@
 mod books;
 mod event_catalogue;
 mod projections;
+mod sagas;
 mod tidy;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::payment::{PaymentStatus, RefundOutcome};
+use domain::payment::PaymentStatus;
 use domain::{PaymentId, RefundId};
 use test_support::scripted_channel::{Loss, failure};
 
@@ -79,7 +79,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 let payment_id = paid(stage, driver, "tok_requires_action").await;
                 pass(stage, driver, 31 * SECOND).await;
                 stage.channel.complete_charge(payment_id);
-                pass(stage, driver, 2 * MINUTE).await;
+                pass(stage, driver, 5 * MINUTE).await;
                 payment_id
             })
         },
@@ -106,7 +106,7 @@ pub const SCENARIOS: &[Scenario] = &[
             Box::pin(async {
                 let payment_id = paid(stage, driver, "tok_async").await;
                 stage.channel.complete_charge(payment_id);
-                pass(stage, driver, 5 * SECOND).await;
+                pass(stage, driver, MINUTE).await;
                 payment_id
             })
         },
@@ -143,7 +143,7 @@ pub const SCENARIOS: &[Scenario] = &[
         play: |stage, driver| {
             Box::pin(async {
                 let payment_id = unknown(stage, driver, Loss::AfterEffect).await;
-                pass(stage, driver, 5 * SECOND).await;
+                pass(stage, driver, MINUTE).await;
                 payment_id
             })
         },
@@ -156,7 +156,7 @@ pub const SCENARIOS: &[Scenario] = &[
         play: |stage, driver| {
             Box::pin(async {
                 let payment_id = unknown(stage, driver, Loss::BeforeEffect).await;
-                pass(stage, driver, 5 * SECOND).await;
+                pass(stage, driver, MINUTE).await;
                 payment_id
             })
         },
@@ -187,7 +187,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 stage.channel.lose_answers(Some(Loss::AfterEffect));
                 driver.settle(stage).await;
                 stage.channel.lose_answers(None);
-                pass(stage, driver, 5 * SECOND).await;
+                pass(stage, driver, MINUTE).await;
                 payment_id
             })
         },
@@ -239,7 +239,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 stage.refund(payment_id, AMOUNT).await;
                 driver.settle(stage).await;
                 stage.channel.lose_answers(None);
-                pass(stage, driver, 5 * SECOND).await;
+                pass(stage, driver, MINUTE).await;
                 payment_id
             })
         },
@@ -253,7 +253,7 @@ pub const SCENARIOS: &[Scenario] = &[
             Box::pin(async {
                 let (payment_id, refund_id) = refunded(stage, driver, "tok_refund_async").await;
                 stage.channel.complete_refund(refund_id);
-                pass(stage, driver, 20 * SECOND).await;
+                pass(stage, driver, MINUTE).await;
                 payment_id
             })
         },

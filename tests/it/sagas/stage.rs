@@ -87,13 +87,8 @@ impl Stage {
 
     pub async fn refund(&self, payment_id: PaymentId, amount: i64) -> RefundId {
         let refund_id = RefundId::from_uuid(Uuid::now_v7());
-        let refund = RefundPayment {
-            refund_id,
-            payment_id,
-            merchant_id: self.merchant_id,
-            amount: Some(amount),
-            reason: None,
-        };
+        let refund =
+            RefundPayment { refund_id, payment_id, merchant_id: self.merchant_id, amount: Some(amount), reason: None };
         let receipt = self.payments.request_refund(issued(&format!("refund {refund_id}")), refund).await.unwrap();
         assert_eq!(receipt.rejection, None);
         refund_id
