@@ -184,7 +184,7 @@ impl Interpreter {
         performed
     }
 
-    /// Asks `again`, quickly and a few times, while the answer is unknown. Who comes back later asks once.
+    /// Asks `again`, quickly and a few times, while the answer is unknown. Who was here in vain before asks once.
     async fn insist<A, F: Future<Output = A>>(
         &self,
         first: A,

@@ -4,8 +4,8 @@
 pub mod guard;
 pub mod load;
 pub mod localstripe;
-pub mod postgres;
 pub mod manual_clock;
+pub mod postgres;
 pub mod process;
 pub mod scripted_channel;
 pub mod wait;
