@@ -1,5 +1,7 @@
 //! The sagas over a provider that loses answers, a clock that is moved by hand, and nodes that die anywhere.
 
+#![allow(clippy::unwrap_used)]
+
 mod agenda;
 mod crash;
 mod generic;
