@@ -1,7 +1,6 @@
 //! The vault: personal data sealed under one data key per subject, the data keys wrapped under the master key.
 //! Knows nothing of payments; where wrapped keys are stored is behind `SubjectKeys`.
 
-mod cache;
 pub mod cipher;
 pub mod master_key;
 mod subject_keys;
@@ -23,7 +22,7 @@ pub use cipher::Cipher;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use subject_keys::{MemorySubjectKeys, PostgresSubjectKeys, Stored, SubjectKeys};
 
-use cache::KeyCache;
+use crate::short_cache::ShortCache;
 
 /// An erasure on another node is honoured here after this time at the latest.
 const CACHED_FOR: Duration = Duration::from_secs(5);
@@ -45,7 +44,7 @@ pub struct KeyVault<K> {
     keys: K,
     wrapping: Cipher,
     blind_index: Zeroizing<[u8; 32]>,
-    cache: KeyCache,
+    cache: ShortCache<String, Arc<Cipher>>,
 }
 
 impl PostgresVault {
@@ -66,13 +65,13 @@ impl<K: SubjectKeys> KeyVault<K> {
             keys,
             wrapping: Cipher::new(&master.derive("wrap subject keys")),
             blind_index: master.derive("index subjects"),
-            cache: KeyCache::new(CACHED_MAX, CACHED_FOR),
+            cache: ShortCache::new(CACHED_MAX, CACHED_FOR),
         }
     }
 
     /// Another bound on how long an erasure on another node may go unnoticed here.
     pub fn cached_for(mut self, duration: Duration) -> KeyVault<K> {
-        self.cache = KeyCache::new(CACHED_MAX, duration);
+        self.cache = ShortCache::new(CACHED_MAX, duration);
         self
     }
 
@@ -100,7 +99,7 @@ impl<K: SubjectKeys> KeyVault<K> {
                     erased = true;
                 }
             }
-            self.cache.forget(&key_id);
+            self.cache.withdraw(&key_id);
         }
         Ok(erased)
     }
@@ -126,13 +125,13 @@ impl<K: SubjectKeys> KeyVault<K> {
             if let Some(key) = self.cache.get(&key_id) {
                 return Ok((key_id, key));
             }
-            let seen = self.cache.erasures();
+            let seen = self.cache.withdrawals();
             let fresh = cipher::draw_key()?;
             let wrapped = self.wrapping.seal(&[key_id.as_bytes()], fresh.as_slice())?;
             match self.keys.insert_or_find(&key_id, &wrapped).await? {
                 Stored::Live(wrapped) => {
                     let key = self.unwrap(&key_id, &wrapped)?;
-                    self.cache.put(&key_id, key.clone(), seen);
+                    self.cache.put(key_id.clone(), key.clone(), seen);
                     return Ok((key_id, key));
                 }
                 Stored::Erased | Stored::Absent => {}
@@ -161,14 +160,14 @@ impl<K: SubjectKeys> Vault for KeyVault<K> {
         let key = match self.cache.get(&sealed.key) {
             Some(key) => key,
             None => {
-                let seen = self.cache.erasures();
+                let seen = self.cache.withdrawals();
                 match self.keys.find(&sealed.key).await? {
                     Stored::Erased => return Ok(None),
                     // A key is durable before anything is sealed under it, and its row is never deleted.
                     Stored::Absent => return Err(VaultError::Damaged),
                     Stored::Live(wrapped) => {
                         let key = self.unwrap(&sealed.key, &wrapped)?;
-                        self.cache.put(&sealed.key, key.clone(), seen);
+                        self.cache.put(sealed.key.clone(), key.clone(), seen);
                         key
                     }
                 }

@@ -104,7 +104,13 @@ impl Webhooks {
         if kept.map_err(|error| WebhookRefused::Unavailable(error.to_string()))? == Kept::Duplicate {
             return Ok(Received::Duplicate);
         }
-        Ok(self.act_and_settle(&id, webhook.facts).await)
+        match self.act_and_settle(&id, webhook.facts).await {
+            Ok(received) => Ok(received),
+            Err(error) => {
+                report_deferred(&id, &error);
+                Ok(Received::Deferred)
+            }
+        }
     }
 
     /// Goes on with webhooks that were kept but not settled: the process died in between, or acting failed.
@@ -122,59 +128,44 @@ impl Webhooks {
     }
 
     async fn resume(&self, webhook: StoredWebhook) -> Result<(), InboxError> {
-        let id = webhook.id;
-        let reason = match self.read_again(&id, &webhook.message, webhook.received_at) {
-            Ok(read) => match self.act_and_settle(&id, read.facts).await {
-                Received::Deferred => "acting on it kept failing".to_owned(),
-                _ => return Ok(()),
-            },
-            Err(refused) => refused.to_string(),
+        let acted = match self.read_again(&webhook) {
+            Ok(read) => self.act_and_settle(&webhook.id, read.facts).await,
+            Err(reason) => Err(reason),
         };
-        if webhook.attempts < ATTEMPTS_MAX {
+        let Err(reason) = acted else {
             return Ok(());
+        };
+        report_deferred(&webhook.id, &reason);
+        if webhook.attempts < ATTEMPTS_MAX {
+            return self.inbox.note_failure(&webhook.id, &reason).await;
         }
         let outcome = WebhookOutcome::Parked { reason };
-        self.inbox.settle(&id, &outcome, self.payments.clock.now()).await?;
-        report_parked(&id, &outcome);
+        self.inbox.settle(&webhook.id, &outcome, self.payments.clock.now()).await?;
+        report_parked(&webhook.id, &outcome);
         Ok(())
     }
 
     /// Kept messages were verified when they came; their signature is checked again as of then.
-    fn read_again(
-        &self,
-        id: &WebhookId,
-        message: &RawMessage,
-        received_at: Timestamp,
-    ) -> Result<Webhook, WebhookRefused> {
-        let channel = self.payments.channels.get(&id.channel).ok_or(WebhookRefused::UnknownChannel)?;
+    fn read_again(&self, webhook: &StoredWebhook) -> Result<Webhook, String> {
+        let message = webhook.message.as_ref().ok_or("the kept message does not open")?;
+        let channel =
+            self.payments.channels.get(&webhook.id.channel).ok_or("its channel is not configured any more")?;
         let header = |name: &str| {
             let found = message.headers.iter().find(|(header, _)| header == name);
             found.map(|(_, value)| value.clone())
         };
-        Ok(channel.read_webhook(&header, &message.body, received_at)?)
+        channel.read_webhook(&header, &message.body, webhook.received_at).map_err(|error| error.to_string())
     }
 
-    async fn act_and_settle(&self, id: &WebhookId, facts: Vec<WebhookFact>) -> Received {
-        let outcome = match self.act(id, facts).await {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                tracing::warn!(webhook.channel = %id.channel, webhook.event_id = id.event_id, %error, "acting on a webhook failed");
-                // Its only use is to show an operator why; that it is still due does not hang on it.
-                let _ = self.inbox.note_failure(id, &error.to_string()).await;
-                return Received::Deferred;
-            }
-        };
-        match self.inbox.settle(id, &outcome, self.payments.clock.now()).await {
-            Ok(()) => report_parked(id, &outcome),
-            Err(error) => {
-                tracing::warn!(webhook.channel = %id.channel, webhook.event_id = id.event_id, %error, "settling a webhook failed");
-                return Received::Deferred;
-            }
-        }
-        match outcome {
+    async fn act_and_settle(&self, id: &WebhookId, facts: Vec<WebhookFact>) -> Result<Received, String> {
+        let outcome = self.act(id, facts).await.map_err(|error| error.to_string())?;
+        let settled = self.inbox.settle(id, &outcome, self.payments.clock.now()).await;
+        settled.map_err(|error| error.to_string())?;
+        report_parked(id, &outcome);
+        Ok(match outcome {
             WebhookOutcome::Acted => Received::Acted,
             WebhookOutcome::Ignored { .. } | WebhookOutcome::Parked { .. } => Received::Ignored,
-        }
+        })
     }
 
     /// The facts in their order. An error stops there; the next attempt repeats those that were recorded, harmlessly.
@@ -283,6 +274,10 @@ fn outcome_of(receipt: Receipt) -> WebhookOutcome {
         }
         Some(rejection) => WebhookOutcome::Parked { reason: rejection.code },
     }
+}
+
+fn report_deferred(id: &WebhookId, reason: &str) {
+    tracing::warn!(webhook.channel = %id.channel, webhook.event_id = id.event_id, reason, "acting on a webhook failed for now");
 }
 
 fn report_parked(id: &WebhookId, outcome: &WebhookOutcome) {

@@ -18,6 +18,7 @@ use sqlx::PgConnection;
 pub use balances::{MerchantBalance, balances};
 pub use entries::{EntryLine, entries, transaction};
 pub use funds::BooksFunds;
+pub(crate) use sums::merchants;
 pub use trial_balance::{AccountFilter, AccountLine, CurrencyBalance, accounts, trial_balance};
 
 use crate::{ApplyError, Projection};

@@ -97,3 +97,9 @@ fn read(row: &PgRow) -> Result<MerchantRow, sqlx::Error> {
     let terms = json(row, "terms")?.ok_or_else(|| damaged("a merchant without terms".to_owned()))?;
     Ok(MerchantRow { version: position(row, "version")?, updated_at: moment(row, "updated_at")?, terms })
 }
+
+/// Every row, in no particular order.
+pub(crate) async fn stored(view: &mut Snapshot) -> Result<Vec<MerchantRow>, ReadError> {
+    let rows = sqlx::query(SELECT).fetch_all(view.connection()).await?;
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}

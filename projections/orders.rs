@@ -24,7 +24,7 @@ use sqlx::{PgConnection, QueryBuilder, Row};
 use crate::database::{damaged, moment, parsed};
 use crate::filter::push_page;
 use crate::{ApplyError, Cursor, Filter, Page, Projection, ReadError, Snapshot, StatusText};
-use derive::Attempt;
+pub(crate) use derive::{Attempt, of_attempts};
 
 #[derive(Debug, Clone, Copy)]
 pub struct Orders;
@@ -104,8 +104,7 @@ impl Projection for Orders {
             attempt.fold(&event, recorded.recorded_at);
         }
         store::save_attempts(connection, &attempts).await?;
-        let orders: Vec<OrderRow> =
-            store::load_orders(connection, &attempts).await?.iter().filter_map(|of| derive::order(of)).collect();
+        let orders = of_attempts(store::load_orders(connection, &attempts).await?);
         store::save_orders(connection, &orders).await?;
         Ok(())
     }
@@ -236,4 +235,10 @@ fn read(row: &PgRow) -> Result<OrderRow, sqlx::Error> {
         updated_at: moment(row, "updated_at")?,
         payment_ids: payment_ids.collect::<Result<_, _>>()?,
     })
+}
+
+/// Every row, in no particular order.
+pub(crate) async fn stored(view: &mut Snapshot) -> Result<Vec<OrderRow>, ReadError> {
+    let rows = sqlx::query(SELECT).fetch_all(view.connection()).await?;
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
 }

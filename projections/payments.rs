@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use commands::ports::RecordedEvent;
 use domain::payment::{Event, Payment, PaymentStatus, Record, State};
 use domain::{Decider, PaymentId, Timestamp};
+use futures::TryStreamExt;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, QueryBuilder, Row};
 
@@ -68,17 +69,17 @@ impl Projection for Payments {
             let folded = touched.entry(event.stream.id.clone()).or_default();
             fold(folded, event)?;
         }
-        store(connection, &touched).await?;
+        store(connection, &columns(touched.values())?).await?;
         Ok(())
     }
 }
 
 /// A payment as far as it is folded.
 #[derive(Debug, Default)]
-struct Folded {
-    version: u64,
-    updated_at: Timestamp,
-    state: State,
+pub(crate) struct Folded {
+    pub(crate) version: u64,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) state: State,
 }
 
 async fn load_touched(
@@ -101,7 +102,7 @@ async fn load_touched(
     Ok(rows.iter().map(folded).collect::<Result<_, sqlx::Error>>()?)
 }
 
-fn fold(folded: &mut Folded, event: &RecordedEvent) -> Result<(), ApplyError> {
+pub(crate) fn fold(folded: &mut Folded, event: &RecordedEvent) -> Result<(), ApplyError> {
     if event.version != folded.version + 1 {
         return Err(ApplyError::inapplicable(event, format!("version {} follows {}", event.version, folded.version)));
     }
@@ -114,16 +115,48 @@ fn fold(folded: &mut Folded, event: &RecordedEvent) -> Result<(), ApplyError> {
     Ok(())
 }
 
-async fn store(connection: &mut PgConnection, touched: &HashMap<String, Folded>) -> Result<(), sqlx::Error> {
-    let rows: Vec<(&Folded, &Record)> =
-        touched.values().filter_map(|folded| Some((folded, folded.state.record()?))).collect();
-    let states: Vec<String> = touched
-        .values()
-        .filter(|folded| folded.state.record().is_some())
-        .map(|folded| serde_json::to_string(&folded.state).map_err(|error| damaged(error.to_string())))
-        .collect::<Result<_, _>>()?;
-    fn column<T>(rows: &[(&Folded, &Record)], of: impl Fn(&Folded, &Record) -> T) -> Vec<T> {
-        rows.iter().map(|(folded, record)| of(folded, record)).collect()
+/// A row as it is written: everything that a query may filter by, and the folded payment itself.
+#[derive(Debug, Hash)]
+pub(crate) struct Columns {
+    pub(crate) payment_id: String,
+    merchant_id: String,
+    order_no: String,
+    status: String,
+    currency: String,
+    amount: i64,
+    channel: String,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    version: u64,
+    state: String,
+}
+
+impl Columns {
+    fn of(folded: &Folded, record: &Record) -> Result<Columns, sqlx::Error> {
+        Ok(Columns {
+            payment_id: record.payment_id().to_string(),
+            merchant_id: record.terms.merchant_id.to_string(),
+            order_no: record.terms.order_no.to_string(),
+            status: record.status().as_str().to_owned(),
+            currency: record.terms.currency.to_string(),
+            amount: record.terms.amount,
+            channel: record.terms.channel.to_string(),
+            created_at: record.terms.created_at,
+            updated_at: folded.updated_at,
+            version: folded.version,
+            state: serde_json::to_string(&folded.state).map_err(|error| damaged(error.to_string()))?,
+        })
+    }
+}
+
+/// The rows that the folded payments come to.
+pub(crate) fn columns<'a>(folded: impl Iterator<Item = &'a Folded>) -> Result<Vec<Columns>, sqlx::Error> {
+    folded.filter_map(|folded| Some(Columns::of(folded, folded.state.record()?))).collect()
+}
+
+async fn store(connection: &mut PgConnection, rows: &[Columns]) -> Result<(), sqlx::Error> {
+    fn column<T>(rows: &[Columns], of: impl Fn(&Columns) -> T) -> Vec<T> {
+        rows.iter().map(of).collect()
     }
     sqlx::query(
         "INSERT INTO rm_payments.payments
@@ -135,17 +168,17 @@ async fn store(connection: &mut PgConnection, touched: &HashMap<String, Folded>)
             SET status = excluded.status, updated_at = excluded.updated_at, version = excluded.version,
                 state = excluded.state",
     )
-    .bind(column(&rows, |_, record| record.payment_id().to_string()))
-    .bind(column(&rows, |_, record| record.terms.merchant_id.to_string()))
-    .bind(column(&rows, |_, record| record.terms.order_no.to_string()))
-    .bind(column(&rows, |_, record| record.status().as_str()))
-    .bind(column(&rows, |_, record| record.terms.currency.to_string()))
-    .bind(column(&rows, |_, record| record.terms.amount))
-    .bind(column(&rows, |_, record| record.terms.channel.to_string()))
-    .bind(column(&rows, |_, record| record.terms.created_at.to_datetime()))
-    .bind(column(&rows, |folded, _| folded.updated_at.to_datetime()))
-    .bind(column(&rows, |folded, _| to_sql(folded.version)))
-    .bind(states)
+    .bind(column(rows, |row| row.payment_id.clone()))
+    .bind(column(rows, |row| row.merchant_id.clone()))
+    .bind(column(rows, |row| row.order_no.clone()))
+    .bind(column(rows, |row| row.status.clone()))
+    .bind(column(rows, |row| row.currency.clone()))
+    .bind(column(rows, |row| row.amount))
+    .bind(column(rows, |row| row.channel.clone()))
+    .bind(column(rows, |row| row.created_at.to_datetime()))
+    .bind(column(rows, |row| row.updated_at.to_datetime()))
+    .bind(column(rows, |row| to_sql(row.version)))
+    .bind(column(rows, |row| row.state.clone()))
     .execute(connection)
     .await?;
     Ok(())
@@ -209,4 +242,26 @@ fn read(row: &PgRow) -> Result<PaymentRow, sqlx::Error> {
         }),
         _ => Err(damaged("a payment without terms".to_owned())),
     }
+}
+
+/// Every row, in no particular order and one at a time.
+pub(crate) async fn stored(view: &mut Snapshot, mut each: impl FnMut(Columns) + Send) -> Result<(), ReadError> {
+    let mut rows = sqlx::query("SELECT *, state::text AS text FROM rm_payments.payments").fetch(view.connection());
+    while let Some(row) = rows.try_next().await? {
+        let state: State = json(&row, "text")?.unwrap_or_default();
+        each(Columns {
+            payment_id: row.try_get("payment_id")?,
+            merchant_id: row.try_get("merchant_id")?,
+            order_no: row.try_get("order_no")?,
+            status: row.try_get("status")?,
+            currency: row.try_get("currency")?,
+            amount: row.try_get("amount")?,
+            channel: row.try_get("channel")?,
+            created_at: moment(&row, "created_at")?,
+            updated_at: moment(&row, "updated_at")?,
+            version: position(&row, "version")?,
+            state: serde_json::to_string(&state).map_err(|error| damaged(error.to_string()))?,
+        });
+    }
+    Ok(())
 }

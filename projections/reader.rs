@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::database::{begin, from_sql, to_sql};
 use crate::progress::POLL_EVERY;
-use crate::{Progress, Projection};
+use crate::{ApplyError, Progress, Projection};
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
@@ -46,6 +46,12 @@ impl From<sqlx::Error> for ReadError {
             }
             _ => ReadError::Unavailable(error.to_string()),
         }
+    }
+}
+
+impl From<ApplyError> for ReadError {
+    fn from(error: ApplyError) -> Self {
+        ReadError::Damaged(error.to_string())
     }
 }
 

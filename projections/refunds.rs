@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use commands::ports::RecordedEvent;
-use domain::payment::{Event, Failure, Payment, RefundRequested};
+use domain::payment::{Event, Failure, Payment, Record, Refund, RefundRequested, RefundStatus};
 use domain::{ChannelName, Currency, Decider, MerchantId, OrderNo, PaymentId, RefundId, Sealed, Timestamp};
 use serde::Serialize;
 use sqlx::postgres::PgRow;
@@ -85,7 +85,7 @@ impl Projection for Refunds {
 type Decoded<'a> = Vec<(&'a RecordedEvent, Event)>;
 
 fn decode(events: &[RecordedEvent]) -> Result<Decoded<'_>, ApplyError> {
-    Ok(events.iter().map(|event| Ok((event, event.decode()?))).collect::<Result<_, ApplyError>>()?)
+    events.iter().map(|event| Ok((event, event.decode()?))).collect()
 }
 
 /// The refund that an event is about.
@@ -302,6 +302,12 @@ impl RefundRow {
         }
     }
 
+    /// All but the version and the moment of the last change, which the folded payment does not keep.
+    pub(crate) fn facts(&self) -> String {
+        let terms = (&self.payment_id, &self.merchant_id, &self.order_no, &self.currency, self.amount, &self.channel);
+        format!("{:?}", (terms, self.status, &self.reason, &self.failure, self.created_at))
+    }
+
     fn fail(&mut self, failure: &Failure) {
         self.status = RefundState::Failed;
         self.failure = Some(failure.clone());
@@ -362,4 +368,35 @@ fn read(row: &PgRow) -> Result<RefundRow, sqlx::Error> {
         updated_at: moment(row, "updated_at")?,
         version: position(row, "version")?,
     })
+}
+
+/// Every row, in no particular order.
+pub(crate) async fn stored(view: &mut Snapshot) -> Result<Vec<RefundRow>, ReadError> {
+    let rows = sqlx::query(SELECT).fetch_all(view.connection()).await?;
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+/// The rows that a folded payment comes to.
+pub(crate) fn of_record(record: &Record) -> Vec<RefundRow> {
+    let refunds = record.capture().map(|capture| capture.refunds.as_slice()).unwrap_or_default();
+    let row = |refund: &Refund| RefundRow {
+        refund_id: refund.refund_id,
+        payment_id: record.payment_id(),
+        merchant_id: record.terms.merchant_id,
+        order_no: record.terms.order_no.clone(),
+        status: match &refund.status {
+            status if status.is_pending() => RefundState::Pending,
+            RefundStatus::Succeeded { .. } => RefundState::Succeeded,
+            _ => RefundState::Failed,
+        },
+        currency: record.terms.currency,
+        amount: refund.amount,
+        channel: record.terms.channel.clone(),
+        reason: refund.reason.clone(),
+        failure: refund.status.failure().cloned(),
+        created_at: refund.requested_at,
+        updated_at: refund.requested_at,
+        version: 0,
+    };
+    refunds.iter().map(row).collect()
 }

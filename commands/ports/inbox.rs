@@ -78,7 +78,8 @@ pub struct StoredWebhook {
     pub received_at: Timestamp,
     /// This one included; the attempt at reception is not counted.
     pub attempts: u32,
-    pub message: RawMessage,
+    /// `None` if it does not open: damage, or the master key of another installation.
+    pub message: Option<RawMessage>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,14 +97,18 @@ pub struct WebhookRecord {
     pub id: WebhookId,
     pub event_type: String,
     pub received_at: Timestamp,
-    pub processed_at: Option<Timestamp>,
+    /// `None` while it is due.
+    pub outcome: Option<WebhookOutcome>,
+    pub settled_at: Option<Timestamp>,
+    /// Why the latest attempt failed.
+    pub last_error: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InboxError {
     #[error("the webhook inbox is not available: {0}")]
     Unavailable(String),
-    /// A stored message does not open: damage, or the master key of another installation.
+    /// A stored row cannot be read.
     #[error("the webhook inbox is damaged: {0}")]
     Damaged(String),
 }

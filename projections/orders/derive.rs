@@ -1,13 +1,15 @@
 //! What one payment contributes to its order, and what the contributions make of the order. Pure; knows no SQL.
 
-use domain::payment::{Created, Event, PaymentStatus};
+use std::collections::BTreeMap;
+
+use domain::payment::{Created, Event, PaymentStatus, Record};
 use domain::{ChannelName, Currency, MerchantId, OrderNo, PaymentId, Timestamp};
 
 use super::{OrderRow, OrderStatus};
 
 /// One payment of an order. Amounts in minor units.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Attempt {
+pub(crate) struct Attempt {
     pub payment_id: PaymentId,
     pub merchant_id: MerchantId,
     pub order_no: OrderNo,
@@ -35,6 +37,18 @@ impl Attempt {
             channel: terms.channel.clone(),
             created_at: terms.created_at,
             updated_at: terms.created_at,
+        }
+    }
+
+    /// The same from a payment that is folded already.
+    pub(crate) fn of_record(record: &Record, updated_at: Timestamp) -> Attempt {
+        let capture = record.capture();
+        Attempt {
+            status: record.status(),
+            amount_captured: capture.map_or(0, |capture| capture.amount),
+            amount_refunded: capture.map_or(0, |capture| capture.amount_refunded()),
+            updated_at,
+            ..Attempt::of(&record.terms)
         }
     }
 
@@ -70,8 +84,20 @@ impl Attempt {
     }
 }
 
+/// The orders that these payments come to, whatever their order.
+pub(crate) fn of_attempts(attempts: impl IntoIterator<Item = Attempt>) -> Vec<OrderRow> {
+    let mut orders: BTreeMap<(MerchantId, OrderNo), Vec<Attempt>> = BTreeMap::new();
+    for attempt in attempts {
+        orders.entry((attempt.merchant_id, attempt.order_no.clone())).or_default().push(attempt);
+    }
+    for attempts in orders.values_mut() {
+        attempts.sort_by_key(|attempt| (attempt.created_at, attempt.payment_id));
+    }
+    orders.values().filter_map(|attempts| order(attempts)).collect()
+}
+
 /// The order of these payments, oldest first; none without a payment.
-pub(super) fn order(attempts: &[Attempt]) -> Option<OrderRow> {
+fn order(attempts: &[Attempt]) -> Option<OrderRow> {
     let (first, newest) = (attempts.first()?, attempts.last()?);
     let speaking = attempts.iter().rfind(|attempt| attempt.amount_captured > 0).unwrap_or(newest);
     let sum = |of: fn(&Attempt) -> i64| {

@@ -1,6 +1,6 @@
 //! The SQL by which payments' contributions and orders are loaded and saved, a batch at a time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use commands::ports::RecordedEvent;
 use domain::payment::PaymentStatus;
@@ -26,29 +26,23 @@ pub(super) async fn load_attempts(
     rows.iter().map(|row| Ok((row.try_get("payment_id")?, read_attempt(row)?))).collect()
 }
 
-/// All payments of the orders that `attempts` belong to: an order each, its payments oldest first.
+/// All payments of the orders that `attempts` belong to.
 pub(super) async fn load_orders(
     connection: &mut PgConnection,
     attempts: &HashMap<String, Attempt>,
-) -> Result<Vec<Vec<Attempt>>, sqlx::Error> {
+) -> Result<Vec<Attempt>, sqlx::Error> {
     let keys: BTreeSet<(String, String)> =
         attempts.values().map(|attempt| (attempt.merchant_id.to_string(), attempt.order_no.to_string())).collect();
     let (merchants, order_nos): (Vec<String>, Vec<String>) = keys.into_iter().unzip();
     let rows = sqlx::query(
         "SELECT payments.* FROM unnest($1::text[], $2::text[]) AS wanted (merchant_id, order_no)
-           JOIN rm_orders.payments USING (merchant_id, order_no)
-          ORDER BY created_at, payment_id",
+           JOIN rm_orders.payments USING (merchant_id, order_no)",
     )
     .bind(merchants)
     .bind(order_nos)
     .fetch_all(connection)
     .await?;
-    let mut orders: BTreeMap<(String, String), Vec<Attempt>> = BTreeMap::new();
-    for row in &rows {
-        let attempt = read_attempt(row)?;
-        orders.entry((attempt.merchant_id.to_string(), attempt.order_no.to_string())).or_default().push(attempt);
-    }
-    Ok(orders.into_values().collect())
+    rows.iter().map(read_attempt).collect()
 }
 
 fn read_attempt(row: &PgRow) -> Result<Attempt, sqlx::Error> {
