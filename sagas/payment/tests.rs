@@ -55,6 +55,9 @@ fn cancellation(cause: CancellationCause) -> Event {
     Event::CancellationRequested { cause, requested_at: minutes(2) }
 }
 
+/// The step, and when something else is due.
+type Expected = (Step, Option<Timestamp>);
+
 #[test]
 fn the_state_says_what_is_due() {
     let accepted = || Event::Accepted { channel_reference: "ch".to_owned() };
@@ -65,7 +68,7 @@ fn the_state_says_what_is_due() {
     let cancelled = Event::Cancelled { payment_id: payment_id() };
     let (merchant, expiry) = (CancellationCause::Merchant, CancellationCause::Expiry);
     let expires = Some(minutes(30));
-    let table: Vec<(Vec<Event>, u64, Option<(Step, Option<Timestamp>)>)> = vec![
+    let table: Vec<(Vec<Event>, u64, Option<Expected>)> = vec![
         (vec![], 0, Some((Step::Charge, expires))),
         (vec![accepted()], 29, Some((Step::AwaitChannel, expires))),
         (vec![action()], 29, Some((Step::AwaitCustomer, expires))),

@@ -7,7 +7,7 @@ use domain::Account;
 use domain::payment::PaymentStatus;
 use test_support::scripted_channel::Loss;
 
-use super::stage::{AMOUNT, Stage, issued};
+use super::stage::{AMOUNT, Stage, TRACEPARENT, issued};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -29,16 +29,25 @@ async fn a_happy_payment_leaves_nothing_to_do() {
 #[tokio::test]
 async fn one_trace_joins_the_request_and_what_the_saga_did() {
     let stage = Stage::new().await;
-    let payment_id = stage.create("tok_success").await;
+    let payment_id = stage.create("tok_async").await;
     let _node = stage.node();
     stage.until_quiet().await;
+    stage.channel.complete_charge(payment_id);
+    stage.pass(MINUTE).await;
     let events = stage.store.read_all(0, 100).await.unwrap();
-    let of = |event_type: &str| events.iter().find(|event| event.event_type == event_type).unwrap().metadata().unwrap();
-    let (created, captured) = (of("payment.created"), of("payment.captured"));
-    assert_eq!(captured.correlation_id, created.correlation_id);
-    assert_eq!(captured.traceparent, created.traceparent);
-    assert_eq!(captured.causation_id, Some(format!("payment/{payment_id}@1")));
-    assert_eq!(captured.actor, "saga:payment");
+    let events = events.iter().filter(|event| event.stream.id == payment_id.to_string());
+    let followed: Vec<_> = events.map(|event| (event.event_type.as_str(), event.metadata().unwrap())).collect();
+    assert_eq!(followed.iter().map(|(name, _)| *name).collect::<Vec<_>>(), [
+        "payment.created",
+        "payment.accepted",
+        "payment.captured"
+    ]);
+    for (version, (_, metadata)) in (1..).zip(&followed[1..]) {
+        assert_eq!(metadata.correlation_id, followed[0].1.correlation_id);
+        assert_eq!(metadata.traceparent.as_deref(), Some(TRACEPARENT));
+        assert_eq!(metadata.causation_id, Some(format!("payment/{payment_id}@{version}")));
+        assert_eq!(metadata.actor, "saga:payment");
+    }
 }
 
 #[tokio::test]
@@ -191,31 +200,9 @@ async fn one_stuck_refund_does_not_stop_the_others() {
 #[tokio::test]
 async fn a_charge_whose_customer_was_erased_is_voided() {
     let stage = Stage::new().await;
-    let mut erased = stage.clone();
-    // A vault with another key set does not hold the subject's key any more.
-    erased.payments.vault = std::sync::Arc::new(Forgetful);
     let payment_id = stage.create("tok_success").await;
-    let _node = erased.node();
+    let _node = stage.with_vault(Ok(None)).node();
     stage.until_quiet().await;
     assert_eq!(stage.record(payment_id).await.status(), PaymentStatus::Failed);
     assert_eq!(stage.channel.effects(), []);
-}
-
-/// The vault after every subject was erased.
-struct Forgetful;
-
-#[async_trait::async_trait]
-impl commands::ports::Vault for Forgetful {
-    async fn seal(
-        &self,
-        _: &commands::ports::Subject,
-        _: &str,
-        _: &[u8],
-    ) -> Result<domain::Sealed, commands::ports::VaultError> {
-        Err(commands::ports::VaultError::Unavailable("nothing is sealed here".to_owned()))
-    }
-
-    async fn open(&self, _: &str, _: &domain::Sealed) -> Result<Option<Vec<u8>>, commands::ports::VaultError> {
-        Ok(None)
-    }
 }
