@@ -23,6 +23,7 @@ pub struct Parts {
     pub webhooks: Webhooks,
     pub agenda: Arc<dyn Agenda>,
     pub reader: projections::Reader,
+    pub database: sqlx::PgPool,
     pub readiness: Arc<dyn Readiness>,
     pub metrics: PrometheusHandle,
     /// How many requests may run at once; more are told to come again.

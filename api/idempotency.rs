@@ -82,9 +82,9 @@ fn fingerprint(method: &str, path: &str, body: &serde_json::Value) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// The headers that say what became of a command.
-pub fn headers(receipt: &Receipt) -> Vec<(HeaderName, HeaderValue)> {
-    let mut headers = vec![position::header(receipt.position)];
+/// The headers that say what became of a command: the position that the answer speaks for, and whether it is a repeat.
+pub fn headers(receipt: &Receipt, position: u64) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = vec![position::header(position)];
     if receipt.replayed {
         headers.push(hit());
     }
@@ -97,7 +97,7 @@ pub fn hit() -> (HeaderName, HeaderValue) {
 
 /// A refusal as the caller sees it, the first time and each time after.
 pub fn accepted(receipt: Receipt) -> Result<Receipt, Problem> {
-    let headers = headers(&receipt);
+    let headers = headers(&receipt, receipt.position);
     match receipt.rejection {
         None => Ok(receipt),
         Some(rejection) => {

@@ -1,1 +1,32 @@
-//! stub
+//! The HTTP surface: routes, authentication, problems, the OpenAPI document and telemetry. Handlers parse, call a
+//! command or a query, and render. Knows no SQL, no channel and no rule of the business.
+
+pub mod app;
+pub mod auth;
+mod balances;
+mod docs;
+pub mod errors;
+mod events;
+pub mod extract;
+pub mod health;
+mod idempotency;
+mod keys;
+mod ledger;
+mod merchants;
+mod middleware;
+mod orders;
+mod outcome;
+mod page;
+mod params;
+mod payments;
+pub mod position;
+pub mod problem;
+mod projections;
+mod refunds;
+pub mod render;
+mod router;
+mod sagas;
+mod webhooks;
+
+pub use app::{App, Parts};
+pub use router::{api_router, openapi, ops_router, router};

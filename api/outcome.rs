@@ -11,8 +11,9 @@ use crate::app::App;
 use crate::problem::Problem;
 
 const PAGE: usize = 100;
-/// News of other streams wake a waiter too; between two looks it rests this long.
-const REST: Duration = Duration::from_millis(5);
+/// News of other streams wake a waiter too, so it rests between two looks: the longer it has waited, the longer.
+const REST_MIN: Duration = Duration::from_millis(5);
+const REST_MAX: Duration = Duration::from_millis(50);
 
 /// The payment behind the command and the position of that state: folded until `done` for a caller who waits, unless
 /// that does not come within `wait`.
@@ -31,7 +32,7 @@ pub async fn of(
 
     let deadline = Instant::now() + wait;
     let mut head = app.store().watch_head();
-    let mut latest = as_of_command.clone();
+    let (mut latest, mut rest) = (as_of_command.clone(), REST_MIN);
     loop {
         head.mark_unchanged();
         for event in app.store().read_stream(&receipt.stream, latest.version, PAGE).await? {
@@ -41,12 +42,13 @@ pub async fn of(
             }
         }
         let news = async {
-            tokio::time::sleep(REST).await;
+            tokio::time::sleep(rest).await;
             head.changed().await
         };
         if !matches!(timeout_at(deadline, news).await, Ok(Ok(()))) {
             return Ok((as_of_command, receipt.position));
         }
+        rest = (rest * 2).min(REST_MAX);
     }
 }
 

@@ -48,8 +48,31 @@ impl<T> List<T> {
     }
 }
 
+/// The last microsecond of the year 9999: what lies beyond is no key that this server ever wrote.
+const KEY_MAX: u64 = 253_402_300_799_999_999;
+
 /// Where a page begins. The text is opaque to callers.
 pub fn cursor(text: Option<&str>) -> Result<Option<Cursor>, Problem> {
-    let cursor = text.map(str::parse).transpose();
-    cursor.map_err(|_| Problem::of(errors::INVALID_CURSOR).in_parameter("cursor"))
+    let invalid = || Problem::of(errors::INVALID_CURSOR).in_parameter("cursor");
+    let cursor: Option<Cursor> = text.map(str::parse).transpose().map_err(|_| invalid())?;
+    match cursor {
+        Some(cursor) if cursor.key.unsigned_abs() > KEY_MAX => Err(invalid()),
+        cursor => Ok(cursor),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forged_cursor_is_refused() {
+        let of = |key: i64| Cursor { key, id: "pay_1".to_owned() };
+        assert_eq!(cursor(Some(&of(1_790_000_000_000_000).to_string())).unwrap(), Some(of(1_790_000_000_000_000)));
+        assert_eq!(cursor(None).unwrap(), None);
+        for text in ["", "x", "AAAA", &of(i64::MIN).to_string(), &of(i64::MAX).to_string()] {
+            let problem = cursor(Some(text)).unwrap_err();
+            assert_eq!((&*problem.code, problem.status.as_u16()), ("invalid_cursor", 400), "{text}");
+        }
+    }
 }

@@ -57,9 +57,10 @@ fn header(name: &str, required: bool, description: &str, example: &str) -> Param
         .build()
 }
 
-/// Errors of a command, and of a query: every status with its codes.
+/// Errors of a command, of a query and of a webhook: every status with its codes.
 pub struct CommandErrors;
 pub struct QueryErrors;
+pub struct WebhookErrors;
 
 impl IntoResponses for CommandErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
@@ -70,6 +71,12 @@ impl IntoResponses for CommandErrors {
 impl IntoResponses for QueryErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         errors(&[400, 401, 403, 404, 422, 500, 503])
+    }
+}
+
+impl IntoResponses for WebhookErrors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        errors(&[400, 401, 404, 408, 413, 500, 503])
     }
 }
 

@@ -166,7 +166,7 @@ async fn answer_payment(
     let (stream, position) = outcome::of(app, receipt, wait.0, done).await?;
     let object = object(&app.payments, &stream).await?;
     let object = object.ok_or_else(|| Problem::internal(&format!("{} has no terms", receipt.object)))?;
-    let headers = idempotency::headers(receipt).into_iter().chain([position::header(position)]).chain(wait.applied());
+    let headers = idempotency::headers(receipt, position).into_iter().chain(wait.applied());
     Ok(answer(status, headers, &object))
 }
 
@@ -255,7 +255,7 @@ async fn list_payments(
         amount_min: query.amount_min,
         amount_max: query.amount_max,
     };
-    let mut view = freshness.view(&app, &["payments"], None).await?;
+    let mut view = freshness.view(&app, &[&read_model::Payments], None).await?;
     let page = read_model::list(&mut view, &filter, query.limit.0, begin.as_ref()).await?;
     let position = position::header(view.position);
     drop(view);

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use commands::ports::EventStore;
 use domain::Timestamp;
-use projections::{ReadError, Snapshot};
+use projections::{Projection, ReadError, Snapshot};
 use serde::{Deserialize, Deserializer, de::Error};
 
 use crate::app::App;
@@ -68,7 +68,7 @@ impl Freshness {
     pub async fn view(
         &self,
         app: &App,
-        projections: &[&'static str],
+        projections: &[&dyn Projection],
         as_of: Option<u64>,
     ) -> Result<Snapshot, Problem> {
         let wanted = self.min_position.max(as_of);
@@ -119,6 +119,13 @@ impl<'de> Deserialize<'de> for AsOf {
 }
 
 impl AsOf {
+    pub async fn resolve(as_of: Option<AsOf>, app: &App) -> Result<Option<u64>, Problem> {
+        match as_of {
+            Some(as_of) => as_of.position(app).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// The position that is meant: of a time, the last one recorded at it or before.
     pub async fn position(self, app: &App) -> Result<u64, Problem> {
         let store = app.store().as_ref();

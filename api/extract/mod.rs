@@ -10,4 +10,4 @@ pub mod tree;
 pub use json::Json;
 pub use path::Named;
 pub use prefer::Wait;
-pub use query::Params;
+pub use query::{Params, Parsed};

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use domain::{ApiKeyId, MerchantId, OrderNo, PaymentId, RefundId};
+use domain::{Account, ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, RefundId};
 
 use crate::errors::{self, ErrorCode};
 use crate::problem::Problem;
@@ -35,6 +35,14 @@ impl Addressed for MerchantId {
 
 impl Addressed for ApiKeyId {
     const MISSING: &'static ErrorCode = errors::KEY_NOT_FOUND;
+}
+
+impl Addressed for Account {
+    const MISSING: &'static ErrorCode = errors::ACCOUNT_NOT_FOUND;
+}
+
+impl Addressed for ChannelName {
+    const MISSING: &'static ErrorCode = errors::CHANNEL_NOT_FOUND;
 }
 
 impl<T: Addressed, S: Send + Sync> FromRequestParts<S> for Named<T> {

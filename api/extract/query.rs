@@ -1,12 +1,31 @@
 //! A request's query as a typed value: every parameter known, at most once and valid, or 400 with its name.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 use serde_path_to_error::Segment;
 
 use crate::errors;
 use crate::problem::Problem;
+
+/// A parameter of a type that knows its own spelling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parsed<T>(pub T);
+
+impl<'de, T> Deserialize<'de> for Parsed<T>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Parsed).map_err(D::Error::custom)
+    }
+}
 
 /// `T` refuses unknown fields and reads every value from a text.
 pub struct Params<T>(pub T);
@@ -53,7 +72,6 @@ mod tests {
     use super::*;
     use crate::page::Limit;
     use domain::{Currency, Timestamp};
-    use serde::Deserialize;
 
     #[derive(Debug, Default, PartialEq, Deserialize)]
     #[serde(deny_unknown_fields, default)]

@@ -5,5 +5,5 @@ mod observe;
 mod request_id;
 
 pub use load::shed;
-pub use observe::observe;
+pub use observe::{Finished, observe};
 pub use request_id::RequestId;

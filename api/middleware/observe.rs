@@ -20,6 +20,10 @@ use super::request_id::X_REQUEST_ID;
 use crate::errors;
 use crate::problem::Problem;
 
+/// Marks an error answer that is no problem and stays as it is: the health of this process.
+#[derive(Debug, Clone, Copy)]
+pub struct Finished;
+
 pub async fn observe(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let request_id = RequestId::of(request.headers());
@@ -94,7 +98,8 @@ fn finish(mut response: Response, request_id: &RequestId) -> Response {
 /// An error answer that was not made here, such as one of the framework's own.
 fn foreign(response: &Response) -> Option<Problem> {
     let status = response.status();
-    if !status.is_client_error() && !status.is_server_error() {
+    let finished = response.extensions().get::<Finished>().is_some();
+    if finished || !(status.is_client_error() || status.is_server_error()) {
         return None;
     }
     Some(Problem::of(match status {

@@ -3,7 +3,9 @@
 use commands::CommandError;
 use commands::payment::Payments;
 use domain::payment::{Record, Refund};
-use domain::{RefundId, Timestamp};
+use domain::{PaymentId, RefundId, Sealed, Timestamp};
+use projections::StatusText;
+use projections::refunds::RefundRow;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -46,19 +48,40 @@ pub async fn object(
 }
 
 async fn of_refund(payments: &Payments, record: &Record, refund: &Refund) -> Result<RefundObject, CommandError> {
-    let reason = match &refund.reason {
-        Some(sealed) => payments.open_text(&record.terms, sealed).await?,
-        None => None,
-    };
+    let payment_id = record.terms.payment_id;
     Ok(RefundObject {
         id: refund.refund_id.to_string(),
         object: "refund",
-        payment_id: record.terms.payment_id.to_string(),
+        payment_id: payment_id.to_string(),
         amount: refund.amount,
         currency: record.terms.currency.to_string(),
         status: refund.status.as_str(),
-        reason,
+        reason: open(payments, payment_id, refund.reason.as_ref()).await?,
         failure: refund.status.failure().map(Failure::from),
         created_at: refund.requested_at,
     })
+}
+
+/// The object of a row of the read model: the same as of the payment's stream.
+pub async fn of_row(payments: &Payments, row: RefundRow) -> Result<RefundObject, CommandError> {
+    Ok(RefundObject {
+        id: row.refund_id.to_string(),
+        object: "refund",
+        payment_id: row.payment_id.to_string(),
+        amount: row.amount,
+        currency: row.currency.to_string(),
+        status: row.status.as_str(),
+        reason: open(payments, row.payment_id, row.reason.as_ref()).await?,
+        failure: row.failure.as_ref().map(Failure::from),
+        created_at: row.created_at,
+    })
+}
+
+/// Free text sealed for a payment; none once its subject was erased.
+async fn open(payments: &Payments, payment_id: PaymentId, sealed: Option<&Sealed>) -> Result<Option<String>, CommandError> {
+    let Some(sealed) = sealed else {
+        return Ok(None);
+    };
+    let text = payments.vault.open(&payment_id.to_string(), sealed).await?;
+    Ok(text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }

@@ -6,8 +6,9 @@ use adapters::agenda::PostgresAgenda;
 use adapters::channels::sandbox::{SandboxChannel, SandboxChannelConfig};
 use adapters::channels::stripe::{StripeChannel, StripeConfig};
 use adapters::event_store::postgres::{PostgresEventStore, PostgresOptions};
-use adapters::keys::{PostgresKeyDirectory, PostgresNonces};
+use adapters::keys::PostgresKeys;
 use adapters::migrations::MIGRATOR;
+use adapters::nonces::PostgresNonces;
 use adapters::vault::{KeyVault, MasterKey, PostgresVault};
 use adapters::webhooks::PostgresInbox;
 use anyhow::{Context, bail};
@@ -56,7 +57,7 @@ impl Ledger {
             funds: Arc::new(BooksFunds::new(reader.clone())),
             clock: clock.clone(),
         };
-        let directory = Arc::new(PostgresKeyDirectory::new(pool.clone(), master));
+        let directory = Arc::new(PostgresKeys::new(pool.clone(), master));
         Ok(Ledger {
             store,
             payments,

@@ -1,0 +1,150 @@
+//! Every route with what stands around it. The routes that are open to everybody are a router of their own, so that
+//! they can be served elsewhere.
+
+use std::sync::Arc;
+
+use axum::http::Uri;
+use axum::{Extension, Router, middleware};
+use tokio::sync::Semaphore;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Components, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Tag};
+use utoipa::{PartialSchema, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+use crate::auth::authenticate;
+use crate::docs::Document;
+use crate::errors;
+use crate::middleware::{observe, shed};
+use crate::problem::Problem;
+use crate::{
+    balances, docs, events, health, keys, ledger, merchants, orders, payments, problem, projections, refunds, sagas,
+    webhooks,
+};
+
+const BASE: &str = "/api/v1";
+
+/// Everything on one listener.
+pub fn router(app: App) -> Router {
+    let served = api(&app).merge(ops());
+    finish(served.with_state(app))
+}
+
+/// `/api/v1` alone.
+pub fn api_router(app: App) -> Router {
+    let served = api(&app);
+    finish(served.with_state(app))
+}
+
+/// Health, metrics and documents alone.
+pub fn ops_router(app: App) -> Router {
+    finish(ops().with_state(app))
+}
+
+/// The document of all routes, wherever they are served.
+pub fn openapi() -> OpenApi {
+    let routes = OpenApiRouter::with_openapi(preface())
+        .nest(BASE, with_keys().merge(webhooks::routes()))
+        .merge(health::routes())
+        .merge(docs::routes());
+    routes.into_openapi()
+}
+
+fn with_keys() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(payments::routes())
+        .merge(refunds::routes())
+        .merge(orders::routes())
+        .merge(balances::routes())
+        .merge(ledger::routes())
+        .merge(events::routes())
+        .merge(merchants::routes())
+        .merge(keys::routes())
+        .merge(projections::routes())
+        .merge(sagas::routes())
+}
+
+fn api(app: &App) -> Router<App> {
+    let places = Arc::new(Semaphore::new(app.in_flight_max));
+    let authenticated: Router<App> = with_keys().into();
+    let open: Router<App> = webhooks::routes().into();
+    let authenticated = authenticated.route_layer(middleware::from_fn_with_state(app.clone(), authenticate));
+    let routes = authenticated.merge(open).route_layer(middleware::from_fn_with_state(places, shed));
+    Router::new().nest(BASE, routes)
+}
+
+fn ops() -> Router<App> {
+    let routes: Router<App> = health::routes().merge(docs::routes()).into();
+    routes.layer(Extension(Document::of(&openapi())))
+}
+
+fn finish(routes: Router) -> Router {
+    routes
+        .fallback(|_: Uri| async { Problem::of(errors::NOT_FOUND) })
+        .method_not_allowed_fallback(|| async { Problem::of(errors::METHOD_NOT_ALLOWED) })
+        .layer(middleware::from_fn(observe))
+}
+
+fn preface() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("payledger")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(include_str!("openapi.md")))
+        .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()));
+    let tags = [
+        ("payments", "Payments, from the merchant's intent to their outcome"),
+        ("refunds", "Money that goes back"),
+        ("orders", "What all payments under one order number have come to"),
+        ("balances", "What a merchant has with us"),
+        ("ledger", "The books, for finance and auditors"),
+        ("log", "The events, for auditors, operators and admins"),
+        ("merchants", "Onboarding, for admins"),
+        ("keys", "API keys, for admins"),
+        ("operations", "Projections and sagas, for operators and admins"),
+        ("webhooks", "News from channels, signed by them"),
+        ("health", "Of this process; open"),
+        ("reference", "This document and the error reference; open"),
+    ];
+    let tag = |(name, description): (&str, &str)| {
+        let mut tag = Tag::new(name);
+        tag.description = Some(description.to_owned());
+        tag
+    };
+    OpenApiBuilder::new()
+        .info(info.build())
+        .tags(Some(tags.map(tag)))
+        .components(Some(components()))
+        .security(Some([SecurityRequirement::new("bearer", [""; 0]), signed()]))
+        .build()
+}
+
+fn components() -> Components {
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The key's secret")).build();
+    let mut components = Components::new();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    for (name, header, description) in SIGNATURE {
+        let value = ApiKeyValue::with_description(header, description);
+        components.add_security_scheme(name, SecurityScheme::ApiKey(ApiKey::Header(value)));
+    }
+    let problem = problem::Document::schema();
+    components.schemas.insert("Problem".to_owned(), problem);
+    let _ = <problem::Document as ToSchema>::name();
+    components
+}
+
+/// The four headers of a signed request.
+const SIGNATURE: [(&str, &str, &str); 4] = [
+    ("signed_key", "X-Api-Key", "The key's id"),
+    ("signed_timestamp", "X-Timestamp", "Unix seconds, within 300 of ours"),
+    ("signed_nonce", "X-Nonce", "1 to 128 visible characters, new for each request"),
+    (
+        "signed_signature",
+        "X-Signature",
+        "`v1=<hex>` of HMAC-SHA256(secret, timestamp \\n nonce \\n METHOD \\n path-and-query \\n idempotency-key-or-empty \\n hex(SHA-256(body)))",
+    ),
+];
+
+fn signed() -> SecurityRequirement {
+    let first = SecurityRequirement::new(SIGNATURE[0].0, [""; 0]);
+    SIGNATURE[1..].iter().fold(first, |requirement, (name, ..)| requirement.add(*name, [""; 0]))
+}

@@ -1,0 +1,154 @@
+//! Sagas as operators see them: what is still to be done for which payment, and a push for one that is stuck.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use commands::ports::agenda::{AgendaUnavailable, SagaState, SagaStatus};
+use domain::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::auth::roles::OperatorCaller;
+use crate::errors;
+use crate::extract::{Params, Parsed};
+use crate::idempotency::{Command, Nothing, answer};
+use crate::page::Limit;
+use crate::params::{CommandErrors, CommandHeaders, QueryErrors};
+use crate::problem::Problem;
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list_sagas)).routes(routes!(get_saga)).routes(routes!(retry_saga))
+}
+
+/// What is left to do for a payment's charge, or for one refund.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Saga)]
+struct SagaObject {
+    /// Of what it drives: `pay_...` or `re_...`.
+    #[schema(example = "pay_01k9zc4x8me1wbn7t5c1vq0d2r")]
+    id: String,
+    /// Always `saga`.
+    #[schema(example = "saga")]
+    object: &'static str,
+    /// `payment` or `refund`.
+    #[schema(example = "payment")]
+    kind: &'static str,
+    payment_id: String,
+    /// `running`, `waiting` or `stuck`.
+    #[schema(example = "waiting")]
+    state: &'static str,
+    #[schema(value_type = String, format = DateTime)]
+    due_at: Timestamp,
+    /// How often the present step was tried in vain.
+    attempts: u32,
+    last_error: Option<String>,
+    /// Of the event that made it due.
+    position: u64,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+impl From<SagaStatus> for SagaObject {
+    fn from(status: SagaStatus) -> SagaObject {
+        SagaObject {
+            id: status.saga_id.to_string(),
+            object: "saga",
+            kind: status.kind,
+            payment_id: status.payment_id.to_string(),
+            state: status.state.as_str(),
+            due_at: status.due_at,
+            attempts: status.attempts,
+            last_error: status.last_error,
+            position: status.position,
+            updated_at: status.updated_at,
+        }
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    /// `running`, `waiting` or `stuck`.
+    #[param(value_type = Option<String>)]
+    state: Option<Parsed<SagaState>>,
+    /// 1 to 100, 20 unless told otherwise.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Limit,
+}
+
+/// The sagas that are due soonest.
+#[derive(Serialize, ToSchema)]
+struct Sagas {
+    /// Always `list`.
+    object: &'static str,
+    data: Vec<SagaObject>,
+    has_more: bool,
+}
+
+/// List sagas that are not finished, soonest due first
+#[utoipa::path(get, path = "/sagas", tag = "operations", params(ListQuery),
+    responses((status = 200, description = "Sagas", body = Sagas), QueryErrors))]
+async fn list_sagas(
+    State(app): State<App>,
+    OperatorCaller(_): OperatorCaller,
+    Params(query): Params<ListQuery>,
+) -> Result<Response, Problem> {
+    let limit = usize::try_from(query.limit.0).unwrap_or(usize::MAX);
+    let mut sagas = app.agenda.list(query.state.map(|state| state.0), limit + 1).await?;
+    let has_more = sagas.len() > limit;
+    sagas.truncate(limit);
+    let data = sagas.into_iter().map(SagaObject::from).collect();
+    Ok(answer(StatusCode::OK, [], &Sagas { object: "list", data, has_more }))
+}
+
+/// Look up a saga that is not finished
+#[utoipa::path(get, path = "/sagas/{id}", tag = "operations",
+    params(("id" = String, Path, description = "`pay_...` or `re_...`")),
+    responses((status = 200, description = "The saga", body = SagaObject), QueryErrors))]
+async fn get_saga(
+    State(app): State<App>,
+    OperatorCaller(_): OperatorCaller,
+    Path(id): Path<String>,
+    Params(Nothing {}): Params<Nothing>,
+) -> Result<Response, Problem> {
+    let saga = find(&app, &id).await?;
+    Ok(answer(StatusCode::OK, [], &SagaObject::from(saga)))
+}
+
+/// Make a saga due now, as if for the first time
+#[utoipa::path(post, path = "/sagas/{id}/retry", tag = "operations",
+    params(("id" = String, Path, description = "`pay_...` or `re_...`"), CommandHeaders),
+    responses((status = 200, description = "The saga", body = SagaObject), CommandErrors))]
+async fn retry_saga(
+    State(app): State<App>,
+    OperatorCaller(_): OperatorCaller,
+    Path(id): Path<String>,
+    command: Command<Nothing>,
+) -> Result<Response, Problem> {
+    let Command { issued, body: Nothing {} } = command;
+    find(&app, &id).await?;
+    tracing::info!(saga.id = id, actor = issued.metadata.actor, "a retry was asked for");
+    if !app.agenda.retry(&id, app.clock().now()).await? {
+        return Err(Problem::of(errors::SAGA_NOT_FOUND));
+    }
+    let saga = find(&app, &id).await?;
+    Ok(answer(StatusCode::OK, [], &SagaObject::from(saga)))
+}
+
+async fn find(app: &App, id: &str) -> Result<SagaStatus, Problem> {
+    let missing = || Problem::of(errors::SAGA_NOT_FOUND);
+    if id.contains('\0') {
+        return Err(missing());
+    }
+    app.agenda.find(id).await?.ok_or_else(missing)
+}
+
+impl From<AgendaUnavailable> for Problem {
+    fn from(error: AgendaUnavailable) -> Problem {
+        Problem::unavailable(&error)
+    }
+}
