@@ -108,7 +108,8 @@ impl Executor {
 
     /// The receipt of the command, now or from when it first came; a rejection is a receipt too.
     ///
-    /// A conflict or an unreachable store is retried a few times: with the same id nothing happens twice.
+    /// An unreachable store is retried a few times: with the same id nothing happens twice. A conflict is not: the
+    /// version that the command expects is gone.
     pub async fn execute(&self, request: Request) -> Result<Receipt, CommandError> {
         let fingerprint = request.fingerprint;
         let _running = match fingerprint {
@@ -117,7 +118,7 @@ impl Executor {
         };
         let request = if fingerprint.is_some() { naming_itself_in_rejections(request) } else { request };
         let send = || self.store.execute(request.clone());
-        let receipt = send.retry(retries()).when(|error| !matches!(error, StoreError::Corrupt(_))).await?;
+        let receipt = send.retry(retries()).when(|error| matches!(error, StoreError::Unavailable(_))).await?;
         if receipt.replayed && receipt.fingerprint != fingerprint {
             return Err(CommandError::KeyReused);
         }

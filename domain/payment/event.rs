@@ -173,8 +173,10 @@ pub struct Failed {
     pub failed_at: Timestamp,
 }
 
-/// Why the channel said no, in stable codes.
+/// Why the channel said no, in stable codes. Made by [`Failure::new`] alone, so that no text of a channel, which may
+/// name a person or a card, gets into the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Failure {
     pub code: String,
     pub message: String,
@@ -182,13 +184,41 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Codes as the channel tells them, in ours: lower case, 1 to 64 of `a-z`, `0-9` and `_`. One that is nothing of
+    /// the kind becomes `unknown`, or none.
+    pub fn new(code: &str, decline_code: Option<&str>) -> Failure {
+        let code = stable_code(code).unwrap_or_else(|| "unknown".to_owned());
+        Failure { message: message_of(&code).to_owned(), code, decline_code: decline_code.and_then(stable_code) }
+    }
+
     /// The channel ended a charge that we still wanted.
     pub fn voided_by_channel() -> Failure {
-        Failure {
-            code: "voided_by_channel".to_owned(),
-            message: "The channel cancelled the charge.".to_owned(),
-            decline_code: None,
-        }
+        Failure::new("voided_by_channel", None)
+    }
+}
+
+fn stable_code(told: &str) -> Option<String> {
+    let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let code = told.to_ascii_lowercase();
+    ((1..=64).contains(&code.len()) && code.bytes().all(valid)).then_some(code)
+}
+
+/// What people read beside a code.
+fn message_of(code: &str) -> &'static str {
+    match code {
+        "card_declined" | "declined" => "The card was declined.",
+        "insufficient_funds" => "The account behind the payment method does not cover the amount.",
+        "expired_card" => "The card has expired.",
+        "incorrect_cvc" | "incorrect_number" | "invalid_number" => "The card's details are not right.",
+        "authentication_required" | "authentication_failed" => "The customer was not authenticated.",
+        "fraudulent" | "fraud_suspected" => "The channel suspects fraud.",
+        "processing_error" => "The channel could not process the request.",
+        "amount_not_supported_by_channel" => "The channel cannot move this amount.",
+        "invalid_request" => "The channel refused the request.",
+        "refund_failed" => "The channel could not make the refund.",
+        "account_closed" => "The account that the money was to go to is closed.",
+        "voided_by_channel" => "The channel cancelled the charge.",
+        _ => "The channel said no; its code tells why.",
     }
 }
 

@@ -66,7 +66,23 @@ fn declined() -> Command {
 }
 
 fn failure() -> Failure {
-    Failure { code: "card_declined".into(), message: "declined".into(), decline_code: Some("declined".into()) }
+    Failure::new("card_declined", Some("declined"))
+}
+
+#[test]
+fn no_text_of_a_channel_gets_into_a_failure() {
+    let long = "a".repeat(65);
+    let table = [
+        ("card_declined", Some("Do_Not_Honor"), "card_declined", Some("do_not_honor")),
+        ("Card of Jane Doe", Some("4242 4242"), "unknown", None),
+        ("", Some(""), "unknown", None),
+        (&long, Some(long.as_str()), "unknown", None),
+    ];
+    for (told, told_decline, code, decline_code) in table {
+        let failure = Failure::new(told, told_decline);
+        assert_eq!((failure.code.as_str(), failure.decline_code.as_deref()), (code, decline_code), "{told}");
+        assert!(!failure.message.contains("Jane"));
+    }
 }
 
 fn refund(n: u128, amount: Option<i64>) -> Command {
