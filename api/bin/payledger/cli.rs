@@ -128,7 +128,7 @@ pub struct Telemetry {
     #[arg(long, env = "PAYLEDGER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
     /// What is logged, such as `info` or `info,sagas=debug`.
-    #[arg(long, env = "PAYLEDGER_LOG", default_value = "info")]
+    #[arg(long, env = "PAYLEDGER_LOG", default_value = "info,sqlx=warn")]
     pub log: String,
     /// An OTLP/HTTP endpoint for traces, `http://127.0.0.1:4318`.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]

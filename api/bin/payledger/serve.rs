@@ -80,7 +80,7 @@ impl Node {
             in_flight_max: 2_048,
         });
         let router = match (roles.contains(&Role::Api), ops_bind) {
-            (true, None) => api::api_router(app.clone()).merge(api::ops_router(app.clone())),
+            (true, None) => api::router(app.clone()),
             (true, Some(_)) => api::api_router(app.clone()),
             (false, _) => api::ops_router(app.clone()),
         };
