@@ -2,6 +2,7 @@
 
 mod create;
 mod details;
+mod measure;
 mod record;
 mod refund;
 
@@ -69,7 +70,7 @@ impl Payments {
             streams: vec![StreamRef::new::<Payment>(payment_id.to_string(), Expected::Any)],
             decide: Arc::new(decide),
         };
-        self.executor.execute(request).await
+        self.execute_and_count(request).await
     }
 }
 

@@ -8,7 +8,7 @@ mod refund;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use commands::CommandError;
+use commands::{CommandError, trace};
 use commands::payment::Payments;
 use commands::ports::agenda::{ClaimedSaga, Settlement};
 use commands::ports::{Metadata, SagaId, SagaState};
@@ -164,8 +164,8 @@ impl Interpreter {
             saga.id = %due.saga,
             saga.step = due.step.as_str(),
             attempt = attempts,
-            traceparent = seen.cause.as_ref().and_then(|cause| cause.traceparent.as_deref()),
         );
+        trace::set_parent(&span, seen.cause.as_ref().and_then(|cause| cause.traceparent.as_deref()));
         let performed = async {
             match due.saga {
                 SagaId::Payment(_) => self.perform_charge(seen, due, attempts).await,
@@ -184,7 +184,7 @@ impl Interpreter {
         performed
     }
 
-    /// Asks `again`, quickly and a few times, while the answer is unknown. Who comes back later asks once.
+    /// Asks `again`, quickly and a few times, while the answer is unknown. Who was here in vain before asks once.
     async fn insist<A, F: Future<Output = A>>(
         &self,
         first: A,

@@ -13,7 +13,7 @@
 //! state, where old news is no event.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use commands::ports::SagaId;
 use domain::payment::{Charge, Phase, Record};

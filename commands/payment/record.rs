@@ -50,7 +50,7 @@ impl Payments {
             ],
             decide: Arc::new(move |states| decide_outcome(states, payment_id, command.clone())),
         };
-        self.executor.execute(request).await
+        self.execute_and_count(request).await
     }
 
     pub async fn record_refund(
