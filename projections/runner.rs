@@ -8,13 +8,12 @@ use commands::ports::{EventStore, StoreError};
 use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::checkpoint::{Lease, Lost};
 use crate::database::begin;
 use crate::rebuild::{RebuildError, ensure};
-use crate::{ApplyError, Progress, Projection, status};
+use crate::{ApplyError, Progress, Projection, status, traces};
 
 /// Events read and applied at once.
 const PAGE: usize = 2_000;
@@ -157,17 +156,13 @@ impl Feeder {
         page.retain(|event| self.projection.categories().contains(&event.stream.category.as_ref()));
 
         let started = Instant::now();
-        let span = tracing::debug_span!("projection.apply", projection = lease.name, events = page.len(), reached);
-        let batch = async {
-            let mut transaction = begin(&self.runner.pool, BEGIN).await?;
-            if !page.is_empty() {
-                self.projection.apply(&mut transaction, &page).await?;
-            }
-            lease.advance(&mut transaction, position, reached, caught_up).await??;
-            transaction.commit().await?;
-            Ok::<_, Interrupted>(())
-        };
-        batch.instrument(span).await?;
+        let _traced = traces::spans(lease.name, &page);
+        let mut transaction = begin(&self.runner.pool, BEGIN).await?;
+        if !page.is_empty() {
+            self.projection.apply(&mut transaction, &page).await?;
+        }
+        lease.advance(&mut transaction, position, reached, caught_up).await??;
+        transaction.commit().await?;
         self.runner.progress.publish(lease.name, reached);
         metrics::histogram!("projection_batch_duration_seconds", "projection" => lease.name).record(started.elapsed());
         Ok(Some(reached))
