@@ -8,10 +8,10 @@ mod refund;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use commands::{CommandError, trace};
 use commands::payment::Payments;
 use commands::ports::agenda::{ClaimedSaga, Settlement};
 use commands::ports::{Metadata, SagaId, SagaState};
+use commands::{CommandError, trace};
 use domain::Timestamp;
 use domain::payment::{Payment, Record};
 use tracing::Instrument;

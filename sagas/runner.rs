@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commands::payment::Payments;
-use commands::webhook::Nudge;
 use commands::ports::agenda::{Claim, ClaimedSaga};
 use commands::ports::{Agenda, AgendaUnavailable};
+use commands::webhook::Nudge;
 use domain::PaymentId;
 use tokio::sync::{Notify, mpsc, watch};
 
