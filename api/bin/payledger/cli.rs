@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::{database, dev, events, keys, merchants, projections, sagas, sandbox, serve, verify};
+
 /// An event-sourced payment ledger.
 #[derive(Debug, Parser)]
 #[command(name = "payledger", version, about)]
@@ -309,6 +311,26 @@ pub struct Verify {
 }
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let _ = arguments;
+    let as_json = arguments.json;
+    match arguments.command {
+        Command::Dev(flags) => dev::run(flags).await?,
+        Command::Serve(flags) => serve::run(flags).await?,
+        Command::Sandbox(flags) => sandbox::run(flags).await?,
+        Command::Migrate(flags) => migrate(&flags).await?,
+        Command::Merchants(command) => merchants::run(command, as_json).await?,
+        Command::Keys(command) => keys::run(command, as_json).await?,
+        Command::Events(command) => events::run(command, as_json).await?,
+        Command::Projections(command) => projections::run(command, as_json).await?,
+        Command::Sagas(command) => sagas::run(command, as_json).await?,
+        Command::Verify(flags) => return verify::run(flags, as_json).await,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn migrate(flags: &Database) -> anyhow::Result<()> {
+    let database = database::Database::open(flags).await?;
+    let pool = database.pool(2).await?;
+    adapters::migrations::migrate(&pool).await?;
+    pool.close().await;
+    database.close().await
 }
