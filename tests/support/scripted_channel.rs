@@ -53,8 +53,9 @@ struct Entry<S> {
 
 #[derive(Debug, Default)]
 struct Book {
-    charges: BTreeMap<PaymentId, Entry<Charge>>,
-    refunds: BTreeMap<RefundId, Entry<Refund>>,
+    /// By key: another key is another charge, as with any provider.
+    charges: Vec<(PaymentId, Entry<Charge>)>,
+    refunds: Vec<(RefundId, Entry<Refund>)>,
     /// The tokens of the charges: they choose what their refunds do, too.
     tokens: BTreeMap<PaymentId, String>,
     effects: Vec<Effect>,
@@ -90,7 +91,7 @@ impl ScriptedChannel {
     /// The customer has acted, or the channel has done its work.
     pub fn complete_charge(&self, payment_id: PaymentId) {
         let mut book = self.book.lock();
-        let Some(entry) = book.charges.get_mut(&payment_id) else { return };
+        let Some(entry) = book.charge_of(payment_id) else { return };
         if matches!(entry.state, Charge::ActionRequired | Charge::Accepted) {
             entry.state = Charge::Captured;
             let effect = entry.effect(&payment_id);
@@ -100,7 +101,7 @@ impl ScriptedChannel {
 
     pub fn complete_refund(&self, refund_id: RefundId) {
         let mut book = self.book.lock();
-        let Some(entry) = book.refunds.get_mut(&refund_id) else { return };
+        let Some(entry) = book.refund_of(refund_id) else { return };
         if entry.state == Refund::Accepted {
             entry.state = Refund::Succeeded;
             let effect = entry.effect(&refund_id);
@@ -140,7 +141,10 @@ impl<S> Entry<S> {
 
 impl Book {
     fn charge(&mut self, order: &ChargeOrder) {
-        if self.charges.contains_key(&order.payment_id) {
+        let is_known = |(payment_id, entry): &(PaymentId, Entry<Charge>)| {
+            entry.key == order.key || *payment_id == order.payment_id && entry.state == Charge::Voided
+        };
+        if self.charges.iter().any(is_known) {
             return;
         }
         let state = match order.token.as_str() {
@@ -154,21 +158,34 @@ impl Book {
             self.effects.push(entry.effect(&order.payment_id));
         }
         self.tokens.insert(order.payment_id, order.token.clone());
-        self.charges.insert(order.payment_id, entry);
+        self.charges.push((order.payment_id, entry));
     }
 
     /// What has not come to an end cannot any more; what never came leaves a tombstone.
     fn void(&mut self, order: &ChargeOrder, key: &str) {
-        let tombstone = || Entry { state: Charge::Voided, key: key.to_owned(), amount: 0 };
-        let entry = self.charges.entry(order.payment_id).or_insert_with(tombstone);
-        if matches!(entry.state, Charge::ActionRequired | Charge::Accepted) {
-            entry.state = Charge::Voided;
+        match self.charge_of(order.payment_id) {
+            Some(entry) if matches!(entry.state, Charge::ActionRequired | Charge::Accepted) => {
+                entry.state = Charge::Voided;
+            }
+            Some(_) => {}
+            None => {
+                let tombstone = Entry { state: Charge::Voided, key: key.to_owned(), amount: 0 };
+                self.charges.push((order.payment_id, tombstone));
+            }
         }
+    }
+
+    fn charge_of(&mut self, payment_id: PaymentId) -> Option<&mut Entry<Charge>> {
+        self.charges.iter_mut().rfind(|(id, _)| *id == payment_id).map(|(_, entry)| entry)
+    }
+
+    fn refund_of(&mut self, refund_id: RefundId) -> Option<&mut Entry<Refund>> {
+        self.refunds.iter_mut().rfind(|(id, _)| *id == refund_id).map(|(_, entry)| entry)
     }
 
     fn answer(&self, payment_id: PaymentId) -> ChannelAnswer {
         let channel_reference = format!("ch_{payment_id}");
-        let Some(entry) = self.charges.get(&payment_id) else {
+        let Some((_, entry)) = self.charges.iter().rfind(|(id, _)| *id == payment_id) else {
             return ChannelAnswer::NotFound;
         };
         match entry.state {
@@ -191,7 +208,7 @@ impl Book {
     }
 
     fn refund(&mut self, order: &RefundOrder) {
-        if self.refunds.contains_key(&order.refund_id) {
+        if self.refunds.iter().any(|(_, entry)| entry.key == order.key) {
             return;
         }
         let state = match self.tokens.get(&order.payment_id).map(String::as_str) {
@@ -203,12 +220,12 @@ impl Book {
         if entry.state == Refund::Succeeded {
             self.effects.push(entry.effect(&order.refund_id));
         }
-        self.refunds.insert(order.refund_id, entry);
+        self.refunds.push((order.refund_id, entry));
     }
 
     fn refund_answer(&self, refund_id: RefundId) -> RefundAnswer {
         let channel_reference = format!("rf_{refund_id}");
-        match self.refunds.get(&refund_id).map(|entry| &entry.state) {
+        match self.refunds.iter().rfind(|(id, _)| *id == refund_id).map(|(_, entry)| &entry.state) {
             None => RefundAnswer::NotFound,
             Some(Refund::Succeeded) => RefundAnswer::Succeeded { channel_reference, fee_returned: 0 },
             Some(Refund::Accepted) => RefundAnswer::Accepted { channel_reference },
