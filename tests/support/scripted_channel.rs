@@ -2,14 +2,16 @@
 //! answers it is told to lose: before the effect or after it. What a charge does is chosen by its token.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use commands::ports::channel::{Webhook, WebhookError};
-use commands::ports::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder};
+use commands::ports::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder, WebhookFact};
 use domain::payment::Failure;
 use domain::pricing::Tier;
 use domain::{ChannelName, Money, PaymentId, RefundId, Timestamp};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 /// Where the answer to a call is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -293,10 +295,38 @@ impl Channel for ScriptedChannel {
 
     fn read_webhook(
         &self,
-        _header: &(dyn for<'a> Fn(&'a str) -> Option<String> + Sync),
-        _body: &[u8],
-        _now: Timestamp,
+        header: &(dyn for<'a> Fn(&'a str) -> Option<String> + Sync),
+        body: &[u8],
+        now: Timestamp,
     ) -> Result<Webhook, WebhookError> {
-        Err(WebhookError::BadSignature)
+        let signed_at =
+            header(SIGNATURE_HEADER).and_then(|signature| signature.strip_prefix("signed at ")?.parse().ok());
+        let signed_at: Timestamp = signed_at.ok_or(WebhookError::BadSignature)?;
+        if now.since(signed_at) > SIGNATURE_AGE_MAX {
+            return Err(WebhookError::BadSignature);
+        }
+        let news: News = serde_json::from_slice(body).map_err(|_| WebhookError::Malformed)?;
+        let book = self.book.lock();
+        let charges = news.charges.into_iter();
+        let charges = charges.map(|payment_id| WebhookFact::Charge { payment_id, answer: book.answer(payment_id) });
+        let refunds = news.refunds.into_iter().map(|(payment_id, refund_id)| WebhookFact::Refund {
+            payment_id,
+            refund_id,
+            answer: book.refund_answer(refund_id),
+        });
+        let facts = charges.chain(refunds).collect();
+        Ok(Webhook { event_id: news.event_id, event_type: "news".to_owned(), facts })
     }
+}
+
+/// Holds `signed at <time>` on a webhook of this channel.
+pub const SIGNATURE_HEADER: &str = "scripted-signature";
+const SIGNATURE_AGE_MAX: Duration = Duration::from_secs(300);
+
+/// A webhook's body: what it speaks of. What it tells about that is what the book says when it is read.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct News {
+    pub event_id: String,
+    pub charges: Vec<PaymentId>,
+    pub refunds: Vec<(Option<PaymentId>, RefundId)>,
 }
