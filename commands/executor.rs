@@ -109,7 +109,8 @@ impl Executor {
 
     /// The receipt of the command, now or from when it first came; a rejection is a receipt too.
     ///
-    /// A conflict or an unreachable store is retried a few times: with the same id nothing happens twice.
+    /// An unreachable store is retried a few times: with the same id nothing happens twice. A conflict is not: the
+    /// version that the command expects is gone.
     pub async fn execute(&self, request: Request) -> Result<Receipt, CommandError> {
         let started = Instant::now();
         let category = request.streams.first().map_or("none", |stream| stream.category.name);
@@ -135,7 +136,7 @@ impl Executor {
         };
         let request = if fingerprint.is_some() { naming_itself_in_rejections(request) } else { request };
         let send = || self.store.execute(request.clone()).instrument(tracing::info_span!("event_store.append"));
-        let receipt = send.retry(retries()).when(|error| !matches!(error, StoreError::Corrupt(_))).await?;
+        let receipt = send.retry(retries()).when(|error| matches!(error, StoreError::Unavailable(_))).await?;
         if receipt.replayed && receipt.fingerprint != fingerprint {
             return Err(CommandError::KeyReused);
         }

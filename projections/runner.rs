@@ -10,10 +10,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use commands::trace;
+
 use crate::checkpoint::{Lease, Lost};
 use crate::database::begin;
 use crate::rebuild::{RebuildError, ensure};
-use crate::{ApplyError, Progress, Projection, status, traces};
+use crate::{ApplyError, Progress, Projection, status};
 
 /// Events read and applied at once.
 const PAGE: usize = 2_000;
@@ -156,7 +158,9 @@ impl Feeder {
         page.retain(|event| self.projection.categories().contains(&event.stream.category.as_ref()));
 
         let started = Instant::now();
-        let _traced = traces::spans(lease.name, &page);
+        let _traced = trace::spans_of(&page, |event| {
+            tracing::info_span!("projection.apply", projection = lease.name, event.position, event.event_type)
+        });
         let mut transaction = begin(&self.runner.pool, BEGIN).await?;
         if !page.is_empty() {
             self.projection.apply(&mut transaction, &page).await?;

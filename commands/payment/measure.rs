@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use domain::payment::{Event, Payment, PaymentStatus};
-use domain::{ChannelName, Currency, PaymentId, RefundId, Timestamp};
+use domain::{ChannelName, Currency, Timestamp};
 use parking_lot::Mutex;
 
 use super::Payments;
@@ -14,7 +14,6 @@ use crate::ports::{Decision, Receipt, Request, StreamState};
 /// What a decision makes of a payment: the part that is counted.
 #[derive(Debug, Clone)]
 struct Outcome {
-    payment_id: PaymentId,
     event: Event,
     channel: ChannelName,
     currency: Currency,
@@ -48,7 +47,6 @@ fn outcomes(states: &[StreamState], decision: &Decision) -> Vec<Outcome> {
     };
     let events = events.iter().filter_map(|event| event.event.downcast_ref::<Event>());
     let outcome = |event: &Event| Outcome {
-        payment_id: record.payment_id(),
         event: event.clone(),
         channel: record.terms.channel.clone(),
         currency: record.terms.currency,
@@ -69,9 +67,9 @@ impl Outcome {
             Event::Failed(_) => self.count_payment(PaymentStatus::Failed, now),
             Event::Cancelled { .. } => self.count_payment(PaymentStatus::Cancelled, now),
             Event::Expired { .. } => self.count_payment(PaymentStatus::Expired, now),
-            Event::RefundSucceeded(_) => self.count_refund("succeeded"),
-            Event::RefundFailed(failed) => self.count_lost_refund("failed", failed.refund_id),
-            Event::RefundReversed(reversed) => self.count_lost_refund("reversed", reversed.refund_id),
+            Event::RefundSucceeded(_) | Event::RefundSucceededLate(_) => self.count_refund("succeeded"),
+            Event::RefundFailed(_) => self.count_refund("failed"),
+            Event::RefundReversed(_) => self.count_refund("reversed"),
             _ => {}
         }
     }
@@ -84,18 +82,6 @@ impl Outcome {
 
     fn count_refund(&self, status: &'static str) {
         metrics::counter!("refund_total", &self.labels(status)).increment(1);
-    }
-
-    /// The refund of an unwanted payment is the last step of undoing it: there is none that follows by itself.
-    fn count_lost_refund(&self, status: &'static str, refund_id: RefundId) {
-        self.count_refund(status);
-        if refund_id == RefundId::of_late_success(self.payment_id) {
-            tracing::error!(
-                payment.id = %self.payment_id, refund.id = %refund_id,
-                "an unwanted payment could not be refunded: a person must return the money"
-            );
-            metrics::counter!("refund_of_unwanted_payment_lost_total").increment(1);
-        }
     }
 
     fn labels(&self, status: &'static str) -> [(&'static str, String); 3] {

@@ -237,7 +237,7 @@ impl Book {
 }
 
 pub fn failure(code: &str) -> Failure {
-    Failure { code: code.to_owned(), message: "The provider said no.".to_owned(), decline_code: None }
+    Failure::new(code, None)
 }
 
 fn unknown_charge(reason: &str) -> ChannelAnswer {

@@ -100,11 +100,7 @@ fn amounts_fees_and_decline_codes_are_carried_over() {
         charge_answer(answer(201, &charge("succeeded"))),
         ChannelAnswer::Captured { channel_reference: "sbc_1".to_owned(), amount: 1000, fee: Some(10) }
     );
-    let failure = Failure {
-        code: "card_declined".to_owned(),
-        message: "The card was declined.".to_owned(),
-        decline_code: Some("declined".to_owned()),
-    };
+    let failure = Failure::new("card_declined", Some("declined"));
     let declined = ChannelAnswer::Declined { channel_reference: Some("sbc_1".to_owned()), failure };
     assert_eq!(charge_answer(answer(201, &charge("failed"))), declined);
 }

@@ -57,11 +57,7 @@ fn action(url: &str) -> ChannelAnswer {
 fn an_intent_is_read_from_its_status() {
     let declined = ChannelAnswer::Declined {
         channel_reference: Some("pi_1".to_owned()),
-        failure: Failure {
-            code: "card_declined".to_owned(),
-            message: "Your card has insufficient funds.".to_owned(),
-            decline_code: Some("insufficient_funds".to_owned()),
-        },
+        failure: Failure::new("card_declined", Some("insufficient_funds")),
     };
     let error = json!({ "last_payment_error": {
         "type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds",

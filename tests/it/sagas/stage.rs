@@ -237,6 +237,10 @@ struct ClosedVault(Result<Option<Vec<u8>>, VaultError>);
 
 #[async_trait]
 impl Vault for ClosedVault {
+    async fn seal_beside(&self, _: &Sealed, _: &str, _: &[u8]) -> Result<Option<Sealed>, VaultError> {
+        self.0.clone().map(|_| None)
+    }
+
     async fn seal(&self, _: &Subject, _: &str, _: &[u8]) -> Result<Sealed, VaultError> {
         Err(VaultError::Unavailable("closed".to_owned()))
     }

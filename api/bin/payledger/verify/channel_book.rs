@@ -66,7 +66,8 @@ pub fn compare<'a>(book: &[Operation], payments: impl Iterator<Item = &'a Record
             let agrees = match &refund.status {
                 RefundStatus::Succeeded { .. } => there && !back,
                 RefundStatus::Reversed(_) => there && back,
-                RefundStatus::Failed(_) => !there,
+                // One that came back before we learned that it had been made has failed here from the start.
+                RefundStatus::Failed(_) => !there || back,
                 _ => true,
             };
             if !agrees {
