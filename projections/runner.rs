@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use commands::ports::{EventStore, StoreError};
+use commands::trace;
 use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -158,6 +159,9 @@ impl Feeder {
 
         let started = Instant::now();
         let span = tracing::debug_span!("projection.apply", projection = lease.name, events = page.len(), reached);
+        let _traced = trace::spans_of(&page, |event| {
+            tracing::info_span!("projection.event", projection = lease.name, event.position, event.event_type)
+        });
         let batch = async {
             let mut transaction = begin(&self.runner.pool, BEGIN).await?;
             if !page.is_empty() {
