@@ -24,7 +24,7 @@ const CONNECTIONS_MAX: u32 = 32;
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 
 pub async fn run(flags: cli::Serve) -> anyhow::Result<()> {
-    telemetry::start(&flags.telemetry)?;
+    let _traces = telemetry::start(&flags.telemetry)?;
     let database = Database::open(&flags.database).await?;
     let pool = database.pool(CONNECTIONS_MAX).await?;
     let channels = ledger::channels(&flags.channels)?;
