@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use commands::ports::{EventStore, StoreError};
+use commands::trace;
 use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use uuid::Uuid;
-
-use commands::trace;
 
 use crate::checkpoint::{Lease, Lost};
 use crate::database::begin;
@@ -159,7 +158,7 @@ impl Feeder {
 
         let started = Instant::now();
         let _traced = trace::spans_of(&page, |event| {
-            tracing::info_span!("projection.apply", projection = lease.name, event.position, event.event_type)
+            tracing::info_span!("projection.event", projection = lease.name, event.position, event.event_type)
         });
         let mut transaction = begin(&self.runner.pool, BEGIN).await?;
         if !page.is_empty() {

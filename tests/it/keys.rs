@@ -1,5 +1,7 @@
 //! The contract of the key directory on memory and on Postgres, and the issuing of keys.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 use std::time::Duration;
 

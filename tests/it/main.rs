@@ -11,6 +11,7 @@ mod refund_race;
 mod sagas;
 mod sandbox_tokens;
 mod stripe_ledger;
+mod telemetry;
 mod tidy;
 mod vault;
 mod webhooks;

@@ -1,5 +1,7 @@
 //! The contract of the memory of nonces, on memory and on Postgres.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use adapters::nonces::{MemoryNonces, PostgresNonces};

@@ -1,5 +1,7 @@
 //! The contract of the vault, on memory and on Postgres; and what only several nodes on one database can show.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 use std::time::Duration;
 
