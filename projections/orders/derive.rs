@@ -163,7 +163,8 @@ mod tests {
     #[test]
     fn a_status_follows_from_all_payments() {
         use PaymentStatus::{Cancelled, Expired, Failed, Processing, RequiresAction, Succeeded};
-        let table: &[(&[(PaymentStatus, i64, i64)], OrderStatus)] = &[
+        type Payments = &'static [(PaymentStatus, i64, i64)];
+        let table: [(Payments, OrderStatus); 14] = [
             (&[(Processing, 0, 0)], OrderStatus::Pending),
             (&[(RequiresAction, 0, 0)], OrderStatus::Pending),
             (&[(Failed, 0, 0)], OrderStatus::Failed),
@@ -180,8 +181,8 @@ mod tests {
             (&[(Succeeded, 60, 0), (Processing, 0, 0)], OrderStatus::Paid),
         ];
         for (payments, expected) in table {
-            let attempts: Vec<Attempt> = (1..).zip(*payments).map(|(n, (s, c, r))| attempt(n, *s, *c, *r)).collect();
-            assert_eq!(order(&attempts).map(|order| order.status), Some(*expected), "{payments:?}");
+            let attempts: Vec<Attempt> = (1..).zip(payments).map(|(n, (s, c, r))| attempt(n, *s, *c, *r)).collect();
+            assert_eq!(order(&attempts).map(|order| order.status), Some(expected), "{payments:?}");
         }
         assert_eq!(order(&[]), None);
     }

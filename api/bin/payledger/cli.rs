@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use api::telemetry::TRACE_SAMPLE_RATIO;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{database, dev, events, keys, merchants, projections, sagas, sandbox, serve, verify};
@@ -128,11 +129,14 @@ pub struct Telemetry {
     #[arg(long, env = "PAYLEDGER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
     /// What is logged, such as `info` or `info,sagas=debug`.
-    #[arg(long, env = "PAYLEDGER_LOG", default_value = "info")]
+    #[arg(long, env = "PAYLEDGER_LOG", default_value = "info,sqlx=warn")]
     pub log: String,
     /// An OTLP/HTTP endpoint for traces, `http://127.0.0.1:4318`.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<String>,
+    /// The share of traces that is sent, 0 to 1, where a caller has not decided it.
+    #[arg(long, env = "PAYLEDGER_TRACE_SAMPLE_RATIO", value_name = "RATIO", default_value_t = TRACE_SAMPLE_RATIO)]
+    pub trace_sample_ratio: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -18,7 +18,7 @@ const CONNECTIONS_MAX: u32 = 24;
 const ROLES: [Role; 3] = [Role::Api, Role::Sagas, Role::Projections];
 
 pub async fn run(flags: cli::Dev) -> anyhow::Result<()> {
-    telemetry::start(&flags.telemetry)?;
+    let _traces = telemetry::start(&flags.telemetry)?;
     let database = Database::open(&flags.database).await?;
     let pool = database.pool(CONNECTIONS_MAX).await?;
     adapters::migrations::migrate(&pool).await?;

@@ -24,7 +24,7 @@ const CONNECTIONS_MAX: u32 = 32;
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 
 pub async fn run(flags: cli::Serve) -> anyhow::Result<()> {
-    telemetry::start(&flags.telemetry)?;
+    let _traces = telemetry::start(&flags.telemetry)?;
     let database = Database::open(&flags.database).await?;
     let pool = database.pool(CONNECTIONS_MAX).await?;
     let channels = ledger::channels(&flags.channels)?;
@@ -80,7 +80,7 @@ impl Node {
             in_flight_max: 2_048,
         });
         let router = match (roles.contains(&Role::Api), ops_bind) {
-            (true, None) => api::api_router(app.clone()).merge(api::ops_router(app.clone())),
+            (true, None) => api::router(app.clone()),
             (true, Some(_)) => api::api_router(app.clone()),
             (false, _) => api::ops_router(app.clone()),
         };

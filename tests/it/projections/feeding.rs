@@ -9,7 +9,7 @@ use domain::DomainEvent;
 use domain::payment::Command;
 use projections::merchants::Merchants;
 use projections::payments::Payments;
-use projections::{ApplyError, Progress, Projection, ProjectionState, Runner};
+use projections::{ApplyError, Progress, Projection, ProjectionState, RebuildError, Runner, rebuild_projection};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use test_support::histories::{Story, append, at, create, onboard, pay, payment_id, terms};
@@ -168,6 +168,8 @@ async fn a_newer_version_takes_over_and_the_older_one_stands_by() {
         .await
         .unwrap();
     assert_eq!(versions, [2]);
+    let older = rebuild_projection(&models.database.pool, &Tally { version: 1, gate: None }).await;
+    assert!(matches!(older, Err(RebuildError::NewerVersion)), "{older:?}");
 }
 
 /// Events that no aggregate of ours writes.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use projections::books::{Books, trial_balance};
+use projections::orders::Orders;
 use projections::payments::{self, Payments};
 use projections::verify::{verify, verify_all};
 use projections::{ProjectionState, RebuildError, rebuild};
@@ -88,6 +90,43 @@ async fn a_rebuild_never_empties_a_table_under_a_reader() {
     rebuilding.await.unwrap().unwrap();
     let mut view = models.view(&[&Payments]).await;
     assert!(payments::find(&mut view, payment).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rebuilds_readers_and_runners_do_not_block_each_other() {
+    let models = ReadModels::new().await;
+    let _one = models.start(vec![Arc::new(Books), Arc::new(Orders)]);
+    let _other = models.start_elsewhere(vec![Arc::new(Books), Arc::new(Orders)]);
+    Story::new(13).go_on(models.store.as_ref(), 5_000).await;
+    models.view(&[&Orders, &Books]).await;
+    let reading = (0..3).map(|_| {
+        let reader = models.reader.clone();
+        tokio::spawn(async move {
+            let mut views = 0;
+            loop {
+                let mut view = reader.at_least(&[&Orders, &Books], None, PATIENCE).await.unwrap();
+                let trial = trial_balance(&mut view, None).await.unwrap();
+                assert!(trial.iter().all(|currency| currency.debits == currency.credits));
+                views += 1;
+                if views == 200 {
+                    return;
+                }
+            }
+        })
+    });
+    let reading: Vec<_> = reading.collect();
+    for _ in 0..15 {
+        rebuild(&models.database.pool, "books").await.unwrap();
+        rebuild(&models.database.pool, "orders").await.unwrap();
+    }
+    for reader in reading {
+        reader.await.unwrap();
+    }
+    let view = models.view(&[&Orders, &Books]).await;
+    drop(view);
+    for name in ["books", "orders"] {
+        assert!(verify(&models.reader, models.store.as_ref(), name).await.unwrap().unwrap().is_clean());
+    }
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ impl Credentials {
 
     async fn create(ledger: &Ledger) -> anyhow::Result<Credentials> {
         let merchant_id = demo_merchant(ledger).await?;
-        let merchant = key(ledger, Role::Merchant, Some(merchant_id), "demo merchant").await?;
+        let merchant = key(ledger, Role::Merchant, Some(merchant_id), "demo-merchant").await?;
         Ok(Credentials {
             base_url: String::new(),
             sandbox_url: String::new(),
@@ -83,8 +83,8 @@ impl Credentials {
                 key_id: merchant.key_id,
                 secret: merchant.secret,
             },
-            finance: key(ledger, Role::Finance, None, "finance one").await?,
-            finance2: key(ledger, Role::Finance, None, "finance two").await?,
+            finance: key(ledger, Role::Finance, None, "finance-one").await?,
+            finance2: key(ledger, Role::Finance, None, "finance-two").await?,
             auditor: key(ledger, Role::Auditor, None, "auditor").await?,
             operator: key(ledger, Role::Operator, None, "operator").await?,
             admin: key(ledger, Role::Admin, None, "admin").await?,
