@@ -77,13 +77,13 @@ impl LogAudit {
     /// The next event of the log.
     pub fn take(&mut self, event: &RecordedEvent) {
         let stream = &event.stream;
-        let name = (stream.category, stream.id.as_str());
+        let name = (stream.category.as_ref(), stream.id.as_str());
         let dense = self.density.next(event.position, name, event.version, event.recorded_at);
         self.note(dense);
         self.position = event.position;
         self.chain(event);
         self.command(event);
-        match stream.category {
+        match stream.category.as_ref() {
             Payment::CATEGORY => self.payment(event),
             OrderClaim::CATEGORY => self.readable::<OrderClaim>(event),
             Merchant::CATEGORY => self.readable::<Merchant>(event),
