@@ -84,7 +84,7 @@ impl Api {
 
     pub(super) async fn intent(&self, id: &str) -> Result<PaymentIntent, ApiError> {
         let request = self.request(Method::GET, &["v1", "payment_intents", id]).query(&[EXPAND_FEE]);
-        read(self.http.call("get_intent", request).await?)
+        read_intent(self.http.call("get_intent", request).await?, id)
     }
 
     /// Intents with this text in their metadata. New ones are found after a minute, in outages after an hour.
@@ -112,7 +112,7 @@ impl Api {
             }
             result => result?,
         };
-        read(answer)
+        read_intent(answer, id)
     }
 
     pub(super) async fn create_refund(&self, key: &str, form: Form<'_>) -> Result<Refund, ApiError> {
@@ -142,6 +142,12 @@ impl Api {
             .header(AUTHORIZATION, self.authorization.clone())
             .header("Stripe-Version", VERSION)
     }
+}
+
+/// An answer about another intent, such as one kept under a key that was used twice, is no answer.
+fn read_intent(answer: Answer, id: &str) -> Result<PaymentIntent, ApiError> {
+    let intent: PaymentIntent = read(answer)?;
+    if intent.id == id { Ok(intent) } else { Err(Silence::Garbage.into()) }
 }
 
 fn read<T: DeserializeOwned>(answer: Answer) -> Result<T, ApiError> {
