@@ -4,6 +4,7 @@ mod app;
 mod books;
 mod crash;
 mod event_catalogue;
+mod event_store;
 mod keys;
 mod nonces;
 mod projections;

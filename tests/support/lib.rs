@@ -9,6 +9,7 @@ pub mod localstripe;
 pub mod manual_clock;
 pub mod otlp;
 pub mod postgres;
+pub mod postgres_proxy;
 pub mod process;
 pub mod read_models;
 pub mod scripted_channel;
