@@ -21,7 +21,12 @@ pub struct QueryHeaders;
 impl IntoParams for CommandHeaders {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         vec![
-            header("Idempotency-Key", true, "1 to 255 visible characters; a repeat gets the first answer", "order-1001"),
+            header(
+                "Idempotency-Key",
+                true,
+                "1 to 255 visible characters; a repeat gets the first answer",
+                "order-1001",
+            ),
             header("X-Request-Id", false, "Your own id of this request", "req-1"),
         ]
     }

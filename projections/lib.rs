@@ -17,7 +17,6 @@ mod rebuild;
 pub mod refunds;
 mod runner;
 mod status;
-mod traces;
 pub mod verify;
 
 use std::sync::Arc;

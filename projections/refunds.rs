@@ -153,6 +153,12 @@ impl RefundRow {
         format!("{:?}", (terms, self.status, &self.reason, &self.failure, self.created_at))
     }
 
+    /// One that had failed before has no failure any more.
+    fn succeed(&mut self) {
+        self.status = RefundState::Succeeded;
+        self.failure = None;
+    }
+
     fn fail(&mut self, failure: &Failure) {
         self.status = RefundState::Failed;
         self.failure = Some(failure.clone());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use commands::ports::{EventStore, StoreError};
+use commands::trace;
 use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 use crate::checkpoint::{Lease, Lost};
 use crate::database::begin;
 use crate::rebuild::{RebuildError, ensure};
-use crate::{ApplyError, Progress, Projection, status, traces};
+use crate::{ApplyError, Progress, Projection, status};
 
 /// Events read and applied at once.
 const PAGE: usize = 2_000;
@@ -156,7 +157,9 @@ impl Feeder {
         page.retain(|event| self.projection.categories().contains(&event.stream.category.as_ref()));
 
         let started = Instant::now();
-        let _traced = traces::spans(lease.name, &page);
+        let _traced = trace::spans_of(&page, |event| {
+            tracing::info_span!("projection.event", projection = lease.name, event.position, event.event_type)
+        });
         let mut transaction = begin(&self.runner.pool, BEGIN).await?;
         if !page.is_empty() {
             self.projection.apply(&mut transaction, &page).await?;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commands::payment::Payments;
-use commands::webhook::Nudge;
 use commands::ports::agenda::{Claim, ClaimedSaga};
 use commands::ports::{Agenda, AgendaUnavailable};
 use domain::PaymentId;
@@ -104,19 +103,6 @@ impl SagaRunner {
         self.agenda.hasten(payment_id, self.interpreter.now()).await?;
         self.wake.notify_one();
         Ok(())
-    }
-
-    /// The same for those who cannot wait for it. Where it fails, the payment's next turn comes by itself.
-    pub fn nudger(&self) -> Nudge {
-        let runner = self.clone();
-        Arc::new(move |payment_id| {
-            let runner = runner.clone();
-            tokio::spawn(async move {
-                if let Err(error) = runner.nudge(payment_id).await {
-                    tracing::warn!(payment.id = %payment_id, %error, "a nudge was lost");
-                }
-            });
-        })
     }
 
     fn claim(&self, duration: Duration) -> Claim {

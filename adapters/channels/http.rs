@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use commands::trace::current_traceparent;
 use domain::ChannelName;
 use metrics::{counter, histogram};
 use reqwest::redirect::Policy;
@@ -140,6 +141,10 @@ impl HttpChannel {
             channel.outcome = tracing::field::Empty,
         );
         let started = Instant::now();
+        let request = match span.in_scope(current_traceparent) {
+            Some(traceparent) => request.header("traceparent", traceparent),
+            None => request,
+        };
         let result = exchange(request).instrument(span.clone()).await;
         histogram!("channel_call_duration_seconds", "channel" => self.name.to_string(), "operation" => operation)
             .record(started.elapsed().as_secs_f64());

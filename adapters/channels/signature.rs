@@ -56,6 +56,8 @@ mod tests {
     const NOW_S: i64 = 1_800_000_000;
     const BODY: &[u8] = br#"{"id":"evt_1"}"#;
 
+    type Case<'a> = (&'a str, String, &'a [u8], &'a [&'a str], bool);
+
     fn valid(header: &str, body: &[u8], secrets: &[&str]) -> bool {
         let secrets: Vec<String> = secrets.iter().map(|secret| (*secret).to_owned()).collect();
         is_valid(header, body, &secrets, Timestamp::from_micros(NOW_S * MICROS_PER_SECOND))
@@ -76,7 +78,7 @@ mod tests {
     fn only_fresh_signatures_under_a_known_secret_over_the_very_body_pass() {
         let good = signed("a", 0);
         let hex = good.split("v1=").nth(1).unwrap().to_owned();
-        let table: [(&str, String, &[u8], &[&str], bool); 17] = [
+        let table: [Case; 17] = [
             ("good", good.clone(), BODY, &["a"], true),
             ("second secret of ours", good.clone(), BODY, &["b", "a"], true),
             ("second signature", format!("t={NOW_S},v1={},v1={hex}", "0".repeat(64)), BODY, &["a"], true),

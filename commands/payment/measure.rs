@@ -67,7 +67,7 @@ impl Outcome {
             Event::Failed(_) => self.count_payment(PaymentStatus::Failed, now),
             Event::Cancelled { .. } => self.count_payment(PaymentStatus::Cancelled, now),
             Event::Expired { .. } => self.count_payment(PaymentStatus::Expired, now),
-            Event::RefundSucceeded(_) => self.count_refund("succeeded"),
+            Event::RefundSucceeded(_) | Event::RefundSucceededLate(_) => self.count_refund("succeeded"),
             Event::RefundFailed(_) => self.count_refund("failed"),
             Event::RefundReversed(_) => self.count_refund("reversed"),
             _ => {}

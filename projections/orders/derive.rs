@@ -56,7 +56,9 @@ impl Attempt {
         self.updated_at = recorded_at;
         match event {
             Event::ActionRequired(_) => self.move_to(PaymentStatus::RequiresAction),
-            Event::Accepted { .. } | Event::OutcomeUnknown { .. } => self.move_to(PaymentStatus::Processing),
+            Event::Accepted { .. } | Event::OutcomeUnknown { .. } | Event::CancellationRequested { .. } => {
+                self.move_to(PaymentStatus::Processing);
+            }
             Event::Failed(_) => self.move_to(PaymentStatus::Failed),
             Event::Cancelled { .. } => self.move_to(PaymentStatus::Cancelled),
             Event::Expired { .. } => self.move_to(PaymentStatus::Expired),
@@ -64,10 +66,11 @@ impl Attempt {
                 self.status = PaymentStatus::Succeeded;
                 self.amount_captured = captured.amount;
             }
-            Event::RefundSucceeded(refund) => self.amount_refunded += refund.amount,
+            Event::RefundSucceeded(refund) | Event::RefundSucceededLate(refund) => {
+                self.amount_refunded += refund.amount;
+            }
             Event::RefundReversed(refund) => self.amount_refunded -= refund.amount,
             Event::Created(_)
-            | Event::CancellationRequested { .. }
             | Event::FeeTruedUp(_)
             | Event::RefundRequested(_)
             | Event::RefundAccepted { .. }

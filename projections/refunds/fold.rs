@@ -8,7 +8,7 @@ use domain::{OrderNo, PaymentId, RefundId};
 use serde::Serialize;
 use sqlx::{PgConnection, QueryBuilder};
 
-use super::{RefundRow, RefundState, SELECT, read};
+use super::{RefundRow, SELECT, read};
 use crate::database::{damaged, parsed, to_sql};
 use crate::{ApplyError, StatusText};
 
@@ -35,7 +35,7 @@ fn refund_of(event: &Event) -> Option<RefundId> {
     match event {
         Event::RefundRequested(requested) => Some(requested.refund_id),
         Event::RefundAccepted { refund_id, .. } | Event::RefundOutcomeUnknown { refund_id, .. } => Some(*refund_id),
-        Event::RefundSucceeded(succeeded) => Some(succeeded.refund_id),
+        Event::RefundSucceeded(succeeded) | Event::RefundSucceededLate(succeeded) => Some(succeeded.refund_id),
         Event::RefundFailed(failed) => Some(failed.refund_id),
         Event::RefundReversed(reversed) => Some(reversed.refund_id),
         Event::Created(_)
@@ -117,7 +117,7 @@ fn fold(
     let refund = touched.get_mut(&refund_id);
     let refund = refund.ok_or_else(|| ApplyError::inapplicable(recorded, "the refund was never requested"))?;
     match event {
-        Event::RefundSucceeded(_) => refund.status = RefundState::Succeeded,
+        Event::RefundSucceeded(_) | Event::RefundSucceededLate(_) => refund.succeed(),
         Event::RefundFailed(failed) => refund.fail(&failed.failure),
         Event::RefundReversed(reversed) => refund.fail(&reversed.failure),
         _ => {}

@@ -1,7 +1,7 @@
 //! Under which id, in whose name and in answer to what a step records what it learned.
 
-use commands::{Issued, trace};
 use commands::ports::{Category, Metadata, Receipt, StoreError};
+use commands::{Issued, trace};
 use domain::PaymentId;
 use domain::payment::Payment;
 

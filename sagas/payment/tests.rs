@@ -48,7 +48,7 @@ pub(crate) fn record(events: &[Event]) -> Record {
 
 pub(crate) fn captured() -> Event {
     let record = record(&[]);
-    Event::Captured(domain::payment::Captured::of(&record.terms, "ch".to_owned(), 1_000, Some(10), minutes(1)).unwrap())
+    Event::Captured(domain::payment::Captured::of(&record.terms, "ch".to_owned(), 1_000, Some(10), minutes(1)))
 }
 
 fn cancellation(cause: CancellationCause) -> Event {
@@ -88,7 +88,13 @@ fn the_state_says_what_is_due() {
     ];
     for (events, minute, expected) in table {
         let due = next_step(&record(&events), minutes(minute));
-        let expected = expected.map(|(step, deadline)| Due { saga: SagaId::Payment(payment_id()), step, deadline });
+        let expected = expected.map(|(step, deadline)| Due {
+            saga: SagaId::Payment(payment_id()),
+            step,
+            deadline,
+            not_before: None,
+            tried_before: 0,
+        });
         assert_eq!(due, expected, "minute {minute} after {events:?}");
     }
 }

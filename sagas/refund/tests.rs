@@ -95,9 +95,32 @@ fn the_state_says_what_is_due() {
     ];
     for (events, expected) in table {
         let events: Vec<Event> = std::iter::once(captured()).chain(events).collect();
-        let due = next_step(&record(&events), refund_id(1));
+        let due = next_step(&record(&events), refund_id(1), Timestamp::default());
         let saga = SagaId::Refund(payment_id(), refund_id(1));
-        assert_eq!(due, expected.map(|step| Due { saga, step, deadline: None }), "after {events:?}");
+        let expected = expected.map(|step| Due { saga, step, deadline: None, not_before: None, tried_before: 0 });
+        assert_eq!(due, expected, "after {events:?}");
+    }
+}
+
+/// A channel that fails every refund of a late success is asked ever more rarely, and a person is told.
+#[test]
+fn the_next_refund_of_a_late_success_goes_on_with_the_waits_of_the_last() {
+    let late = |number| match requested(number) {
+        Event::RefundRequested(requested) => {
+            Event::RefundRequested(RefundRequested { cause: RefundCause::LateSuccess, ..requested })
+        }
+        other => other,
+    };
+    let waits =
+        [(0, 0, false), (1, 5, false), (2, 30, false), (5, 21_600, false), (6, 86_400, true), (60, 86_400, true)];
+    for (failures, wait_s, alerts) in waits {
+        let failures = (1..=failures).flat_map(|number| [late(number), failed(number)]);
+        let record = record(&std::iter::once(captured()).chain(failures).chain([late(100)]).collect::<Vec<_>>());
+        let now = Timestamp::default();
+        let first_try = now.plus(std::time::Duration::from_secs(wait_s));
+        let due = next_step(&record, refund_id(100), now).unwrap();
+        assert_eq!((due.at(now, 0), due.is_at_once(), due.alerts(0)), (first_try, wait_s == 0, alerts), "{wait_s}");
+        assert_eq!(next_step(&record, refund_id(100), first_try).unwrap().not_before, None);
     }
 }
 

@@ -63,7 +63,7 @@ pub fn sealed() -> Sealed {
 }
 
 fn failure() -> Failure {
-    Failure { code: "declined".into(), message: "The card was declined.".into(), decline_code: None }
+    Failure::new("declined", None)
 }
 
 /// 10000 USD over the sandbox channel for merchant 1, tier Starter, created `n` seconds into the story.
@@ -173,7 +173,7 @@ impl Story {
             refunded(store, payment, refund_id, refund_succeeded(0)).await;
         }
         for terms in self.payments.clone() {
-            let late = RefundId::of_late_success(terms.payment_id);
+            let late = RefundId::of_late_success(terms.payment_id, 0);
             capture(store, terms.payment_id, terms.amount, Some(self.random.random_range(0..=terms.amount / 5))).await;
             refunded(store, terms.payment_id, late, RefundOutcome::Failed(failure())).await;
         }

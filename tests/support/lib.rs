@@ -6,6 +6,7 @@ pub mod histories;
 pub mod load;
 pub mod localstripe;
 pub mod manual_clock;
+pub mod otlp;
 pub mod postgres;
 pub mod process;
 pub mod read_models;

@@ -39,7 +39,6 @@ pub(super) struct Refund {
 #[derive(Debug, Deserialize)]
 struct FailureBody {
     code: String,
-    message: String,
     decline_code: Option<String>,
 }
 
@@ -98,7 +97,7 @@ impl Refund {
 
 impl From<FailureBody> for Failure {
     fn from(body: FailureBody) -> Failure {
-        Failure { code: body.code, message: body.message, decline_code: body.decline_code }
+        Failure::new(&body.code, body.decline_code.as_deref())
     }
 }
 
@@ -107,11 +106,7 @@ fn unexplained() -> Failure {
 }
 
 fn refused(code: &str) -> Failure {
-    Failure {
-        code: code.to_owned(),
-        message: "The channel refused the request and gave no other reason.".to_owned(),
-        decline_code: None,
-    }
+    Failure::new(code, None)
 }
 
 pub(super) fn charge_answer(result: Result<Answer, Silence>) -> ChannelAnswer {

@@ -80,11 +80,7 @@ pub(super) fn refund_answer(refund: &Refund) -> RefundAnswer {
 }
 
 fn refund_failure(refund: &Refund) -> Failure {
-    Failure {
-        code: "refund_failed".to_owned(),
-        message: "Stripe could not return the money to the customer.".to_owned(),
-        decline_code: refund.failure_reason.clone(),
-    }
+    Failure::new("refund_failed", refund.failure_reason.as_deref())
 }
 
 fn unknown(reason: &str) -> ChannelAnswer {

@@ -186,12 +186,8 @@ impl ApiError {
 }
 
 impl From<&AmountRefusal> for Failure {
-    fn from(refusal: &AmountRefusal) -> Failure {
-        Failure {
-            code: "amount_not_supported_by_channel".to_owned(),
-            message: format!("{refusal}."),
-            decline_code: None,
-        }
+    fn from(_: &AmountRefusal) -> Failure {
+        Failure::new("amount_not_supported_by_channel", None)
     }
 }
 
@@ -202,22 +198,12 @@ impl ErrorBody {
             || matches!(self.code.as_deref(), Some("idempotency_key_in_use" | "lock_timeout"))
     }
 
-    /// A card's refusal. Its text is made for customers.
+    /// A card's refusal.
     pub(super) fn decline(&self) -> Failure {
-        Failure {
-            code: self.code.as_deref().and_then(safe_code).unwrap_or("card_declined").to_owned(),
-            message: self.message.clone().unwrap_or_else(|| "The payment was declined.".to_owned()),
-            decline_code: self.decline_code.as_deref().and_then(safe_code).map(str::to_owned),
-        }
+        Failure::new(self.code.as_deref().unwrap_or("card_declined"), self.decline_code.as_deref())
     }
 
-    /// A request's refusal. Its own text may quote the payment method's token, so it is not passed on.
     fn refusal(&self) -> Failure {
-        let at = self.param.as_deref().and_then(safe_code).map(|param| format!(" because of {param}"));
-        Failure {
-            code: self.code.as_deref().and_then(safe_code).unwrap_or("invalid_request").to_owned(),
-            message: format!("Stripe refused the request{}.", at.unwrap_or_default()),
-            decline_code: None,
-        }
+        Failure::new(self.code.as_deref().unwrap_or("invalid_request"), None)
     }
 }

@@ -90,9 +90,9 @@ impl StripeChannel {
         if let Some(reference) = &order.channel_reference {
             return self.api.intent(reference).await;
         }
-        if !self.key_holds(order.payment_id)
-            && let Some(id) = self.search(order.payment_id).await?
-        {
+        // Without the erased token the form would be another one, and the key of no use.
+        let key_is_of_use = self.key_holds(order.payment_id) && !order.token.is_empty();
+        if !key_is_of_use && let Some(id) = self.search(order.payment_id).await? {
             return self.api.intent(&id).await;
         }
         let (intent, replayed) = self.create(order, capture).await?;

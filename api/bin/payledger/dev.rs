@@ -11,21 +11,21 @@ use crate::database::Database;
 use crate::ledger::{self, Ledger};
 use crate::sandbox::WEBHOOK_SECRET;
 use crate::serve::Node;
-use crate::{master_key, signals};
+use crate::{master_key, signals, telemetry};
 use credentials::Credentials;
 
 const CONNECTIONS_MAX: u32 = 24;
 const ROLES: [Role; 3] = [Role::Api, Role::Sagas, Role::Projections];
 
 pub async fn run(flags: cli::Dev) -> anyhow::Result<()> {
-    let telemetry = flags.telemetry.start()?;
+    let _traces = telemetry::start(&flags.telemetry)?;
     let database = Database::open(&flags.database).await?;
     let pool = database.pool(CONNECTIONS_MAX).await?;
-    ledger::migrate(&pool).await?;
+    adapters::migrations::migrate(&pool).await?;
     let sandbox = start_sandbox(&flags).await?;
     let channels = ledger::channels(&ChannelFlags { sandbox_url: Some(sandbox.url()), ..ChannelFlags::default() })?;
     let ledger = Ledger::open(pool, &master_key::read(&flags.database)?, channels).await?;
-    let node = Node::start(ledger.clone(), &ROLES, flags.bind, None, telemetry.metrics()).await?;
+    let node = Node::start(ledger.clone(), &ROLES, flags.bind, None, telemetry::metrics()).await?;
     let base_url = format!("http://{}", node.address);
     let credentials = Credentials::find_or_create(&flags.database.data_dir, &ledger, &base_url, &sandbox.url()).await?;
     if flags.payments > 0 {
@@ -38,7 +38,6 @@ pub async fn run(flags: cli::Dev) -> anyhow::Result<()> {
     sandbox.shutdown().await;
     ledger.pool.close().await;
     database.close().await?;
-    telemetry.flush();
     Ok(())
 }
 

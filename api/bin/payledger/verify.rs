@@ -30,9 +30,8 @@ pub async fn run(flags: cli::Verify, as_json: bool) -> anyhow::Result<ExitCode> 
 
 async fn checks(ledger: &Ledger, sandbox_url: Option<&str>) -> anyhow::Result<Vec<Check>> {
     let store = ledger.store.as_ref();
-    let progress = ProgressBar::new(store.head().await?).with_style(ProgressStyle::with_template(
-        "verifying {wide_bar} {pos}/{len} events {per_sec} eta {eta}",
-    )?);
+    let progress = ProgressBar::new(store.head().await?)
+        .with_style(ProgressStyle::with_template("verifying {wide_bar} {pos}/{len} events {per_sec} eta {eta}")?);
     let mut audit = audit::replay(store, |position| progress.set_position(position)).await?;
     progress.finish_and_clear();
     let mut checks = audit.checks();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use adapters::agenda::{MemoryAgenda, PostgresAgenda};
 use commands::ports::agenda::{
-    Advanced, Agenda, Change, ChangeKind, Claim, ClaimedSaga, Lead, SagaId, SagaState, Settlement,
+    Advanced, Agenda, Change, ChangeKind, Claim, ClaimedSaga, Lead, SagaId, SagaState, SagaStatus, Settlement,
 };
 use domain::{PaymentId, RefundId, Timestamp};
 use test_support::postgres::volatile_test_database;
@@ -159,6 +159,18 @@ async fn what_is_postponed_stays_due_and_untouched_for_a_while(desk: Desk) {
     assert_eq!(desk.claim("b", 3).await.len(), 1);
 }
 
+async fn who_lets_go_leaves_the_row_as_it_was(desk: Desk) {
+    let saga = SagaId::Payment(payment());
+    let claimed = desk.page(1, &[due(saga, 1)], 10).await.remove(0);
+    let before = desk.agenda.find(&saga.to_string()).await.unwrap().unwrap();
+    desk.settle(&claimed, "b", 1, Settlement::LetGo).await;
+    assert_eq!(desk.claim("c", 1).await, [], "only the holder lets go");
+    desk.settle(&claimed, "a", 1, Settlement::LetGo).await;
+    let after = desk.agenda.find(&saga.to_string()).await.unwrap().unwrap();
+    assert_eq!(after, SagaStatus { claimed_by: None, claimed_until: None, ..before });
+    assert_eq!(desk.claim("c", 1).await.len(), 1);
+}
+
 async fn the_longest_due_come_first(desk: Desk) {
     let sagas = [5, 1, 3].map(|seconds| (SagaId::Payment(payment()), seconds));
     let page: Vec<Change> = sagas.iter().map(|(saga, seconds)| due(*saga, *seconds)).collect();
@@ -241,6 +253,7 @@ contract! {
     what_becomes_due_during_the_work_stays_due,
     claims_are_exclusive_until_they_lapse,
     what_is_postponed_stays_due_and_untouched_for_a_while,
+    who_lets_go_leaves_the_row_as_it_was,
     the_longest_due_come_first,
     people_see_what_is_there,
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use commands::ports::{ChannelAnswer, VaultError};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use test_support::scripted_channel::Loss;
 use test_support::wait::until;
 
 use super::stage::{AMOUNT, Stage, config, issued};
@@ -44,6 +45,22 @@ async fn each_outcome_is_counted_once_whoever_tells_it() {
     ] {
         assert!(shown.lines().any(|found| found == line), "{line} is not in\n{shown}");
     }
+}
+
+#[tokio::test]
+async fn an_unwanted_payment_that_cannot_be_refunded_alerts() {
+    let (metrics, _guard) = recorder();
+    let stage = Stage::new().await;
+    let _node = stage.node();
+    stage.channel.lose_answers(Some(Loss::AfterEffect));
+    let payment_id = stage.create("tok_refund_fails").await;
+    stage.until_quiet().await;
+    stage.cancel(payment_id).await;
+    stage.channel.lose_answers(None);
+    stage.until_quiet().await;
+    assert_eq!(stage.history(payment_id).await.last().unwrap(), "refund_failed");
+    until_shown(&metrics, "refund_of_unwanted_payment_lost_total 1").await;
+    stage.assert_books().await;
 }
 
 #[tokio::test]

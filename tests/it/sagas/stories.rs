@@ -37,11 +37,10 @@ async fn one_trace_joins_the_request_and_what_the_saga_did() {
     let events = stage.store.read_all(0, 100).await.unwrap();
     let events = events.iter().filter(|event| event.stream.id == payment_id.to_string());
     let followed: Vec<_> = events.map(|event| (event.event_type.as_str(), event.metadata().unwrap())).collect();
-    assert_eq!(followed.iter().map(|(name, _)| *name).collect::<Vec<_>>(), [
-        "payment.created",
-        "payment.accepted",
-        "payment.captured"
-    ]);
+    assert_eq!(
+        followed.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        ["payment.created", "payment.accepted", "payment.captured"]
+    );
     for (version, (_, metadata)) in (1..).zip(&followed[1..]) {
         assert_eq!(metadata.correlation_id, followed[0].1.correlation_id);
         assert_eq!(metadata.traceparent.as_deref(), Some(TRACEPARENT));

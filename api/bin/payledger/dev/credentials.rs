@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use commands::Issued;
 use commands::keys::IssueKey;
-use commands::ports::{Clock, Role};
+use commands::ports::Role;
 use domain::MerchantId;
 use domain::merchant::Terms;
 use domain::pricing::{PricingModel, RefundFeePolicy, Tier};
@@ -57,7 +57,9 @@ impl Credentials {
     ) -> anyhow::Result<Credentials> {
         let file = file(data_dir);
         let known = match fs::read_to_string(&file) {
-            Ok(text) => Some(serde_json::from_str(&text).with_context(|| format!("{} cannot be read", file.display()))?),
+            Ok(text) => {
+                Some(serde_json::from_str(&text).with_context(|| format!("{} cannot be read", file.display()))?)
+            }
             Err(_) => None,
         };
         let mut credentials: Credentials = match known {
@@ -72,13 +74,17 @@ impl Credentials {
 
     async fn create(ledger: &Ledger) -> anyhow::Result<Credentials> {
         let merchant_id = demo_merchant(ledger).await?;
-        let merchant = key(ledger, Role::Merchant, Some(merchant_id), "demo merchant").await?;
+        let merchant = key(ledger, Role::Merchant, Some(merchant_id), "demo-merchant").await?;
         Ok(Credentials {
             base_url: String::new(),
             sandbox_url: String::new(),
-            merchant: MerchantKey { merchant_id: merchant_id.to_string(), key_id: merchant.key_id, secret: merchant.secret },
-            finance: key(ledger, Role::Finance, None, "finance one").await?,
-            finance2: key(ledger, Role::Finance, None, "finance two").await?,
+            merchant: MerchantKey {
+                merchant_id: merchant_id.to_string(),
+                key_id: merchant.key_id,
+                secret: merchant.secret,
+            },
+            finance: key(ledger, Role::Finance, None, "finance-one").await?,
+            finance2: key(ledger, Role::Finance, None, "finance-two").await?,
             auditor: key(ledger, Role::Auditor, None, "auditor").await?,
             operator: key(ledger, Role::Operator, None, "operator").await?,
             admin: key(ledger, Role::Admin, None, "admin").await?,
