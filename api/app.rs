@@ -3,11 +3,11 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use commands::Executor;
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::{Agenda, Clock, EventStore, Nonces};
 use commands::webhook::Webhooks;
-use commands::Executor;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::health::Readiness;

@@ -74,7 +74,7 @@ impl EventsQuery {
     responses((status = 200, description = "A page of the log", body = List<EventObject>), QueryErrors))]
 async fn list_events(
     State(app): State<App>,
-    LogReader(_): LogReader,
+    _caller: LogReader,
     Params(query): Params<EventsQuery>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
@@ -133,7 +133,7 @@ struct StreamQuery {
     responses((status = 200, description = "A page of the stream", body = List<EventObject>), QueryErrors))]
 async fn get_stream(
     State(app): State<App>,
-    LogReader(_): LogReader,
+    _caller: LogReader,
     Path((category, id)): Path<(String, String)>,
     Params(query): Params<StreamQuery>,
     freshness: Freshness,

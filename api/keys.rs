@@ -85,7 +85,7 @@ impl From<ApiKey> for KeyObject {
     responses((status = 201, description = "The key", body = KeyObject), CommandErrors))]
 async fn create_key(
     State(app): State<App>,
-    AdminCaller(_): AdminCaller,
+    _caller: AdminCaller,
     command: Command<CreateKeyBody>,
 ) -> Result<Response, Problem> {
     let issue = IssueKey {
@@ -116,7 +116,7 @@ struct ListQuery {
     responses((status = 200, description = "A page of keys", body = List<KeyObject>), QueryErrors))]
 async fn list_keys(
     State(app): State<App>,
-    AdminCaller(_): AdminCaller,
+    _caller: AdminCaller,
     Params(query): Params<ListQuery>,
 ) -> Result<Response, Problem> {
     let before = cursor(query.cursor.as_deref())?.map(|cursor| cursor.id.parse::<ApiKeyId>()).transpose();
@@ -134,9 +134,9 @@ async fn list_keys(
     responses((status = 200, description = "The key, revoked", body = KeyObject), QueryErrors))]
 async fn revoke_key(
     State(app): State<App>,
-    AdminCaller(_): AdminCaller,
+    _caller: AdminCaller,
     Named(key_id): Named<ApiKeyId>,
-    Params(Nothing {}): Params<Nothing>,
+    _query: Params<Nothing>,
 ) -> Result<Response, Problem> {
     let key = app.keys.revoke(key_id).await?;
     let key = key.ok_or_else(|| Problem::of(errors::KEY_NOT_FOUND))?;

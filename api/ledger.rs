@@ -99,7 +99,7 @@ impl From<CurrencyBalance> for TrialBalanceCurrency {
     responses((status = 200, description = "The trial balance", body = TrialBalance), QueryErrors))]
 async fn trial_balance(
     State(app): State<App>,
-    BooksReader(_): BooksReader,
+    _caller: BooksReader,
     Params(query): Params<AsOfQuery>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
@@ -117,7 +117,8 @@ struct Prefix(String);
 impl<'de> Deserialize<'de> for Prefix {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let valid = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_:".contains(&byte));
+        let valid =
+            text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_:".contains(&byte));
         if valid { Ok(Prefix(text)) } else { Err(D::Error::custom("must be the beginning of an account's path")) }
     }
 }
@@ -168,7 +169,7 @@ impl From<AccountLine> for AccountObject {
     responses((status = 200, description = "A page of accounts", body = List<AccountObject>), QueryErrors))]
 async fn list_accounts(
     State(app): State<App>,
-    BooksReader(_): BooksReader,
+    _caller: BooksReader,
     Params(query): Params<AccountsQuery>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
@@ -243,7 +244,7 @@ impl From<EntryLine> for EntryObject {
     responses((status = 200, description = "A page of entries", body = List<EntryObject>), QueryErrors))]
 async fn list_entries(
     State(app): State<App>,
-    BooksReader(_): BooksReader,
+    _caller: BooksReader,
     Named(account): Named<Account>,
     Params(query): Params<EntriesQuery>,
     freshness: Freshness,
@@ -271,9 +272,9 @@ struct TransactionObject {
     responses((status = 200, description = "The transaction", body = TransactionObject), QueryErrors))]
 async fn get_transaction(
     State(app): State<App>,
-    BooksReader(_): BooksReader,
+    _caller: BooksReader,
     Path(position): Path<String>,
-    Params(Nothing {}): Params<Nothing>,
+    _query: Params<Nothing>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
     let missing = || Problem::of(errors::TRANSACTION_NOT_FOUND);

@@ -87,7 +87,7 @@ impl From<&Terms> for MerchantObject {
     responses((status = 201, description = "The merchant", body = MerchantObject), CommandErrors))]
 async fn create_merchant(
     State(app): State<App>,
-    AdminCaller(_): AdminCaller,
+    _caller: AdminCaller,
     command: Command<CreateMerchantBody>,
 ) -> Result<Response, Problem> {
     let terms = Terms {
@@ -112,9 +112,9 @@ async fn create_merchant(
     responses((status = 200, description = "The merchant", body = MerchantObject), QueryErrors))]
 async fn get_merchant(
     State(app): State<App>,
-    AdminCaller(_): AdminCaller,
+    _caller: AdminCaller,
     Named(merchant_id): Named<MerchantId>,
-    Params(Nothing {}): Params<Nothing>,
+    _query: Params<Nothing>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
     let position = freshness.of_streams(&app);
@@ -139,7 +139,7 @@ struct ListQuery {
     responses((status = 200, description = "A page of merchants", body = List<MerchantObject>), QueryErrors))]
 async fn list_merchants(
     State(app): State<App>,
-    AdminCaller(_): AdminCaller,
+    _caller: AdminCaller,
     Params(query): Params<ListQuery>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {

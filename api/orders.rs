@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::{ChannelName, Currency, MerchantId, OrderNo, Timestamp};
-use projections::orders::{self as read_model, Orders, OrderRow, OrderStatus};
+use projections::orders::{self as read_model, OrderRow, OrderStatus, Orders};
 use projections::{Filter, Projection, Snapshot, StatusText};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -24,10 +24,7 @@ use crate::problem::Problem;
 const VIEW: &[&dyn Projection] = &[&Orders];
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list_orders))
-        .routes(routes!(batch_orders))
-        .routes(routes!(get_order))
+    OpenApiRouter::new().routes(routes!(list_orders)).routes(routes!(batch_orders)).routes(routes!(get_order))
 }
 
 /// An order. Amounts in minor units of `currency`.

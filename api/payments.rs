@@ -62,7 +62,7 @@ pub struct CreatePaymentBody {
     #[schema(value_type = Option<String>, max_length = 1000)]
     description: Option<FreeText>,
     /// Where the customer comes back to after a redirect.
-    #[schema(value_type = Option<String>, format = Uri, max_length = 2000)]
+    #[schema(value_type = Option<String>, max_length = 2000)]
     return_url: Option<HttpUrl>,
     /// Up to 50 texts of your own: names up to 40 characters, values up to 500.
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
@@ -336,7 +336,7 @@ async fn payment_story(
     reader: ObjectReader,
     Named(payment_id): Named<PaymentId>,
     freshness: Freshness,
-    Params(Nothing {}): Params<Nothing>,
+    _query: Params<Nothing>,
 ) -> Result<Response, Problem> {
     let position = freshness.of_streams(&app);
     let stream = app.payments.load(payment_id).await?;

@@ -152,7 +152,9 @@ mod tests {
             assert_eq!(read_token(&token(position)), Some(position));
         }
         let encoded = |text: &str| URL_SAFE_NO_PAD.encode(text);
-        for text in ["", "7", "!", &encoded("7"), &encoded("p1:"), &encoded("p1:07"), &encoded("p1:+7"), &encoded("p2:7")] {
+        for text in
+            ["", "7", "!", &encoded("7"), &encoded("p1:"), &encoded("p1:07"), &encoded("p1:+7"), &encoded("p2:7")]
+        {
             assert_eq!(read_token(text), None, "{text}");
         }
     }

@@ -68,8 +68,8 @@ struct Projections {
     responses((status = 200, description = "Every projection", body = Projections), QueryErrors))]
 async fn list_projections(
     State(app): State<App>,
-    OperatorCaller(_): OperatorCaller,
-    Params(Nothing {}): Params<Nothing>,
+    _caller: OperatorCaller,
+    _query: Params<Nothing>,
 ) -> Result<Response, Problem> {
     let list = ::projections::list(&app.database, app.store().as_ref(), app.clock().now()).await?;
     let data = list.into_iter().map(ProjectionObject::from).collect();
@@ -94,7 +94,7 @@ struct Rebuild {
     responses((status = 202, description = "It is being rebuilt", body = Rebuild), CommandErrors))]
 async fn rebuild_projection(
     State(app): State<App>,
-    OperatorCaller(_): OperatorCaller,
+    _caller: OperatorCaller,
     Path(name): Path<String>,
     command: Command<Nothing>,
 ) -> Result<Response, Problem> {

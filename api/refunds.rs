@@ -7,8 +7,8 @@ use commands::payment::RefundPayment;
 use domain::payment::{Payment, Record};
 use domain::{ChannelName, Currency, MerchantId, OrderNo, PaymentId, RefundId, Timestamp};
 use futures::{StreamExt, TryStreamExt, stream};
-use projections::{Filter, Projection};
 use projections::refunds::{self as read_model, RefundRow, Refunds};
+use projections::{Filter, Projection};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -88,7 +88,7 @@ async fn get_refund(
     State(app): State<App>,
     reader: ObjectReader,
     Named(refund_id): Named<RefundId>,
-    Params(Nothing {}): Params<Nothing>,
+    _query: Params<Nothing>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
     let (row, position) = find(&app, freshness, refund_id).await?;

@@ -94,7 +94,7 @@ struct Sagas {
     responses((status = 200, description = "Sagas", body = Sagas), QueryErrors))]
 async fn list_sagas(
     State(app): State<App>,
-    OperatorCaller(_): OperatorCaller,
+    _caller: OperatorCaller,
     Params(query): Params<ListQuery>,
 ) -> Result<Response, Problem> {
     let limit = usize::try_from(query.limit.0).unwrap_or(usize::MAX);
@@ -111,9 +111,9 @@ async fn list_sagas(
     responses((status = 200, description = "The saga", body = SagaObject), QueryErrors))]
 async fn get_saga(
     State(app): State<App>,
-    OperatorCaller(_): OperatorCaller,
+    _caller: OperatorCaller,
     Path(id): Path<String>,
-    Params(Nothing {}): Params<Nothing>,
+    _query: Params<Nothing>,
 ) -> Result<Response, Problem> {
     let saga = find(&app, &id).await?;
     Ok(answer(StatusCode::OK, [], &SagaObject::from(saga)))
@@ -125,7 +125,7 @@ async fn get_saga(
     responses((status = 200, description = "The saga", body = SagaObject), CommandErrors))]
 async fn retry_saga(
     State(app): State<App>,
-    OperatorCaller(_): OperatorCaller,
+    _caller: OperatorCaller,
     Path(id): Path<String>,
     command: Command<Nothing>,
 ) -> Result<Response, Problem> {

@@ -81,7 +81,8 @@ pub async fn read_body(body: Body) -> Result<Bytes, Problem> {
 
 async fn bearer(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
     let credentials = single(headers, header::AUTHORIZATION.as_str()).and_then(|text| text.split_once(' '));
-    let secret = credentials.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, secret)| secret.trim());
+    let secret =
+        credentials.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, secret)| secret.trim());
     let secret = Secret::new(secret.ok_or_else(unauthenticated)?);
     let key = app.keys.directory.find_by_secret(&secret).await.map_err(CommandError::from)?;
     key.filter(|key| !key.signed_only).map(Caller::from).ok_or_else(unauthenticated)

@@ -12,13 +12,13 @@ use crate::problem::Problem;
 macro_rules! roles {
     ($($(#[$doc:meta])* $name:ident $($role:ident)+;)*) => {$(
         $(#[$doc])*
-        pub struct $name(pub Caller);
+        pub struct $name;
 
         impl<S: Send + Sync> FromRequestParts<S> for $name {
             type Rejection = Problem;
 
             async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<$name, Problem> {
-                permitted(parts, &[$(Role::$role),+]).map($name)
+                permitted(parts, &[$(Role::$role),+]).map(|_| $name)
             }
         }
     )*};
@@ -48,7 +48,6 @@ fn forbidden(roles: &[Role]) -> Problem {
 
 /// A merchant: the only one who moves its money.
 pub struct MerchantCaller {
-    pub caller: Caller,
     pub merchant_id: MerchantId,
 }
 
@@ -58,7 +57,7 @@ impl<S: Send + Sync> FromRequestParts<S> for MerchantCaller {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<MerchantCaller, Problem> {
         let caller = permitted(parts, &[Role::Merchant])?;
         match caller.access.merchant_id() {
-            Some(merchant_id) => Ok(MerchantCaller { caller, merchant_id }),
+            Some(merchant_id) => Ok(MerchantCaller { merchant_id }),
             None => Err(forbidden(&[Role::Merchant])),
         }
     }

@@ -92,7 +92,8 @@ mod tests {
         if !value.is_empty() {
             all.push((changed, value));
         }
-        let header = |(name, value): (&'static str, &str)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap());
+        let header =
+            |(name, value): (&'static str, &str)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap());
         let names = [KEY, TIMESTAMP, NONCE, SIGNATURE];
         let position = |name: &str| names.into_iter().find(|known| *known == name).unwrap();
         all.into_iter().map(|(name, value)| header((position(name), value))).collect()
@@ -137,7 +138,9 @@ mod tests {
     fn a_signature_is_good_for_300_seconds_both_ways() {
         let headers = headers("", "");
         let signature = Signature::of(&headers).unwrap();
-        for (offset_s, recent) in [(0, true), (300, true), (-300, true), (301, false), (-301, false), (i64::MIN / 4_000_000, false)] {
+        for (offset_s, recent) in
+            [(0, true), (300, true), (-300, true), (301, false), (-301, false), (i64::MIN / 4_000_000, false)]
+        {
             let now = Timestamp::from_micros((1_790_000_000 + offset_s) * 1_000_000);
             assert_eq!(signature.is_recent(now), recent, "{offset_s}");
         }

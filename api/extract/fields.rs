@@ -170,7 +170,10 @@ mod tests {
 
     #[test]
     fn texts_have_bounds() {
-        check::<MethodType>(&[json!("card"), json!("bank_transfer2")], &[json!(""), json!("Card"), json!("a".repeat(33))]);
+        check::<MethodType>(
+            &[json!("card"), json!("bank_transfer2")],
+            &[json!(""), json!("Card"), json!("a".repeat(33))],
+        );
         check::<Token>(&[json!("tok_success")], &[json!(""), json!("a b"), json!("é"), json!("a".repeat(256))]);
         check::<Email>(
             &[json!("a@b"), json!("jürgen@example.com")],
@@ -178,14 +181,26 @@ mod tests {
         );
         check::<HttpUrl>(
             &[json!("https://shop.example/back?x=1"), json!("http://localhost:80")],
-            &[json!("javascript:alert(1)"), json!("ftp://x"), json!("/relative"), json!("http://"), json!("shop.example")],
+            &[
+                json!("javascript:alert(1)"),
+                json!("ftp://x"),
+                json!("/relative"),
+                json!("http://"),
+                json!("shop.example"),
+            ],
         );
-        check::<FreeText>(&[json!(""), json!("é".repeat(1000)), json!("two\nlines")], &[json!("a".repeat(1001)), json!(1)]);
+        check::<FreeText>(
+            &[json!(""), json!("é".repeat(1000)), json!("two\nlines")],
+            &[json!("a".repeat(1001)), json!(1)],
+        );
     }
 
     #[test]
     fn durations_have_bounds() {
-        check::<ExpiresIn>(&[json!(60), json!(2_592_000)], &[json!(59), json!(2_592_001), json!(60.5), json!("60"), json!(-60)]);
+        check::<ExpiresIn>(
+            &[json!(60), json!(2_592_000)],
+            &[json!(59), json!(2_592_001), json!(60.5), json!("60"), json!(-60)],
+        );
     }
 
     #[test]
@@ -193,7 +208,15 @@ mod tests {
         let fields = |count: usize| Value::Object((0..count).map(|n| (n.to_string(), json!("x"))).collect());
         check::<Metadata>(
             &[json!({}), fields(50), json!({"k".repeat(40): "v".repeat(500)})],
-            &[fields(51), json!({"a": 1}), json!({"a": {}}), json!({"": "x"}), json!({"k".repeat(41): ""}), json!({"a": "v".repeat(501)}), json!([])],
+            &[
+                fields(51),
+                json!({"a": 1}),
+                json!({"a": {}}),
+                json!({"": "x"}),
+                json!({"k".repeat(41): ""}),
+                json!({"a": "v".repeat(501)}),
+                json!([]),
+            ],
         );
     }
 }

@@ -5,7 +5,6 @@ pub mod payment;
 pub mod refund;
 pub mod story;
 
-use domain::payment;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,8 +18,8 @@ pub struct Failure {
     pub decline_code: Option<String>,
 }
 
-impl From<&payment::Failure> for Failure {
-    fn from(failure: &payment::Failure) -> Failure {
+impl From<&domain::payment::Failure> for Failure {
+    fn from(failure: &domain::payment::Failure) -> Failure {
         Failure {
             code: failure.code.clone(),
             message: failure.message.clone(),

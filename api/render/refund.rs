@@ -78,7 +78,11 @@ pub async fn of_row(payments: &Payments, row: RefundRow) -> Result<RefundObject,
 }
 
 /// Free text sealed for a payment; none once its subject was erased.
-async fn open(payments: &Payments, payment_id: PaymentId, sealed: Option<&Sealed>) -> Result<Option<String>, CommandError> {
+async fn open(
+    payments: &Payments,
+    payment_id: PaymentId,
+    sealed: Option<&Sealed>,
+) -> Result<Option<String>, CommandError> {
     let Some(sealed) = sealed else {
         return Ok(None);
     };
