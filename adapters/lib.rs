@@ -2,12 +2,13 @@
 //! Adapters implement the traits of `commands::ports`; they know no business rule and no HTTP route of ours.
 
 pub mod agenda;
+pub mod channels;
 pub mod embedded_postgres;
 pub mod event_store;
-pub mod migrations;
-pub mod sandbox_provider;
 pub mod keys;
+pub mod migrations;
 pub mod nonces;
+pub mod sandbox_provider;
 mod short_cache;
 pub mod vault;
 pub mod webhooks;

@@ -140,6 +140,24 @@ impl<K: SubjectKeys> KeyVault<K> {
         Err(VaultError::Damaged)
     }
 
+    /// The key that something was sealed under; `None` once it was erased.
+    async fn known_key(&self, key_id: &str) -> Result<Option<Arc<Cipher>>, VaultError> {
+        if let Some(key) = self.cache.get(&key_id.to_owned()) {
+            return Ok(Some(key));
+        }
+        let seen = self.cache.withdrawals();
+        match self.keys.find(key_id).await? {
+            Stored::Erased => Ok(None),
+            // A key is durable before anything is sealed under it, and its row is never deleted.
+            Stored::Absent => Err(VaultError::Damaged),
+            Stored::Live(wrapped) => {
+                let key = self.unwrap(key_id, &wrapped)?;
+                self.cache.put(key_id.to_owned(), key.clone(), seen);
+                Ok(Some(key))
+            }
+        }
+    }
+
     fn unwrap(&self, key_id: &str, wrapped: &[u8]) -> Result<Arc<Cipher>, VaultError> {
         let key = self.wrapping.open(&[key_id.as_bytes()], wrapped).ok_or(VaultError::Damaged)?;
         let key = Zeroizing::new(<[u8; 32]>::try_from(key.as_slice()).map_err(|_| VaultError::Damaged)?);
@@ -151,31 +169,32 @@ impl<K: SubjectKeys> KeyVault<K> {
 impl<K: SubjectKeys> Vault for KeyVault<K> {
     async fn seal(&self, subject: &Subject, context: &str, plaintext: &[u8]) -> Result<Sealed, VaultError> {
         let (key_id, key) = self.current_key(subject).await?;
-        let sealed = key.seal(&[key_id.as_bytes(), context.as_bytes()], plaintext)?;
-        let (nonce, data) = sealed.split_at(cipher::NONCE_LENGTH);
-        Ok(Sealed { nonce: URL_SAFE_NO_PAD.encode(nonce), data: URL_SAFE_NO_PAD.encode(data), key: key_id })
+        seal_with(&key, key_id, context, plaintext)
+    }
+
+    async fn seal_beside(
+        &self,
+        sealed: &Sealed,
+        context: &str,
+        plaintext: &[u8],
+    ) -> Result<Option<Sealed>, VaultError> {
+        let key = self.known_key(&sealed.key).await?;
+        key.map(|key| seal_with(&key, sealed.key.clone(), context, plaintext)).transpose()
     }
 
     async fn open(&self, context: &str, sealed: &Sealed) -> Result<Option<Vec<u8>>, VaultError> {
-        let key = match self.cache.get(&sealed.key) {
-            Some(key) => key,
-            None => {
-                let seen = self.cache.withdrawals();
-                match self.keys.find(&sealed.key).await? {
-                    Stored::Erased => return Ok(None),
-                    // A key is durable before anything is sealed under it, and its row is never deleted.
-                    Stored::Absent => return Err(VaultError::Damaged),
-                    Stored::Live(wrapped) => {
-                        let key = self.unwrap(&sealed.key, &wrapped)?;
-                        self.cache.put(sealed.key.clone(), key.clone(), seen);
-                        key
-                    }
-                }
-            }
+        let Some(key) = self.known_key(&sealed.key).await? else {
+            return Ok(None);
         };
         let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| VaultError::Damaged);
         let bytes = [decode(&sealed.nonce)?, decode(&sealed.data)?].concat();
         let text = key.open(&[sealed.key.as_bytes(), context.as_bytes()], &bytes).ok_or(VaultError::Damaged)?;
         Ok(Some(text.to_vec()))
     }
+}
+
+fn seal_with(key: &Cipher, key_id: String, context: &str, plaintext: &[u8]) -> Result<Sealed, VaultError> {
+    let sealed = key.seal(&[key_id.as_bytes(), context.as_bytes()], plaintext)?;
+    let (nonce, data) = sealed.split_at(cipher::NONCE_LENGTH);
+    Ok(Sealed { nonce: URL_SAFE_NO_PAD.encode(nonce), data: URL_SAFE_NO_PAD.encode(data), key: key_id })
 }

@@ -26,6 +26,7 @@ mod refunds;
 pub mod render;
 mod router;
 mod sagas;
+pub mod telemetry;
 mod webhooks;
 
 pub use app::{App, Parts};

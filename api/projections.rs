@@ -109,7 +109,7 @@ impl From<RebuildError> for Problem {
         match error {
             RebuildError::Unknown => Problem::of(errors::PROJECTION_NOT_FOUND),
             RebuildError::Overtaken => Problem::of(errors::REBUILD_RUNNING),
-            RebuildError::Database(error) => Problem::unavailable(&error),
+            RebuildError::NewerVersion | RebuildError::Database(_) => Problem::unavailable(&error),
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::ports::{Decision, EventStore, Metadata, Receipt, Request, StoreError};
@@ -108,16 +109,34 @@ impl Executor {
 
     /// The receipt of the command, now or from when it first came; a rejection is a receipt too.
     ///
-    /// A conflict or an unreachable store is retried a few times: with the same id nothing happens twice.
+    /// An unreachable store is retried a few times: with the same id nothing happens twice. A conflict is not: the
+    /// version that the command expects is gone.
     pub async fn execute(&self, request: Request) -> Result<Receipt, CommandError> {
+        let started = Instant::now();
+        let category = request.streams.first().map_or("none", |stream| stream.category.name);
+        let span = tracing::info_span!(
+            "command.execute",
+            command.id = %request.command_id(),
+            command.category = category,
+            command.outcome = tracing::field::Empty,
+        );
+        let result = self.execute_with_retries(request).instrument(span.clone()).await;
+        let outcome = outcome(&result);
+        span.record("command.outcome", outcome);
+        metrics::counter!("command_total", "category" => category, "outcome" => outcome).increment(1);
+        metrics::histogram!("command_duration_seconds", "category" => category).record(started.elapsed());
+        result
+    }
+
+    async fn execute_with_retries(&self, request: Request) -> Result<Receipt, CommandError> {
         let fingerprint = request.fingerprint;
         let _running = match fingerprint {
             Some(_) => Some(self.claim(request.command_id())?),
             None => None,
         };
         let request = if fingerprint.is_some() { naming_itself_in_rejections(request) } else { request };
-        let send = || self.store.execute(request.clone());
-        let receipt = send.retry(retries()).when(|error| !matches!(error, StoreError::Corrupt(_))).await?;
+        let send = || self.store.execute(request.clone()).instrument(tracing::info_span!("event_store.append"));
+        let receipt = send.retry(retries()).when(|error| matches!(error, StoreError::Unavailable(_))).await?;
         if receipt.replayed && receipt.fingerprint != fingerprint {
             return Err(CommandError::KeyReused);
         }
@@ -155,6 +174,21 @@ fn naming_itself_in_rejections(mut request: Request) -> Request {
         append => append,
     });
     request
+}
+
+/// What came of a command, as it is counted.
+fn outcome(result: &Result<Receipt, CommandError>) -> &'static str {
+    match result {
+        Ok(receipt) if receipt.replayed => "replayed",
+        Ok(Receipt { rejection: Some(_), .. }) => "rejected",
+        Ok(_) => "done",
+        Err(CommandError::Invalid { .. }) => "invalid",
+        Err(CommandError::InFlight) => "in_flight",
+        Err(CommandError::KeyReused) => "key_reused",
+        Err(CommandError::Conflict) => "conflict",
+        Err(CommandError::Unavailable(_)) => "unavailable",
+        Err(CommandError::Bug(_)) => "bug",
+    }
 }
 
 /// A key whose command is running on this node; gone when dropped, also when the caller gives up.

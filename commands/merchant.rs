@@ -6,16 +6,16 @@ use domain::merchant::{Command, Merchant, Terms};
 use domain::{Decider, MerchantId};
 
 use crate::executor::{CommandError, Executor, Issued};
-use crate::ports::{Decision, Expected, NewEvent, Receipt, Request, StreamRef, StreamState};
+use crate::ports::{Decision, Expected, NewEvent, Receipt, Request, StreamRef, StreamState, nth_state, state_of};
 
 pub async fn onboard(executor: &Executor, issued: Issued, terms: Terms) -> Result<Receipt, CommandError> {
     let merchant_id = terms.merchant_id;
-    let decide = move |states: &[StreamState]| match states.first().and_then(StreamState::of::<Merchant>) {
-        None => Decision::Append(vec![]),
-        Some(state) => match Merchant::decide(state, Command::Onboard(terms.clone())) {
-            Ok(events) => Decision::Append(events.into_iter().map(|event| NewEvent::of(0, event)).collect()),
-            Err(rejection) => Decision::Reject(rejection.into()),
-        },
+    let decide = move |states: &[StreamState]| match Merchant::decide(
+        nth_state::<Merchant>(states, 0),
+        Command::Onboard(terms.clone()),
+    ) {
+        Ok(events) => Decision::Append(events.into_iter().map(|event| NewEvent::of(0, event)).collect()),
+        Err(rejection) => Decision::Reject(rejection.into()),
     };
     let request = Request {
         metadata: issued.metadata,
@@ -31,5 +31,5 @@ pub async fn onboard(executor: &Executor, issued: Issued, terms: Terms) -> Resul
 pub async fn terms(executor: &Executor, merchant: MerchantId) -> Result<Option<Terms>, CommandError> {
     let category = crate::ports::Category::of::<Merchant>();
     let stream = executor.store().load(category, &merchant.to_string()).await?;
-    Ok(stream.of::<Merchant>().and_then(|state| state.terms().cloned()))
+    Ok(state_of::<Merchant>(&stream).terms().cloned())
 }

@@ -2,22 +2,24 @@
 
 mod create;
 mod details;
+mod measure;
 mod record;
 mod refund;
 
 use std::sync::Arc;
 
-use domain::payment::{Command, Payment, PaymentRejection, State};
+use domain::payment::{Command, Payment, PaymentRejection};
 use domain::{Decider, MerchantId, PaymentId};
 
 pub use create::CreatePayment;
 pub use details::{Customer, PaymentDetails};
-pub use refund::RefundPayment;
+pub use refund::{RefundPayment, refund_key, refund_order};
 
 use crate::Channels;
 use crate::executor::{CommandError, Executor, Issued};
 use crate::ports::{
     Category, Clock, Decision, Expected, MerchantFunds, NewEvent, Receipt, Request, StreamRef, StreamState, Vault,
+    nth_state,
 };
 
 /// Everything that the use cases of a payment need. Cheap to clone.
@@ -69,7 +71,7 @@ impl Payments {
             streams: vec![StreamRef::new::<Payment>(payment_id.to_string(), Expected::Any)],
             decide: Arc::new(decide),
         };
-        self.executor.execute(request).await
+        self.execute_and_count(request).await
     }
 }
 
@@ -86,7 +88,7 @@ fn payment_events(
     owner: Option<MerchantId>,
     command: Command,
 ) -> Result<Vec<domain::payment::Event>, PaymentRejection> {
-    let state = states.first().and_then(StreamState::of::<Payment>).unwrap_or(&State::Absent);
+    let state = nth_state::<Payment>(states, 0);
     let foreign = |owner: MerchantId| state.record().is_some_and(|record| record.terms.merchant_id != owner);
     if owner.is_some_and(foreign) {
         return Err(PaymentRejection::NotFound);

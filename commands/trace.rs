@@ -5,6 +5,8 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use crate::ports::RecordedEvent;
+
 /// The `traceparent` of the span that runs now.
 pub fn current_traceparent() -> Option<String> {
     let context = Span::current().context();
@@ -22,6 +24,31 @@ pub fn set_parent(span: &Span, traceparent: Option<&str>) {
     let context = opentelemetry::Context::new().with_remote_span_context(parent);
     // It fails where no exporter is installed or the span is filtered out: then there is no trace to join.
     let _ = span.set_parent(context);
+}
+
+/// At most this many events of one batch are seen in their traces: what a trace of a busy moment misses is the
+/// projections' part, and nothing else.
+const FOLLOWED_MAX: usize = 64;
+
+/// A span for each event whose trace is recorded, as a child of what its metadata names, so that work on many events at
+/// once is seen in each one's trace. They last until they are dropped. Where nothing is traced this costs a text search.
+pub fn spans_of(events: &[RecordedEvent], span: impl Fn(&RecordedEvent) -> Span) -> Vec<Span> {
+    let traced = events.iter().filter_map(|event| {
+        let parent = stored_traceparent(&event.metadata)?;
+        parse(parent)?.is_sampled().then_some((event, parent))
+    });
+    let follow = |(event, parent): (&RecordedEvent, &str)| {
+        let span = span(event);
+        set_parent(&span, Some(parent));
+        span
+    };
+    traced.take(FOLLOWED_MAX).map(follow).collect()
+}
+
+/// Reads one field of the metadata's flat object of strings; within a string its quotes would be escaped.
+fn stored_traceparent(metadata: &str) -> Option<&str> {
+    let (_, behind) = metadata.split_once("\"traceparent\":\"")?;
+    behind.split_once('"').map(|(value, _)| value)
 }
 
 /// `00-<32 hex>-<16 hex>-<2 hex>`, lower case; of later versions only what version 00 has is read.
@@ -45,6 +72,24 @@ fn parse(traceparent: &str) -> Option<SpanContext> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_stored_traceparent_is_read_as_it_was_written() {
+        let metadata = |correlation_id: &str, traceparent: Option<&str>| crate::ports::Metadata {
+            command_id: uuid::Uuid::nil(),
+            correlation_id: correlation_id.to_owned(),
+            causation_id: None,
+            actor: "test".to_owned(),
+            traceparent: traceparent.map(str::to_owned),
+        };
+        let deceiving = r#"","traceparent":"00-deceiving"#;
+        for correlation_id in ["plain", deceiving] {
+            for traceparent in [None, Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")] {
+                let stored = serde_json::to_string(&metadata(correlation_id, traceparent)).unwrap();
+                assert_eq!(stored_traceparent(&stored), traceparent, "{stored}");
+            }
+        }
+    }
 
     #[test]
     fn only_well_formed_traceparents_are_followed() {

@@ -82,10 +82,11 @@ ids! {
 }
 
 impl RefundId {
-    /// The one refund that the ledger itself asks for when a payment succeeds too late. Derived, so that
-    /// deciding twice asks for the same refund; the payment's own time prefix keeps ids time-ordered.
-    pub fn of_late_success(payment: PaymentId) -> RefundId {
-        let digest = Sha256::digest([b"late-success:".as_slice(), payment.0.as_bytes()].concat());
+    /// A refund that the ledger itself asks for when a payment succeeds too late; `attempt` counts from 0. Derived, so
+    /// that deciding twice asks for the same refund; the payment's own time prefix keeps ids time-ordered.
+    pub fn of_late_success(payment: PaymentId, attempt: u32) -> RefundId {
+        let seed = [b"late-success:".as_slice(), payment.0.as_bytes(), &attempt.to_be_bytes()].concat();
+        let digest = Sha256::digest(seed);
         let mut bytes = *payment.0.as_bytes();
         bytes[8..].copy_from_slice(&digest[..8]);
         RefundId(Uuid::from_bytes(bytes))

@@ -68,6 +68,13 @@ impl Money {
     }
 }
 
+/// `amount x rate` for an amount of money and a rate of 0 to 1, rounded half up to the minor unit: 0 to `amount`.
+pub(crate) fn fee_at(amount: i64, rate: Decimal) -> i64 {
+    let exact = Decimal::from(amount).saturating_mul(rate);
+    let rounded = exact.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
+    rounded.to_i64().unwrap_or(amount).clamp(0, amount.max(0))
+}
+
 /// `floor(share x part / whole)` for a `part` of a non-zero `whole`: how much of `share` belongs to `part`.
 /// With `part <= whole` the result never exceeds `share`. All in minor units of one currency.
 pub fn floor_share(share: i64, part: i64, whole: i64) -> i64 {

@@ -4,12 +4,13 @@
 //! ```text
 //!            created                     captured
 //! absent ───────────────▶ open ───────────────────────────▶ captured ──▶ refunds:
-//!                        │  ▲ charge due / accepted /          ▲            pending ─▶ succeeded ─▶ reversed
-//!                        │  │ action required / unknown        │ late              └─▶ failed
-//!                        │  └─ (cancellation requested)        │
-//!                        └──▶ failed | cancelled | expired ────┘ (booked, and refunded at once)
+//!                        │  ▲ charge due / unknown /           ▲            pending ─▶ succeeded ─▶ reversed
+//!                        │  │ accepted / action required       │ late         │           ▲ late
+//!                        │  └─ (cancellation requested)        │              └──────▶ failed
+//!                        └──▶ failed | cancelled | expired ────┘ (booked, and refunded until the money is back)
 //! ```
 
+mod charge;
 mod event;
 mod postings;
 mod refund;
@@ -17,6 +18,7 @@ mod rejection;
 #[cfg(test)]
 mod tests;
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 pub use event::{
@@ -43,6 +45,9 @@ pub enum State {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     pub terms: Created,
+    /// The channel's own id of the charge as last told; there is one once anything was captured, and it is kept
+    /// whatever the payment comes to.
+    pub channel_reference: Option<String>,
     pub phase: Phase,
 }
 
@@ -51,7 +56,7 @@ pub enum Phase {
     /// No outcome yet.
     Open(Open),
     Captured(Capture),
-    Failed(Failed),
+    Failed(Failure),
     Cancelled,
     Expired,
 }
@@ -59,31 +64,33 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Open {
     pub charge: Charge,
-    pub channel_reference: Option<String>,
     /// Set once the payment is no longer wanted; the channel is asked before it ends.
     pub cancellation: Option<CancellationCause>,
 }
 
-/// What is known of the charge at the channel.
+/// What is known of the charge at the channel. Knowledge only grows: a lost answer counts only where nothing is known
+/// (`Due`), and older news never replaces what the customer needs (`ActionRequired`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Charge {
     /// The intent is durable; the call may or may not have gone out.
     Due,
+    /// The call went out and its answer was lost, as of this moment.
+    OutcomeUnknown { since: Timestamp },
     /// The channel took it and will tell its result later.
     Accepted,
     /// The customer must act at this address first.
     ActionRequired(Sealed),
-    /// The call went out and its answer was lost, as of this moment.
-    OutcomeUnknown { since: Timestamp },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Capture {
-    pub channel_reference: String,
     /// Minor units, at most the payment's amount.
     pub amount: i64,
     pub channel_fee: ChannelFee,
     pub markup: i64,
+    /// What refunds have given back of the markup and of the channel's fee so far, in minor units.
+    pub markup_returned: i64,
+    pub channel_fee_returned: i64,
     pub captured_at: Timestamp,
     pub refunds: Vec<Refund>,
 }
@@ -147,9 +154,9 @@ impl Decider for Payment {
             (Command::Create(terms), State::Exists(record)) if record.terms == terms => Ok(vec![]),
             (Command::Create(_), State::Exists(_)) => Err(PaymentRejection::AlreadyExists),
             (_, State::Absent) => Err(PaymentRejection::NotFound),
-            (Command::Cancel { at }, State::Exists(record)) => cancel(record, at),
-            (Command::Expire { at }, State::Exists(record)) => expire(record, at),
-            (Command::RecordCharge { outcome, at }, State::Exists(record)) => record_charge(record, outcome, at),
+            (Command::Cancel { at }, State::Exists(record)) => charge::cancel(record, at),
+            (Command::Expire { at }, State::Exists(record)) => charge::expire(record, at),
+            (Command::RecordCharge { outcome, at }, State::Exists(record)) => charge::record(record, outcome, at),
             (Command::RequestRefund(request), State::Exists(record)) => refund::request(record, request),
             (Command::RecordRefund { refund_id, outcome, at }, State::Exists(record)) => {
                 refund::record(record, refund_id, outcome, at)
@@ -161,9 +168,13 @@ impl Decider for Payment {
         match (state, event) {
             (State::Absent, Event::Created(terms)) => State::Exists(Box::new(Record {
                 terms: (**terms).clone(),
-                phase: Phase::Open(Open { charge: Charge::Due, channel_reference: None, cancellation: None }),
+                channel_reference: None,
+                phase: Phase::Open(Open { charge: Charge::Due, cancellation: None }),
             })),
             (State::Exists(mut record), event) => {
+                if let (None, Some(told)) = (record.capture(), event.charge_reference()) {
+                    record.channel_reference = Some(told.to_owned());
+                }
                 record.phase = record.phase.evolve(event);
                 State::Exists(record)
             }
@@ -179,129 +190,20 @@ fn create(terms: Created) -> Result<Vec<Event>, PaymentRejection> {
     if terms.expires_at <= terms.created_at {
         return Err(PaymentRejection::InvalidExpiry);
     }
+    let rates = [terms.pricing.markup_rate, terms.expected_channel_fee_rate];
+    if rates.iter().any(|rate| !(Decimal::ZERO..=Decimal::ONE).contains(rate)) {
+        return Err(PaymentRejection::InvalidRate);
+    }
 
     Ok(vec![Event::Created(Box::new(terms))])
-}
-
-fn cancel(record: &Record, at: Timestamp) -> Result<Vec<Event>, PaymentRejection> {
-    match &record.phase {
-        Phase::Open(Open { cancellation: Some(_), .. }) | Phase::Cancelled => return Ok(vec![]),
-        Phase::Open(_) => {}
-        Phase::Captured(_) | Phase::Failed(_) | Phase::Expired => return Err(PaymentRejection::NotCancellable),
-    }
-
-    Ok(vec![Event::CancellationRequested { cause: CancellationCause::Merchant, requested_at: at }])
-}
-
-/// A timer that rings too early, twice or after the end is harmless.
-fn expire(record: &Record, at: Timestamp) -> Result<Vec<Event>, PaymentRejection> {
-    match &record.phase {
-        Phase::Open(Open { cancellation: None, .. }) if at >= record.terms.expires_at => {}
-        _ => return Ok(vec![]),
-    }
-
-    Ok(vec![Event::CancellationRequested { cause: CancellationCause::Expiry, requested_at: at }])
-}
-
-/// What the channel tells is a fact; facts come twice, late and out of order, so old news is no event.
-fn record_charge(record: &Record, outcome: ChargeOutcome, at: Timestamp) -> Result<Vec<Event>, PaymentRejection> {
-    let terms = &record.terms;
-    if let ChargeOutcome::Captured { channel_reference, amount, fee } = outcome {
-        return record_capture(record, channel_reference, amount, fee, at);
-    }
-    let Phase::Open(open) = &record.phase else {
-        return Ok(vec![]);
-    };
-
-    Ok(match outcome {
-        ChargeOutcome::ActionRequired { channel_reference, action } => match &open.charge {
-            Charge::ActionRequired(_) => vec![],
-            _ => vec![Event::ActionRequired(ActionRequired { channel_reference, action })],
-        },
-        ChargeOutcome::Accepted { .. } if open.charge == Charge::Accepted => vec![],
-        ChargeOutcome::Accepted { channel_reference } => vec![Event::Accepted { channel_reference }],
-        ChargeOutcome::Declined { channel_reference, failure } => {
-            vec![Event::Failed(Failed { channel_reference, failure, failed_at: at })]
-        }
-        ChargeOutcome::Voided => match open.cancellation {
-            Some(CancellationCause::Merchant) => vec![Event::Cancelled { payment_id: terms.payment_id }],
-            Some(CancellationCause::Expiry) => vec![Event::Expired { payment_id: terms.payment_id }],
-            None => vec![Event::Failed(Failed {
-                channel_reference: open.channel_reference.clone(),
-                failure: Failure::voided_by_channel(),
-                failed_at: at,
-            })],
-        },
-        ChargeOutcome::Unknown if matches!(open.charge, Charge::OutcomeUnknown { .. }) => vec![],
-        ChargeOutcome::Unknown => vec![Event::OutcomeUnknown { since: at }],
-        ChargeOutcome::Captured { .. } => vec![],
-    })
-}
-
-fn record_capture(
-    record: &Record,
-    channel_reference: String,
-    amount: i64,
-    fee: Option<i64>,
-    at: Timestamp,
-) -> Result<Vec<Event>, PaymentRejection> {
-    let terms = &record.terms;
-    if let Phase::Captured(capture) = &record.phase {
-        return Ok(true_up(terms, capture, fee));
-    }
-    if !(1..=terms.amount).contains(&amount) {
-        return Err(PaymentRejection::CaptureOutOfRange);
-    }
-    let captured = Captured::of(terms, channel_reference, amount, fee, at)?;
-    let wanted = matches!(&record.phase, Phase::Open(Open { cancellation: None, .. }));
-
-    let mut events = vec![Event::Captured(captured)];
-    if !wanted {
-        events.push(Event::RefundRequested(RefundRequested {
-            refund_id: RefundId::of_late_success(terms.payment_id),
-            payment_id: terms.payment_id,
-            merchant_id: terms.merchant_id,
-            channel: terms.channel.clone(),
-            amount,
-            currency: terms.currency,
-            cause: RefundCause::LateSuccess,
-            reason: None,
-            requested_at: at,
-        }));
-    }
-    Ok(events)
-}
-
-fn true_up(terms: &Created, capture: &Capture, fee: Option<i64>) -> Vec<Event> {
-    match (capture.channel_fee, fee) {
-        (ChannelFee::Estimated(estimate), Some(actual)) if (0..=AMOUNT_MAX).contains(&actual) => {
-            vec![Event::FeeTruedUp(FeeTruedUp {
-                payment_id: terms.payment_id,
-                merchant_id: terms.merchant_id,
-                channel: terms.channel.clone(),
-                currency: terms.currency,
-                estimate,
-                actual,
-                pricing_model: terms.pricing.model,
-            })]
-        }
-        _ => vec![],
-    }
 }
 
 impl Phase {
     fn evolve(self, event: &Event) -> Phase {
         match (self, event) {
-            (_, Event::Captured(captured)) => Phase::Captured(Capture {
-                channel_reference: captured.channel_reference.clone(),
-                amount: captured.amount,
-                channel_fee: captured.channel_fee,
-                markup: captured.markup,
-                captured_at: captured.captured_at,
-                refunds: vec![],
-            }),
             (Phase::Captured(capture), event) => Phase::Captured(capture.evolve(event)),
-            (_, Event::Failed(failed)) => Phase::Failed(failed.clone()),
+            (_, Event::Captured(captured)) => Phase::Captured(Capture::from(captured)),
+            (_, Event::Failed(failed)) => Phase::Failed(failed.failure.clone()),
             (_, Event::Cancelled { .. }) => Phase::Cancelled,
             (_, Event::Expired { .. }) => Phase::Expired,
             (Phase::Open(open), event) => Phase::Open(open.evolve(event)),
@@ -313,19 +215,27 @@ impl Phase {
 impl Open {
     fn evolve(mut self, event: &Event) -> Open {
         match event {
-            Event::Accepted { channel_reference } => {
-                self.charge = Charge::Accepted;
-                self.channel_reference = Some(channel_reference.clone());
-            }
-            Event::ActionRequired(required) => {
-                self.charge = Charge::ActionRequired(required.action.clone());
-                self.channel_reference = Some(required.channel_reference.clone());
-            }
+            Event::Accepted { .. } => self.charge = Charge::Accepted,
+            Event::ActionRequired(required) => self.charge = Charge::ActionRequired(required.action.clone()),
             Event::OutcomeUnknown { since } => self.charge = Charge::OutcomeUnknown { since: *since },
             Event::CancellationRequested { cause, .. } => self.cancellation = Some(*cause),
             _ => {}
         }
         self
+    }
+}
+
+impl From<&Captured> for Capture {
+    fn from(captured: &Captured) -> Capture {
+        Capture {
+            amount: captured.amount,
+            channel_fee: captured.channel_fee,
+            markup: captured.markup,
+            markup_returned: 0,
+            channel_fee_returned: 0,
+            captured_at: captured.captured_at,
+            refunds: vec![],
+        }
     }
 }
 
@@ -350,9 +260,17 @@ impl Record {
         }
     }
 
+    /// The address that the customer must visit; none any more once the payment is being cancelled.
+    pub fn next_action(&self) -> Option<&Sealed> {
+        match &self.phase {
+            Phase::Open(Open { charge: Charge::ActionRequired(action), cancellation: None }) => Some(action),
+            _ => None,
+        }
+    }
+
     pub fn status(&self) -> PaymentStatus {
         match &self.phase {
-            Phase::Open(Open { charge: Charge::ActionRequired(_), .. }) => PaymentStatus::RequiresAction,
+            Phase::Open(_) if self.next_action().is_some() => PaymentStatus::RequiresAction,
             Phase::Open(_) => PaymentStatus::Processing,
             Phase::Captured(_) => PaymentStatus::Succeeded,
             Phase::Failed(_) => PaymentStatus::Failed,

@@ -54,19 +54,24 @@ impl Lease {
     }
 
     /// Takes the lease from whoever has it, for `term`, so that the read model can be thrown away. From here on
-    /// nothing that a runner has under way is committed.
-    pub(crate) async fn seize(pool: &PgPool, name: &'static str, term: Duration) -> Result<Lease, sqlx::Error> {
-        let epoch = sqlx::query_scalar(
+    /// nothing that a runner has under way is committed. `None` if the read model is of a newer version.
+    pub(crate) async fn seize(
+        pool: &PgPool,
+        projection: &dyn Projection,
+        term: Duration,
+    ) -> Result<Option<Lease>, sqlx::Error> {
+        let epoch: Option<i64> = sqlx::query_scalar(
             "UPDATE projections
                 SET owner = NULL, epoch = epoch + 1, lease_until = clock_timestamp() + make_interval(secs => $2)
-              WHERE name = $1
+              WHERE name = $1 AND version <= $3
           RETURNING epoch",
         )
-        .bind(name)
+        .bind(projection.name())
         .bind(seconds(term))
-        .fetch_one(pool)
+        .bind(projection.version())
+        .fetch_optional(pool)
         .await?;
-        Ok(Lease { name, epoch })
+        Ok(epoch.map(|epoch| Lease { name: projection.name(), epoch }))
     }
 
     /// Renews the lease as long as it is polled; ends only when the lease is lost. A database that cannot be reached

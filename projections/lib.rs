@@ -26,7 +26,7 @@ pub use page::{Cursor, NotACursor, Page};
 pub use progress::Progress;
 pub use projection::{ApplyError, Projection};
 pub use reader::{ReadError, Reader, Snapshot};
-pub use rebuild::{RebuildError, rebuild};
+pub use rebuild::{RebuildError, rebuild, rebuild_projection};
 pub use runner::{Runner, Running};
 pub use status::{ProjectionState, ProjectionStatus, list};
 

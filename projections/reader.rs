@@ -104,9 +104,11 @@ impl Reader {
 
     /// The tables are locked before the snapshot is taken, so that a rebuild either comes before it or waits for it:
     /// otherwise an old snapshot would see the new, empty tables beside the old checkpoint.
+    /// They are locked in the order of their names, as a rebuild does, so that the two cannot block each other for good.
     /// `None` if no runner has made the tables yet.
     async fn open(&self, projections: &[&dyn Projection]) -> Result<Option<(Snapshot, Vec<u64>)>, sqlx::Error> {
-        let tables: Vec<&str> = projections.iter().flat_map(|projection| projection.tables()).copied().collect();
+        let mut tables: Vec<&str> = projections.iter().flat_map(|projection| projection.tables()).copied().collect();
+        tables.sort_unstable();
         let checkpoint = |projection: &&dyn Projection| {
             format!("SELECT position FROM projections WHERE name = '{}'", projection.name())
         };
@@ -119,6 +121,9 @@ impl Reader {
             Err(error) if is_undefined_table(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
+        if rows.len() < projections.len() {
+            return Ok(None);
+        }
         let checkpoints: Vec<u64> =
             rows.iter().map(|row| from_sql(row.try_get("position")?)).collect::<Result<_, sqlx::Error>>()?;
         let position = checkpoints.iter().copied().min().unwrap_or(0);

@@ -21,6 +21,8 @@ pub enum RebuildError {
     Unknown,
     #[error("somebody else rebuilds this projection now")]
     Overtaken,
+    #[error("the read model is of a newer version than this program")]
+    NewerVersion,
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
 }
@@ -68,10 +70,14 @@ async fn install(pool: &PgPool, projection: &dyn Projection) -> Result<(), Rebui
 
 /// First the lease, in a transaction of its own: whatever a runner has under way then rolls back and lets go of the
 /// tables, so the two never wait for each other. If the process dies in between, the lease runs out and the old tables
-/// go on.
+/// go on. The batch under way may hold one table and want the next when this wants them all; Postgres then ends one of
+/// the two, and as no further batch can begin, once more is enough.
 async fn recreate(pool: &PgPool, projection: &dyn Projection) -> Result<(), RebuildError> {
-    let lease = Lease::seize(pool, projection.name(), PATIENCE).await?;
-    let outcome = replace_tables(pool, projection, &lease).await;
+    let lease = Lease::seize(pool, projection, PATIENCE).await?.ok_or(RebuildError::NewerVersion)?;
+    let mut outcome = replace_tables(pool, projection, &lease).await;
+    while is_deadlock(&outcome) {
+        outcome = replace_tables(pool, projection, &lease).await;
+    }
     if outcome.is_err() {
         lease.release(pool).await?;
     }
@@ -80,6 +86,7 @@ async fn recreate(pool: &PgPool, projection: &dyn Projection) -> Result<(), Rebu
 
 async fn replace_tables(pool: &PgPool, projection: &dyn Projection, lease: &Lease) -> Result<(), RebuildError> {
     let mut transaction = begin(pool, BEGIN).await?;
+    lock_tables(&mut transaction, projection).await?;
     create_tables(&mut transaction, projection).await?;
     let reset = sqlx::query(
         "UPDATE projections
@@ -99,14 +106,42 @@ async fn replace_tables(pool: &PgPool, projection: &dyn Projection, lease: &Leas
     Ok(())
 }
 
+/// In the order of their names, as readers do.
+async fn lock_tables(
+    transaction: &mut Transaction<'static, Postgres>,
+    projection: &dyn Projection,
+) -> Result<(), sqlx::Error> {
+    let tables: Vec<String> = sqlx::query_scalar(
+        r#"SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = $1
+            ORDER BY tablename COLLATE "C""#,
+    )
+    .bind(schema(projection))
+    .fetch_all(&mut **transaction)
+    .await?;
+    if !tables.is_empty() {
+        let statement = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables.join(", "));
+        transaction.execute(sqlx::raw_sql(&statement)).await?;
+    }
+    Ok(())
+}
+
 async fn create_tables(
     transaction: &mut Transaction<'static, Postgres>,
     projection: &dyn Projection,
 ) -> Result<(), sqlx::Error> {
-    let schema = format!("rm_{}", projection.name());
+    let schema = schema(projection);
     let statements = format!("DROP SCHEMA IF EXISTS {schema} CASCADE;\nCREATE SCHEMA {schema};\n{}", projection.ddl());
     transaction.execute(sqlx::raw_sql(&statements)).await?;
     Ok(())
+}
+
+fn schema(projection: &dyn Projection) -> String {
+    format!("rm_{}", projection.name())
+}
+
+fn is_deadlock(outcome: &Result<(), RebuildError>) -> bool {
+    let Err(RebuildError::Database(sqlx::Error::Database(error))) = outcome else { return false };
+    error.code().as_deref() == Some("40P01")
 }
 
 impl From<RebuildError> for ReadError {

@@ -8,8 +8,9 @@ use commands::ports::{EventStore, StoreError};
 use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::Instrument;
 use uuid::Uuid;
+
+use commands::trace;
 
 use crate::checkpoint::{Lease, Lost};
 use crate::database::begin;
@@ -157,17 +158,15 @@ impl Feeder {
         page.retain(|event| self.projection.categories().contains(&event.stream.category.as_ref()));
 
         let started = Instant::now();
-        let span = tracing::debug_span!("projection.apply", projection = lease.name, events = page.len(), reached);
-        let batch = async {
-            let mut transaction = begin(&self.runner.pool, BEGIN).await?;
-            if !page.is_empty() {
-                self.projection.apply(&mut transaction, &page).await?;
-            }
-            lease.advance(&mut transaction, position, reached, caught_up).await??;
-            transaction.commit().await?;
-            Ok::<_, Interrupted>(())
-        };
-        batch.instrument(span).await?;
+        let _traced = trace::spans_of(&page, |event| {
+            tracing::info_span!("projection.apply", projection = lease.name, event.position, event.event_type)
+        });
+        let mut transaction = begin(&self.runner.pool, BEGIN).await?;
+        if !page.is_empty() {
+            self.projection.apply(&mut transaction, &page).await?;
+        }
+        lease.advance(&mut transaction, position, reached, caught_up).await??;
+        transaction.commit().await?;
         self.runner.progress.publish(lease.name, reached);
         metrics::histogram!("projection_batch_duration_seconds", "projection" => lease.name).record(started.elapsed());
         Ok(Some(reached))

@@ -48,6 +48,7 @@ fn meaning(payment_id: PaymentId, event: &Event) -> Option<(SagaId, ChangeKind)>
         | Event::FeeTruedUp(_)
         | Event::RefundAccepted { .. }
         | Event::RefundOutcomeUnknown { .. }
-        | Event::RefundReversed(_) => None,
+        | Event::RefundReversed(_)
+        | Event::RefundSucceededLate(_) => None,
     }
 }

@@ -8,10 +8,10 @@ mod refund;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use commands::CommandError;
 use commands::payment::Payments;
 use commands::ports::agenda::{ClaimedSaga, Settlement};
 use commands::ports::{Metadata, SagaId, SagaState};
+use commands::{CommandError, trace};
 use domain::Timestamp;
 use domain::payment::{Payment, Record};
 use tracing::Instrument;
@@ -129,6 +129,7 @@ impl Interpreter {
                         return self.come_back(&due, 0, None);
                     }
                 }
+                None if due.not_before.is_some() => return self.come_back(&due, attempts, None),
                 None => {}
             }
             match self.perform(&seen, &due, attempts).await {
@@ -164,8 +165,8 @@ impl Interpreter {
             saga.id = %due.saga,
             saga.step = due.step.as_str(),
             attempt = attempts,
-            traceparent = seen.cause.as_ref().and_then(|cause| cause.traceparent.as_deref()),
         );
+        trace::set_parent(&span, seen.cause.as_ref().and_then(|cause| cause.traceparent.as_deref()));
         let performed = async {
             match due.saga {
                 SagaId::Payment(_) => self.perform_charge(seen, due, attempts).await,
@@ -184,7 +185,7 @@ impl Interpreter {
         performed
     }
 
-    /// Asks `again`, quickly and a few times, while the answer is unknown. Who comes back later asks once.
+    /// Asks `again`, quickly and a few times, while the answer is unknown. Who was here in vain before asks once.
     async fn insist<A, F: Future<Output = A>>(
         &self,
         first: A,
@@ -204,7 +205,7 @@ impl Interpreter {
     }
 
     fn come_back(&self, due: &Due, attempts: u32, error: Option<String>) -> Pumped {
-        let state = if due.step.schedule().alerts(attempts) { SagaState::Stuck } else { SagaState::Waiting };
+        let state = if due.alerts(attempts) { SagaState::Stuck } else { SagaState::Waiting };
         if state == SagaState::Stuck {
             let reason = error.as_deref().unwrap_or("no outcome yet");
             alert(due.saga, attempts, reason);

@@ -13,7 +13,7 @@
 //! state, where old news is no event.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use commands::ports::SagaId;
 use domain::payment::{Charge, Phase, Record};
@@ -45,5 +45,5 @@ pub fn next_step(record: &Record, now: Timestamp) -> Option<Due> {
         Charge::ActionRequired(_) => Step::AwaitCustomer,
     };
     let deadline = (wanted && step != Step::Expire).then_some(record.terms.expires_at);
-    Some(Due { saga: SagaId::Payment(record.payment_id()), step, deadline })
+    Some(Due { saga: SagaId::Payment(record.payment_id()), step, deadline, not_before: None, tried_before: 0 })
 }

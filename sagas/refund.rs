@@ -8,28 +8,34 @@
 //! ```
 //!
 //! A refund never gives up by itself: it is failed only because the channel said so. Each refund of a payment is a
-//! saga of its own, so one that is stuck does not hold up the others.
+//! saga of its own, so one that is stuck does not hold up the others. Where the money of a late success must go back,
+//! the payment asks for the next refund when one has failed; its saga goes on with the waits where the last one ended.
 
 #[cfg(test)]
 mod tests;
 
+pub use commands::payment::refund_key;
 use commands::ports::SagaId;
-use domain::RefundId;
-use domain::payment::{Record, RefundStatus};
+use domain::payment::{Record, RefundCause, RefundStatus};
+use domain::{RefundId, Timestamp};
 
 use crate::step::{Due, Step};
 
-/// The refund's idempotency key at the channel. Never derived from the attempt.
-pub fn refund_key(refund_id: RefundId) -> String {
-    format!("{refund_id}:refund")
-}
-
-pub fn next_step(record: &Record, refund_id: RefundId) -> Option<Due> {
-    let step = match &record.capture()?.refund(refund_id)?.status {
+pub fn next_step(record: &Record, refund_id: RefundId, now: Timestamp) -> Option<Due> {
+    let capture = record.capture()?;
+    let refund = capture.refund(refund_id)?;
+    let step = match &refund.status {
         RefundStatus::Due => Step::Refund,
         RefundStatus::OutcomeUnknown { .. } => Step::FindOutRefund,
-        RefundStatus::Accepted { .. } => Step::AwaitRefund,
+        RefundStatus::Accepted => Step::AwaitRefund,
         RefundStatus::Succeeded { .. } | RefundStatus::Failed(_) | RefundStatus::Reversed(_) => return None,
     };
-    Some(Due { saga: SagaId::Refund(record.payment_id(), refund_id), step, deadline: None })
+    let tried_before = match (step, refund.cause) {
+        (Step::Refund, RefundCause::LateSuccess) => capture.compensations_failed(),
+        _ => 0,
+    };
+    let first_try = refund.requested_at.plus(step.schedule().wait(tried_before));
+    let not_before = (tried_before > 0 && now < first_try).then_some(first_try);
+    let saga = SagaId::Refund(record.payment_id(), refund_id);
+    Some(Due { saga, step, deadline: None, not_before, tried_before })
 }

@@ -75,24 +75,34 @@ pub struct Due {
     pub step: Step,
     /// Something else is due then, whatever the schedule says.
     pub deadline: Option<Timestamp>,
+    /// Set while it is too early even for the first try: the same was tried in vain by sagas before this one.
+    pub not_before: Option<Timestamp>,
+    /// How often those tried.
+    pub tried_before: u32,
 }
 
 impl Due {
     /// When the step is next tried, seen from `now`, after `attempts` in vain.
     pub fn at(&self, now: Timestamp, attempts: u32) -> Timestamp {
         let scheduled = now.plus(self.step.schedule().wait(attempts));
+        let scheduled = self.not_before.map_or(scheduled, |not_before| not_before.max(scheduled));
         self.deadline.map_or(scheduled, |deadline| deadline.min(scheduled))
     }
 
     pub fn is_at_once(&self) -> bool {
-        self.step.schedule().wait(0) == Duration::ZERO
+        self.not_before.is_none() && self.step.schedule().wait(0) == Duration::ZERO
+    }
+
+    /// Whether a person is to be told, after `attempts` in vain.
+    pub fn alerts(&self, attempts: u32) -> bool {
+        self.step.schedule().alerts(attempts.saturating_add(self.tried_before))
     }
 }
 
 /// Everything that a payment has left to do, at most one step for its charge and one for each refund.
 pub fn next_steps(record: &Record, now: Timestamp) -> Vec<Due> {
     let refunds = record.capture().into_iter().flat_map(|capture| &capture.refunds);
-    let refunds = refunds.filter_map(|refund| refund::next_step(record, refund.refund_id));
+    let refunds = refunds.filter_map(|refund| refund::next_step(record, refund.refund_id, now));
     payment::next_step(record, now).into_iter().chain(refunds).collect()
 }
 
@@ -100,6 +110,6 @@ pub fn next_steps(record: &Record, now: Timestamp) -> Vec<Due> {
 pub fn next_step(record: &Record, saga: SagaId, now: Timestamp) -> Option<Due> {
     match saga {
         SagaId::Payment(_) => payment::next_step(record, now),
-        SagaId::Refund(_, refund_id) => refund::next_step(record, refund_id),
+        SagaId::Refund(_, refund_id) => refund::next_step(record, refund_id, now),
     }
 }

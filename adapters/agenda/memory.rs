@@ -161,7 +161,7 @@ impl Agenda for MemoryAgenda {
         row.claim = None;
         match end {
             _ if row.revision != claimed.revision => return Ok(()),
-            Settlement::Finished => {}
+            Settlement::Finished | Settlement::LetGo => return Ok(()),
             Settlement::ComeBack { state, due_at, attempts, error } => {
                 row.state = *state;
                 row.due_at = *due_at;

@@ -160,7 +160,9 @@ impl Agenda for PostgresAgenda {
     async fn settle(&self, claimed: &ClaimedSaga, by: &Claim, end: &Settlement) -> Result<(), AgendaUnavailable> {
         let (payment_id, saga_id) = (claimed.saga.payment_id().to_string(), claimed.saga.to_string());
         let revision = integer(claimed.revision)?;
+        let let_go = || sqlx::query(LET_GO).bind(&payment_id).bind(&saga_id).bind(&by.node);
         let query = match end {
+            Settlement::LetGo => let_go(),
             Settlement::Finished => sqlx::query("DELETE FROM saga_agenda WHERE payment_id = $1 AND saga_id = $2")
                 .bind(&payment_id)
                 .bind(&saga_id),
@@ -186,8 +188,7 @@ impl Agenda for PostgresAgenda {
         let done = query.execute(&self.pool).await.map_err(unavailable)?;
         if done.rows_affected() == 0 {
             // Made due meanwhile: it stays due, and free for whoever comes.
-            let let_go = sqlx::query(LET_GO).bind(&payment_id).bind(&saga_id).bind(&by.node);
-            let_go.execute(&self.pool).await.map_err(unavailable)?;
+            let_go().execute(&self.pool).await.map_err(unavailable)?;
         }
         Ok(())
     }

@@ -35,7 +35,8 @@ pub(super) fn find(
     notice: fn(&str),
 ) -> Result<Binaries, ClusterError> {
     let mut found = all();
-    if found.is_empty() && may_install && install::can_install() {
+    // A package would not be looked for where `PG_BIN` points elsewhere.
+    if found.is_empty() && may_install && install::can_install() && pg_bin().is_none() {
         install::install(notice)?;
         found = all();
     }
@@ -75,8 +76,8 @@ fn all() -> Vec<Binaries> {
 /// `PG_BIN` alone if it is set; else the newest of Debian's versioned folders, `pg_config`, `PATH`, and where
 /// Homebrew and the packages of other systems put them.
 fn candidates() -> Vec<PathBuf> {
-    if let Some(folder) = std::env::var_os("PG_BIN").filter(|value| !value.is_empty()) {
-        return vec![PathBuf::from(folder)];
+    if let Some(folder) = pg_bin() {
+        return vec![folder];
     }
     let mut folders = newest_first("/usr/lib/postgresql", "", "bin");
     folders.extend(pg_config_bindir());
@@ -88,6 +89,10 @@ fn candidates() -> Vec<PathBuf> {
     folders.extend(newest_first("/opt/homebrew/opt", "postgresql@", "bin"));
     folders.extend(newest_first("/usr/local/opt", "postgresql@", "bin"));
     folders
+}
+
+fn pg_bin() -> Option<PathBuf> {
+    std::env::var_os("PG_BIN").filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// The folders `{parent}/{prefix}{number}/{below}`, the highest number first.

@@ -3,6 +3,7 @@
 
 mod append;
 mod appender;
+pub mod audit;
 mod cache;
 mod connection;
 mod follow;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use commands::CommandError;
 use commands::payment::Payments;
 use commands::ports::StreamState;
-use domain::payment::{Capture, Charge, Open, Payment, Phase, Record, RefundStatus};
+use domain::payment::{Capture, Charge, Open, Payment, Phase, Record};
 use domain::pricing::PricingModel;
 use domain::{Timestamp, payment};
 use serde::Serialize;
@@ -111,13 +111,13 @@ pub async fn of_record(
         status: record.status().as_str(),
         channel_outcome: channel_outcome(&record.phase),
         channel: terms.channel.to_string(),
-        channel_reference: channel_reference(&record.phase),
+        channel_reference: record.channel_reference.clone(),
         amount_captured: capture.map_or(0, |capture| capture.amount),
         amount_refunded: capture.map_or(0, Capture::amount_refunded),
         amount_disputed: 0,
         fees: fees(terms.pricing.model, capture),
         failure: match &record.phase {
-            Phase::Failed(failed) => Some(Failure::from(&failed.failure)),
+            Phase::Failed(failure) => Some(Failure::from(failure)),
             _ => None,
         },
         next_action: next_action(payments, record).await?,
@@ -138,38 +138,22 @@ fn channel_outcome(phase: &Phase) -> Option<&'static str> {
     }
 }
 
-fn channel_reference(phase: &Phase) -> Option<String> {
-    match phase {
-        Phase::Open(open) => open.channel_reference.clone(),
-        Phase::Captured(capture) => Some(capture.channel_reference.clone()),
-        Phase::Failed(failed) => failed.channel_reference.clone(),
-        Phase::Cancelled | Phase::Expired => None,
-    }
-}
-
 fn fees(model: PricingModel, capture: Option<&Capture>) -> Fees {
     let Some(capture) = capture else {
         return Fees { channel: (model == PricingModel::CostPlus).then_some(0), ..Fees::default() };
     };
-    let returned = |status: &RefundStatus| match status {
-        RefundStatus::Succeeded { channel_fee_returned, .. } => *channel_fee_returned,
-        _ => 0,
-    };
-    let channel_fee_returned: i64 = capture.refunds.iter().map(|refund| returned(&refund.status)).sum();
-    let markup = capture.markup - capture.markup_returned();
+    let markup = capture.markup - capture.markup_returned;
     let channel = match model {
-        PricingModel::CostPlus => Some(capture.channel_fee.amount() - channel_fee_returned),
+        PricingModel::CostPlus => Some(capture.channel_fee.amount() - capture.channel_fee_returned),
         PricingModel::Blended => None,
     };
     Fees { channel, markup, total: markup + channel.unwrap_or(0) }
 }
 
 async fn next_action(payments: &Payments, record: &Record) -> Result<Option<NextAction>, CommandError> {
-    match &record.phase {
-        Phase::Open(Open { charge: Charge::ActionRequired(sealed), .. }) => {
-            let url = payments.open_text(&record.terms, sealed).await?;
-            Ok(url.map(|url| NextAction { kind: "redirect", url }))
-        }
-        _ => Ok(None),
-    }
+    let Some(sealed) = record.next_action() else {
+        return Ok(None);
+    };
+    let url = payments.open_text(&record.terms, sealed).await?;
+    Ok(url.map(|url| NextAction { kind: "redirect", url }))
 }

@@ -10,7 +10,7 @@ use domain::{ChannelName, Decider, MerchantId, Money, OrderNo, PaymentId};
 use super::{PaymentDetails, Payments, payment_events};
 use crate::executor::{CommandError, Issued};
 use crate::merchant;
-use crate::ports::{Decision, Expected, NewEvent, Receipt, Request, StreamRef, StreamState};
+use crate::ports::{Decision, Expected, NewEvent, Receipt, Request, StreamRef, StreamState, nth_state};
 
 /// A payment that has no outcome by then is expired.
 pub const EXPIRES_IN: Duration = Duration::from_secs(30 * 60);
@@ -30,7 +30,11 @@ pub struct CreatePayment {
 
 impl Payments {
     pub async fn create(&self, issued: Issued, create: CreatePayment) -> Result<Receipt, CommandError> {
-        let terms = self.terms(&create).await?;
+        let terms = match self.terms(&create).await {
+            Ok(terms) => terms,
+            // What was created once is answered from history, even if it could not be created any more.
+            Err(error) => return self.executor.replay(&issued).await?.ok_or(error),
+        };
         let payment_id = terms.payment_id;
         let claim_stream = order_claim::stream_id(terms.merchant_id, &terms.order_no);
         let request = Request {
@@ -85,8 +89,7 @@ fn decide(states: &[StreamState], terms: &Created) -> Decision {
         order_no: terms.order_no.clone(),
         payment_id: terms.payment_id,
     };
-    let held = states.get(1).and_then(StreamState::of::<OrderClaim>).cloned().unwrap_or_default();
-    match OrderClaim::decide(&held, claim) {
+    match OrderClaim::decide(nth_state::<OrderClaim>(states, 1), claim) {
         Ok(claims) => {
             let claims = claims.into_iter().map(|event| NewEvent::of(1, event));
             Decision::Append(payment.into_iter().map(|event| NewEvent::of(0, event)).chain(claims).collect())

@@ -1,6 +1,7 @@
 //! What of a payment is personal or free text: sealed before it enters an event, opened to be shown or charged.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use domain::Sealed;
 use domain::payment::Created;
@@ -25,12 +26,18 @@ pub struct PaymentDetails {
 }
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Customer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+/// Neither token nor person may end in a log.
+impl fmt::Debug for PaymentDetails {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentDetails").finish_non_exhaustive()
+    }
 }
 
 impl PaymentDetails {
@@ -65,9 +72,9 @@ impl Payments {
         Ok(text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// Seals a text for this payment under the merchant's own key.
-    pub(crate) async fn seal_text(&self, terms: &Created, text: &str) -> Result<Sealed, CommandError> {
-        let subject = Subject { merchant_id: terms.merchant_id, customer: None };
-        Ok(self.vault.seal(&subject, &terms.payment_id.to_string(), text.as_bytes()).await?)
+    /// Seals a text for this payment under the key of its details, so that erasing the customer erases it too.
+    /// `None` once they were erased.
+    pub(crate) async fn seal_text(&self, terms: &Created, text: &str) -> Result<Option<Sealed>, CommandError> {
+        Ok(self.vault.seal_beside(&terms.sealed, &terms.payment_id.to_string(), text.as_bytes()).await?)
     }
 }

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use domain::order_claim::{self, OrderClaim};
-use domain::payment::{ChargeOutcome, Command, Event, Payment, PaymentRejection, RefundOutcome};
+use domain::payment::{ChargeOutcome, Command, Created, Event, Payment, PaymentRejection, RefundOutcome, RefundStatus};
 use domain::{Decider, PaymentId, RefundId, Rejection};
 
+use super::refund::refund_order;
 use super::{Payments, payment_events};
 use crate::executor::{CommandError, Issued};
 use crate::ports::{
-    ChannelAnswer, Decision, Expected, NewEvent, Receipt, RefundAnswer, Request, StreamRef, StreamState,
+    ChannelAnswer, Decision, Expected, NewEvent, Receipt, RefundAnswer, Request, StreamRef, StreamState, nth_state,
+    state_of,
 };
 
 impl Payments {
-    /// Records the channel's answer about the charge. An order number whose payment ended without money is freed in
-    /// the same entry.
+    /// Records the channel's answer about the charge. In the same entry, an order number whose payment ended without
+    /// money is freed, and one whose payment succeeded after that is claimed again, unless another payment has it.
     pub async fn record_charge(
         &self,
         issued: Issued,
@@ -22,15 +24,16 @@ impl Payments {
         answer: ChannelAnswer,
     ) -> Result<Receipt, CommandError> {
         let payment = self.load(payment_id).await?;
-        let record = payment.of::<Payment>().and_then(|state| state.record());
-        let terms = &record.ok_or_else(unknown_payment)?.terms;
+        let terms = &state_of::<Payment>(&payment).record().ok_or_else(unknown_payment)?.terms;
         let outcome = match answer {
             ChannelAnswer::Captured { channel_reference, amount, fee } => {
                 ChargeOutcome::Captured { channel_reference, amount, fee }
             }
-            ChannelAnswer::ActionRequired { channel_reference, url } => {
-                ChargeOutcome::ActionRequired { channel_reference, action: self.seal_text(terms, &url).await? }
-            }
+            ChannelAnswer::ActionRequired { channel_reference, url } => match self.seal_text(terms, &url).await? {
+                Some(action) => ChargeOutcome::ActionRequired { channel_reference, action },
+                // Nobody may be shown the page of a customer who was erased.
+                None => ChargeOutcome::Accepted { channel_reference },
+            },
             ChannelAnswer::Accepted { channel_reference } => ChargeOutcome::Accepted { channel_reference },
             ChannelAnswer::Declined { channel_reference, failure } => {
                 ChargeOutcome::Declined { channel_reference, failure }
@@ -40,6 +43,7 @@ impl Payments {
         };
         let command = Command::RecordCharge { outcome, at: self.clock.now() };
         let claim_stream = order_claim::stream_id(terms.merchant_id, &terms.order_no);
+        let terms = terms.clone();
         let request = Request {
             metadata: issued.metadata,
             fingerprint: issued.fingerprint,
@@ -48,9 +52,9 @@ impl Payments {
                 StreamRef::new::<Payment>(payment_id.to_string(), Expected::Any),
                 StreamRef::new::<OrderClaim>(claim_stream, Expected::Any),
             ],
-            decide: Arc::new(move |states| decide_outcome(states, payment_id, command.clone())),
+            decide: Arc::new(move |states| decide_outcome(states, &terms, command.clone())),
         };
-        self.executor.execute(request).await
+        self.execute_and_count(request).await
     }
 
     pub async fn record_refund(
@@ -60,7 +64,7 @@ impl Payments {
         refund_id: RefundId,
         answer: RefundAnswer,
     ) -> Result<Receipt, CommandError> {
-        let outcome = match answer {
+        let outcome = match self.made_sure(payment_id, refund_id, answer).await? {
             RefundAnswer::Succeeded { channel_reference, fee_returned } => {
                 RefundOutcome::Succeeded { channel_reference, fee_returned }
             }
@@ -70,6 +74,36 @@ impl Payments {
         };
         let command = Command::RecordRefund { refund_id, outcome, at: self.clock.now() };
         self.decide_on_payment(issued, payment_id, refund_id.to_string(), None, command).await
+    }
+
+    /// News of a success and of a failure may come in the wrong order. Once both were told of one refund, only what the
+    /// channel says when asked is believed.
+    async fn made_sure(
+        &self,
+        payment_id: PaymentId,
+        refund_id: RefundId,
+        told: RefundAnswer,
+    ) -> Result<RefundAnswer, CommandError> {
+        let payment = self.load(payment_id).await?;
+        let Some(record) = state_of::<Payment>(&payment).record() else { return Ok(told) };
+        let refund = record.capture().and_then(|capture| capture.refund(refund_id));
+        let Some(refund) = refund.filter(|refund| contradicts(&refund.status, &told)) else { return Ok(told) };
+        let name = &record.terms.channel;
+        let channel = self.channels.get(name);
+        let channel = channel.ok_or_else(|| CommandError::Unavailable(format!("channel {name} is not configured")))?;
+        match channel.find_refund(&refund_order(record, refund)?).await {
+            RefundAnswer::NotFound => Err(CommandError::Unavailable(format!("the channel does not know {refund_id}"))),
+            RefundAnswer::Unknown { reason } => Err(CommandError::Unavailable(reason)),
+            asked => Ok(asked),
+        }
+    }
+}
+
+fn contradicts(status: &RefundStatus, told: &RefundAnswer) -> bool {
+    match told {
+        RefundAnswer::Succeeded { .. } => matches!(status, RefundStatus::Failed(_)),
+        RefundAnswer::Failed { .. } => matches!(status, RefundStatus::Succeeded { after_failure: true, .. }),
+        _ => false,
     }
 }
 
@@ -81,18 +115,24 @@ fn unknown_payment() -> CommandError {
     }
 }
 
-fn decide_outcome(states: &[StreamState], payment_id: PaymentId, command: Command) -> Decision {
+fn decide_outcome(states: &[StreamState], terms: &Created, command: Command) -> Decision {
     let events = match payment_events(states, None, command) {
         Ok(events) => events,
         Err(rejection) => return Decision::Reject(rejection.into()),
     };
-    let ended_without_money =
-        events.iter().any(|event| matches!(event, Event::Failed(_) | Event::Cancelled { .. } | Event::Expired { .. }));
-    let mut entry: Vec<NewEvent> = events.into_iter().map(|event| NewEvent::of(0, event)).collect();
-    if ended_without_money {
-        let held = states.get(1).and_then(StreamState::of::<OrderClaim>).cloned().unwrap_or_default();
-        let released = OrderClaim::decide(&held, order_claim::Command::Release { payment_id });
-        entry.extend(released.unwrap_or_default().into_iter().map(|event| NewEvent::of(1, event)));
-    }
-    Decision::Append(entry)
+    let claim = events.iter().find_map(|event| match event {
+        Event::Failed(_) | Event::Cancelled { .. } | Event::Expired { .. } => {
+            Some(order_claim::Command::Release { payment_id: terms.payment_id })
+        }
+        Event::Captured(_) => Some(order_claim::Command::Claim {
+            merchant_id: terms.merchant_id,
+            order_no: terms.order_no.clone(),
+            payment_id: terms.payment_id,
+        }),
+        _ => None,
+    });
+    // The money of a late success is a fact: if another payment has the order by now, it is booked all the same.
+    let claims = claim.and_then(|command| OrderClaim::decide(nth_state::<OrderClaim>(states, 1), command).ok());
+    let claims = claims.unwrap_or_default().into_iter().map(|event| NewEvent::of(1, event));
+    Decision::Append(events.into_iter().map(|event| NewEvent::of(0, event)).chain(claims).collect())
 }

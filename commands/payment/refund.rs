@@ -1,12 +1,12 @@
 //! Asks for a refund, once the books say that the merchant can bear it.
 
-use domain::payment::{Command, Payment, RequestRefund};
+use domain::payment::{Command, Payment, Record, Refund, RequestRefund};
 use domain::{Currency, MerchantId, Money, PaymentId, RefundId};
 
 use super::Payments;
 use crate::executor::{CommandError, Issued};
 use crate::merchant;
-use crate::ports::{Receipt, StreamState};
+use crate::ports::{Receipt, RefundOrder, StreamState, state_of};
 
 #[derive(Clone)]
 pub struct RefundPayment {
@@ -20,19 +20,39 @@ pub struct RefundPayment {
     pub reason: Option<String>,
 }
 
+/// The refund's idempotency key at the channel. Never derived from the attempt.
+pub fn refund_key(refund_id: RefundId) -> String {
+    format!("{refund_id}:refund")
+}
+
+/// A refund as it goes to the channel.
+pub fn refund_order(record: &Record, refund: &Refund) -> Result<RefundOrder, CommandError> {
+    let bug = |what: &str| CommandError::Bug(format!("{} has a capture {what}", record.payment_id()));
+    let charge_reference = record.channel_reference.clone();
+    Ok(RefundOrder {
+        key: refund_key(refund.refund_id),
+        payment_id: record.payment_id(),
+        refund_id: refund.refund_id,
+        amount: Money::new(refund.amount, record.terms.currency).map_err(|_| bug("with a refund of no amount"))?,
+        charge_reference: charge_reference.ok_or_else(|| bug("without a reference"))?,
+        channel_reference: refund.channel_reference.clone(),
+    })
+}
+
 impl Payments {
+    /// A reason given for a customer who was erased is not kept.
     pub async fn request_refund(&self, issued: Issued, refund: RefundPayment) -> Result<Receipt, CommandError> {
         if let Some(receipt) = self.executor.replay(&issued).await? {
             return Ok(receipt);
         }
         let payment = self.load(refund.payment_id).await?;
-        let record = payment.of::<Payment>().and_then(|state| state.record());
+        let record = state_of::<Payment>(&payment).record();
         let terms = record.map(|record| &record.terms).filter(|terms| terms.merchant_id == refund.merchant_id);
         let (cover, reason) = match (terms, &refund.reason) {
             (None, _) => (0, None),
             (Some(terms), reason) => {
                 let reason = match reason {
-                    Some(reason) => Some(self.seal_text(terms, reason).await?),
+                    Some(reason) => self.seal_text(terms, reason).await?,
                     None => None,
                 };
                 (self.cover(terms.merchant_id, terms.currency, &payment, refund.payment_id).await?, reason)

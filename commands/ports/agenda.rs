@@ -199,6 +199,8 @@ pub enum Settlement {
         attempts: u32,
         error: Option<String>,
     },
+    /// Nothing was done: only the claim is given up.
+    LetGo,
     /// Our own side failed: it stays due, but nobody takes it before `until`.
     Postponed {
         until: Timestamp,

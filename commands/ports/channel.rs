@@ -1,5 +1,7 @@
 //! A payment channel: somebody else's system that moves the money. It may answer late, twice, or never.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use domain::payment::Failure;
 use domain::{ChannelName, Currency, Money, PaymentId, RefundId, Timestamp};
@@ -42,7 +44,7 @@ pub trait Channel: Send + Sync {
 }
 
 /// A charge as the ledger wants it. `key` is the channel idempotency key, the same for every attempt.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct ChargeOrder {
     pub key: String,
     pub payment_id: PaymentId,
@@ -53,6 +55,18 @@ pub struct ChargeOrder {
     pub return_url: Option<String>,
     /// The channel's own reference, once it is known.
     pub channel_reference: Option<String>,
+}
+
+/// Without the token and the address, which may carry one.
+impl fmt::Debug for ChargeOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChargeOrder")
+            .field("key", &self.key)
+            .field("amount", &self.amount)
+            .field("method", &self.method)
+            .field("channel_reference", &self.channel_reference)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +81,7 @@ pub struct RefundOrder {
     pub channel_reference: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum ChannelAnswer {
     /// `amount` and `fee` in minor units; no fee if it is told later.
     Captured {
@@ -83,6 +97,7 @@ pub enum ChannelAnswer {
     Accepted {
         channel_reference: String,
     },
+    /// Final: this charge can never take effect any more.
     Declined {
         channel_reference: Option<String>,
         failure: Failure,
@@ -95,6 +110,25 @@ pub enum ChannelAnswer {
     Unknown {
         reason: String,
     },
+}
+
+/// Without the customer's address, which may carry a secret of the channel.
+impl fmt::Debug for ChannelAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChannelAnswer::Captured { channel_reference, amount, fee } => {
+                write!(f, "Captured({channel_reference}, {amount}, {fee:?})")
+            }
+            ChannelAnswer::ActionRequired { channel_reference, .. } => write!(f, "ActionRequired({channel_reference})"),
+            ChannelAnswer::Accepted { channel_reference } => write!(f, "Accepted({channel_reference})"),
+            ChannelAnswer::Declined { channel_reference, failure } => {
+                write!(f, "Declined({channel_reference:?}, {})", failure.code)
+            }
+            ChannelAnswer::Voided => f.write_str("Voided"),
+            ChannelAnswer::NotFound => f.write_str("NotFound"),
+            ChannelAnswer::Unknown { reason } => write!(f, "Unknown({reason})"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

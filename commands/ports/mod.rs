@@ -23,5 +23,5 @@ pub use inbox::{InboxError, WebhookInbox};
 pub use keys::{Access, ApiKey, KeyDirectory, KeyDirectoryError, Role, Secret};
 pub use nonces::{Nonces, NoncesUnavailable};
 pub use request::{Decision, Expected, NewEvent, Receipt, RejectionRecord, Request, StreamRef};
-pub use stream_state::{Category, StreamState};
+pub use stream_state::{Category, StreamState, nth_state, state_of};
 pub use vault::{Subject, Vault, VaultError};

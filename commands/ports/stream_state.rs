@@ -26,6 +26,23 @@ impl StreamState {
     }
 }
 
+/// The state of a stream that was loaded as one of `D`.
+///
+/// # Panics
+/// If it is another aggregate's: a bug that must not pass for an empty stream. A store that decides a command answers
+/// the panic as that command's failure.
+pub fn state_of<D: Decider>(stream: &StreamState) -> &D::State {
+    stream.of::<D>().unwrap_or_else(|| panic!("a stream was loaded as another aggregate than {}", D::CATEGORY))
+}
+
+/// The state of the `index`-th stream that a request names.
+///
+/// # Panics
+/// As [`state_of`], and if the request names fewer streams.
+pub fn nth_state<D: Decider>(streams: &[StreamState], index: usize) -> &D::State {
+    state_of::<D>(streams.get(index).expect("a decision is given every stream that its request names"))
+}
+
 /// What a store must know of an aggregate: how its streams begin and how they fold.
 #[derive(Debug, Clone, Copy)]
 pub struct Category {

@@ -3,11 +3,10 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::rejection::PaymentRejection;
+use crate::money::{AMOUNT_MAX, fee_at};
 use crate::pricing::{Pricing, PricingModel};
 use crate::{
-    BalancedEntry, ChannelName, Currency, DomainEvent, MerchantId, Money, OrderNo, PaymentId, RefundId, Sealed,
-    Timestamp,
+    BalancedEntry, ChannelName, Currency, DomainEvent, MerchantId, OrderNo, PaymentId, RefundId, Sealed, Timestamp,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +43,22 @@ pub enum Event {
     RefundFailed(RefundFailed),
     #[serde(rename = "payment.refund_reversed")]
     RefundReversed(RefundReversed),
+    /// The channel made a refund that it had called failed.
+    #[serde(rename = "payment.refund_succeeded_late")]
+    RefundSucceededLate(RefundSucceeded),
+}
+
+impl Event {
+    /// The channel's own id of the charge, where this event tells one.
+    pub(super) fn charge_reference(&self) -> Option<&str> {
+        match self {
+            Event::Accepted { channel_reference } => Some(channel_reference),
+            Event::ActionRequired(required) => Some(&required.channel_reference),
+            Event::Captured(captured) => Some(&captured.channel_reference),
+            Event::Failed(failed) => failed.channel_reference.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// The intent, durable before the channel is called. Amounts in minor units.
@@ -111,24 +126,20 @@ pub struct Captured {
 }
 
 impl Captured {
-    /// A capture of `amount` minor units under the payment's terms, with its fees.
+    /// A capture of `amount` minor units under the payment's terms, with its fees. A fee that the channel does not tell,
+    /// or that cannot be one, is estimated.
     pub fn of(
         terms: &Created,
         channel_reference: String,
         amount: i64,
         fee: Option<i64>,
         captured_at: Timestamp,
-    ) -> Result<Captured, PaymentRejection> {
-        let gross = Money::new(amount, terms.currency).map_err(|_| PaymentRejection::CaptureOutOfRange)?;
-        let fee_at =
-            |rate: Decimal| gross.fee_at(rate).map(|fee| fee.minor()).map_err(|_| PaymentRejection::FeeOutOfRange);
+    ) -> Captured {
         let channel_fee = match fee {
-            Some(fee) => {
-                ChannelFee::Known(Money::new(fee, terms.currency).map_err(|_| PaymentRejection::FeeOutOfRange)?.minor())
-            }
-            None => ChannelFee::Estimated(fee_at(terms.expected_channel_fee_rate)?),
+            Some(fee) if (0..=AMOUNT_MAX).contains(&fee) => ChannelFee::Known(fee),
+            _ => ChannelFee::Estimated(fee_at(amount, terms.expected_channel_fee_rate)),
         };
-        Ok(Captured {
+        Captured {
             payment_id: terms.payment_id,
             merchant_id: terms.merchant_id,
             channel: terms.channel.clone(),
@@ -136,10 +147,10 @@ impl Captured {
             amount,
             currency: terms.currency,
             channel_fee,
-            markup: fee_at(terms.pricing.markup_rate)?,
+            markup: fee_at(amount, terms.pricing.markup_rate),
             pricing_model: terms.pricing.model,
             captured_at,
-        })
+        }
     }
 }
 
@@ -162,8 +173,10 @@ pub struct Failed {
     pub failed_at: Timestamp,
 }
 
-/// Why the channel said no, in stable codes.
+/// Why the channel said no, in stable codes. Made by [`Failure::new`] alone, so that no text of a channel, which may
+/// name a person or a card, gets into the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Failure {
     pub code: String,
     pub message: String,
@@ -171,13 +184,41 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Codes as the channel tells them, in ours: lower case, 1 to 64 of `a-z`, `0-9` and `_`. One that is nothing of
+    /// the kind becomes `unknown`, or none.
+    pub fn new(code: &str, decline_code: Option<&str>) -> Failure {
+        let code = stable_code(code).unwrap_or_else(|| "unknown".to_owned());
+        Failure { message: message_of(&code).to_owned(), code, decline_code: decline_code.and_then(stable_code) }
+    }
+
     /// The channel ended a charge that we still wanted.
     pub fn voided_by_channel() -> Failure {
-        Failure {
-            code: "voided_by_channel".to_owned(),
-            message: "The channel cancelled the charge.".to_owned(),
-            decline_code: None,
-        }
+        Failure::new("voided_by_channel", None)
+    }
+}
+
+fn stable_code(told: &str) -> Option<String> {
+    let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let code = told.to_ascii_lowercase();
+    ((1..=64).contains(&code.len()) && code.bytes().all(valid)).then_some(code)
+}
+
+/// What people read beside a code.
+fn message_of(code: &str) -> &'static str {
+    match code {
+        "card_declined" | "declined" => "The card was declined.",
+        "insufficient_funds" => "The account behind the payment method does not cover the amount.",
+        "expired_card" => "The card has expired.",
+        "incorrect_cvc" | "incorrect_number" | "invalid_number" => "The card's details are not right.",
+        "authentication_required" | "authentication_failed" => "The customer was not authenticated.",
+        "fraudulent" | "fraud_suspected" => "The channel suspects fraud.",
+        "processing_error" => "The channel could not process the request.",
+        "amount_not_supported_by_channel" => "The channel cannot move this amount.",
+        "invalid_request" => "The channel refused the request.",
+        "refund_failed" => "The channel could not make the refund.",
+        "account_closed" => "The account that the money was to go to is closed.",
+        "voided_by_channel" => "The channel cancelled the charge.",
+        _ => "The channel said no; its code tells why.",
     }
 }
 
@@ -262,6 +303,7 @@ impl DomainEvent for Event {
         ("payment.refund_succeeded", 1),
         ("payment.refund_failed", 1),
         ("payment.refund_reversed", 1),
+        ("payment.refund_succeeded_late", 1),
     ];
 
     fn event_type(&self) -> &'static str {
@@ -282,6 +324,7 @@ impl DomainEvent for Event {
             Event::RefundSucceeded(_) => "payment.refund_succeeded",
             Event::RefundFailed(_) => "payment.refund_failed",
             Event::RefundReversed(_) => "payment.refund_reversed",
+            Event::RefundSucceededLate(_) => "payment.refund_succeeded_late",
         }
     }
 

@@ -14,6 +14,9 @@ pub(super) fn of(event: &Event) -> Option<BalancedEntry> {
         Event::RefundSucceeded(succeeded) => refund_succeeded(succeeded),
         Event::RefundFailed(failed) => refund_failed(failed),
         Event::RefundReversed(reversed) => refund_reversed(reversed),
+        Event::RefundSucceededLate(succeeded) => {
+            refund_made_from(Account::MerchantPending(succeeded.merchant_id), succeeded)
+        }
         Event::Created(_)
         | Event::ActionRequired(_)
         | Event::Accepted { .. }
@@ -80,10 +83,15 @@ fn refund_requested(event: &RefundRequested) -> Option<BalancedEntry> {
 }
 
 fn refund_succeeded(event: &RefundSucceeded) -> Option<BalancedEntry> {
+    refund_made_from(Account::MerchantRefundHold(event.merchant_id, event.refund_id), event)
+}
+
+/// The failure of a refund that is made after all had emptied its hold already.
+fn refund_made_from(source: Account, event: &RefundSucceeded) -> Option<BalancedEntry> {
     let receivable = Account::ChannelReceivable(event.channel.clone());
     let pending = Account::MerchantPending(event.merchant_id);
     BalancedEntry::in_currency(event.currency)
-        .transfer(Account::MerchantRefundHold(event.merchant_id, event.refund_id), receivable.clone(), event.amount)
+        .transfer(source, receivable.clone(), event.amount)
         .transfer(Account::RevenueProcessing, pending.clone(), event.markup_returned)
         .transfer(receivable, Account::ExpenseChannelFee(event.channel.clone()), event.channel_fee_returned)
         .transfer(Account::RecoveryChannelFee, pending, passed_on(event.pricing_model, event.channel_fee_returned))

@@ -8,14 +8,22 @@ pub enum PaymentRejection {
     NotFound,
     #[error("this payment exists already with other terms")]
     AlreadyExists,
+    #[error("the channel reports another capture than the one that is booked")]
+    ContradictsCapture,
     #[error("the payment has not succeeded, so there is nothing to refund")]
     NotRefundable,
+    #[error("this refund exists already with another amount")]
+    RefundAlreadyExists,
     #[error("everything that was captured is refunded or being refunded already")]
     AlreadyRefunded,
+    #[error("a payment takes at most 1000 refunds")]
+    TooManyRefunds,
     #[error("an amount is 1 to 999999999999999 minor units")]
     InvalidAmount,
     #[error("the expiry must lie after the creation")]
     InvalidExpiry,
+    #[error("a fee rate lies between 0 and 1")]
+    InvalidRate,
     #[error("the refund exceeds what is left of the captured amount")]
     RefundExceedsCaptured,
     #[error("the merchant's balance and credit limit do not cover the refund")]
@@ -24,8 +32,6 @@ pub enum PaymentRejection {
     NotCancellable,
     #[error("the channel reports a capture of nothing or of more than was authorised")]
     CaptureOutOfRange,
-    #[error("the channel reports a fee outside what can be booked")]
-    FeeOutOfRange,
 }
 
 impl Rejection for PaymentRejection {
@@ -34,30 +40,36 @@ impl Rejection for PaymentRejection {
             PaymentRejection::NotFound => "payment_not_found",
             PaymentRejection::AlreadyExists => "payment_already_exists",
             PaymentRejection::NotRefundable => "payment_not_refundable",
+            PaymentRejection::ContradictsCapture => "contradicts_capture",
+            PaymentRejection::RefundAlreadyExists => "refund_already_exists",
             PaymentRejection::AlreadyRefunded => "payment_already_refunded",
+            PaymentRejection::TooManyRefunds => "too_many_refunds",
+            PaymentRejection::InvalidRate => "invalid_rate",
             PaymentRejection::InvalidAmount => "invalid_amount",
             PaymentRejection::InvalidExpiry => "invalid_expiry",
             PaymentRejection::RefundExceedsCaptured => "refund_exceeds_captured",
             PaymentRejection::InsufficientBalance => "insufficient_balance",
             PaymentRejection::NotCancellable => "payment_not_cancellable",
             PaymentRejection::CaptureOutOfRange => "capture_out_of_range",
-            PaymentRejection::FeeOutOfRange => "fee_out_of_range",
         }
     }
 
     fn class(&self) -> RejectionClass {
         match self {
             PaymentRejection::NotFound => RejectionClass::NotFound,
-            PaymentRejection::AlreadyExists | PaymentRejection::NotRefundable | PaymentRejection::NotCancellable => {
-                RejectionClass::Conflict
-            }
+            PaymentRejection::AlreadyExists
+            | PaymentRejection::ContradictsCapture
+            | PaymentRejection::NotRefundable
+            | PaymentRejection::RefundAlreadyExists
+            | PaymentRejection::NotCancellable => RejectionClass::Conflict,
             PaymentRejection::AlreadyRefunded
+            | PaymentRejection::TooManyRefunds
+            | PaymentRejection::InvalidRate
             | PaymentRejection::InvalidAmount
             | PaymentRejection::InvalidExpiry
             | PaymentRejection::RefundExceedsCaptured
             | PaymentRejection::InsufficientBalance
-            | PaymentRejection::CaptureOutOfRange
-            | PaymentRejection::FeeOutOfRange => RejectionClass::Refused,
+            | PaymentRejection::CaptureOutOfRange => RejectionClass::Refused,
         }
     }
 
@@ -66,13 +78,16 @@ impl Rejection for PaymentRejection {
             PaymentRejection::NotRefundable | PaymentRejection::InsufficientBalance => true,
             PaymentRejection::NotFound
             | PaymentRejection::AlreadyExists
+            | PaymentRejection::ContradictsCapture
+            | PaymentRejection::RefundAlreadyExists
             | PaymentRejection::AlreadyRefunded
+            | PaymentRejection::TooManyRefunds
+            | PaymentRejection::InvalidRate
             | PaymentRejection::InvalidAmount
             | PaymentRejection::InvalidExpiry
             | PaymentRejection::RefundExceedsCaptured
             | PaymentRejection::NotCancellable
-            | PaymentRejection::CaptureOutOfRange
-            | PaymentRejection::FeeOutOfRange => false,
+            | PaymentRejection::CaptureOutOfRange => false,
         }
     }
 

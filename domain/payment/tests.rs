@@ -66,7 +66,23 @@ fn declined() -> Command {
 }
 
 fn failure() -> Failure {
-    Failure { code: "card_declined".into(), message: "declined".into(), decline_code: Some("declined".into()) }
+    Failure::new("card_declined", Some("declined"))
+}
+
+#[test]
+fn no_text_of_a_channel_gets_into_a_failure() {
+    let long = "a".repeat(65);
+    let table = [
+        ("card_declined", Some("Do_Not_Honor"), "card_declined", Some("do_not_honor")),
+        ("Card of Jane Doe", Some("4242 4242"), "unknown", None),
+        ("", Some(""), "unknown", None),
+        (&long, Some(long.as_str()), "unknown", None),
+    ];
+    for (told, told_decline, code, decline_code) in table {
+        let failure = Failure::new(told, told_decline);
+        assert_eq!((failure.code.as_str(), failure.decline_code.as_deref()), (code, decline_code), "{told}");
+        assert!(!failure.message.contains("Jane"));
+    }
 }
 
 fn refund(n: u128, amount: Option<i64>) -> Command {
@@ -108,24 +124,79 @@ fn creation() {
         check(&[], Command::Create(Created { amount, ..terms() }), Err(PaymentRejection::InvalidAmount));
     }
     check(&[], Command::Create(Created { expires_at: at(0), ..terms() }), Err(PaymentRejection::InvalidExpiry));
+    for rate in ["-0.001", "1.001"].map(|rate| rate.parse().unwrap()) {
+        let pricing = Pricing { markup_rate: rate, ..terms().pricing };
+        check(&[], Command::Create(Created { pricing, ..terms() }), Err(PaymentRejection::InvalidRate));
+        let expected_channel_fee_rate = rate;
+        check(
+            &[],
+            Command::Create(Created { expected_channel_fee_rate, ..terms() }),
+            Err(PaymentRejection::InvalidRate),
+        );
+    }
     check(&[create()], Command::Create(Created { amount: 1, ..terms() }), Err(PaymentRejection::AlreadyExists));
+}
+
+fn accepted(reference: &str) -> Command {
+    told(ChargeOutcome::Accepted { channel_reference: reference.into() })
+}
+
+fn action(reference: &str) -> Command {
+    told(ChargeOutcome::ActionRequired { channel_reference: reference.into(), action: sealed() })
+}
+
+fn unknown() -> Command {
+    told(ChargeOutcome::Unknown)
 }
 
 #[test]
 fn outcomes_of_the_charge() {
-    let accepted = || told(ChargeOutcome::Accepted { channel_reference: "ch_1".into() });
-    let unknown = || told(ChargeOutcome::Unknown);
-    let action = || told(ChargeOutcome::ActionRequired { channel_reference: "ch_1".into(), action: sealed() });
     check(&[create()], captured(Some(100)), Ok(&["payment.captured"]));
     check(&[create()], declined(), Ok(&["payment.failed"]));
-    check(&[create()], accepted(), Ok(&["payment.accepted"]));
-    check(&[create(), accepted()], accepted(), Ok(&[]));
-    check(&[create()], action(), Ok(&["payment.action_required"]));
-    check(&[create(), action()], action(), Ok(&[]));
+    check(&[create()], accepted("ch_1"), Ok(&["payment.accepted"]));
+    check(&[create()], action("ch_1"), Ok(&["payment.action_required"]));
     check(&[create()], unknown(), Ok(&["payment.outcome_unknown"]));
-    check(&[create(), unknown()], unknown(), Ok(&[]));
     check(&[create(), unknown()], captured(Some(100)), Ok(&["payment.captured"]));
     check(&[create()], told(ChargeOutcome::Voided), Ok(&["payment.failed"]));
+}
+
+#[test]
+fn knowledge_of_a_charge_only_grows() {
+    let (required, taken) = ("payment.action_required", "payment.accepted");
+    let table: [(Command, Command, &[&str]); 10] = [
+        (unknown(), unknown(), &[]),
+        (unknown(), accepted("ch_1"), &[taken]),
+        (unknown(), action("ch_1"), &[required]),
+        (accepted("ch_1"), unknown(), &[]),
+        (accepted("ch_1"), accepted("ch_1"), &[]),
+        (accepted("ch_1"), action("ch_1"), &[required]),
+        (action("ch_1"), unknown(), &[]),
+        (action("ch_1"), accepted("ch_1"), &[]),
+        (action("ch_1"), action("ch_1"), &[]),
+        (action("ch_1"), action("ch_2"), &[required]),
+    ];
+    for (known, news, events) in table {
+        check(&[create(), known], news, Ok(events));
+    }
+}
+
+#[test]
+fn the_reference_of_a_charge_outlives_it() {
+    let cancelled = [Command::Cancel { at: at(5) }, told(ChargeOutcome::Voided)];
+    let expired = [Command::Expire { at: at(1_800) }, told(ChargeOutcome::Voided)];
+    for end in [&cancelled[..], &expired[..], &[declined()], &[told(ChargeOutcome::Voided)], &[captured(None)]] {
+        let (state, _) = history(&[&[create(), accepted("ch_1")], end].concat());
+        let record = state.record().unwrap();
+        assert_eq!(record.channel_reference.as_deref(), Some("ch_1"), "{:?}", record.phase);
+    }
+}
+
+#[test]
+fn a_cancelled_payment_asks_for_no_action_any_more() {
+    let status = |commands: &[Command]| history(commands).0.record().map(Record::status);
+    assert_eq!(status(&[create(), action("ch_1")]), Some(PaymentStatus::RequiresAction));
+    let cancel = Command::Cancel { at: at(5) };
+    assert_eq!(status(&[create(), action("ch_1"), cancel]), Some(PaymentStatus::Processing));
 }
 
 #[test]
@@ -143,9 +214,36 @@ fn a_channel_cannot_book_what_was_never_authorised() {
         let outcome = ChargeOutcome::Captured { channel_reference: "c".into(), amount, fee: Some(0) };
         check(&[create()], told(outcome), Err(PaymentRejection::CaptureOutOfRange));
     }
-    for fee in [-1, i64::MAX] {
-        check(&[create()], captured(Some(fee)), Err(PaymentRejection::FeeOutOfRange));
+}
+
+#[test]
+fn a_fee_that_cannot_be_one_is_estimated() {
+    for fee in [-1, AMOUNT_MAX + 1, i64::MAX] {
+        let (_, events) = history(&[create(), captured(Some(fee))]);
+        assert!(
+            matches!(&events[1], Event::Captured(Captured { channel_fee: ChannelFee::Estimated(100), .. })),
+            "{fee}"
+        );
     }
+}
+
+#[test]
+fn another_capture_is_never_taken_for_a_repeat() {
+    let told = |reference: &str, amount| {
+        told(ChargeOutcome::Captured { channel_reference: reference.into(), amount, fee: Some(7) })
+    };
+    let booked = [create(), captured(None)];
+    check(&booked, told("ch_1", 10_000), Ok(&["payment.fee_trued_up"]));
+    check(&booked, told("ch_2", 10_000), Err(PaymentRejection::ContradictsCapture));
+    check(&booked, told("ch_1", 9_999), Err(PaymentRejection::ContradictsCapture));
+}
+
+#[test]
+fn a_second_capture_in_the_log_does_not_replace_the_first() {
+    let (state, events) = history(&[create(), captured(Some(100)), refund(1, Some(1))]);
+    let Event::Captured(first) = &events[1] else { panic!("{events:?}") };
+    let second = Event::Captured(Captured { amount: 1, channel_reference: "ch_2".into(), ..first.clone() });
+    assert_eq!(Payment::evolve(state.clone(), &second), state);
 }
 
 #[test]
@@ -196,11 +294,27 @@ fn refunds_never_exceed_the_capture() {
     check(&with(&[refund(1, Some(4_000))]), refund(2, Some(6_000)), Ok(&["payment.refund_requested"]));
     check(&with(&[refund(1, None)]), refund(2, None), Err(PaymentRejection::AlreadyRefunded));
     check(&with(&[refund(1, None)]), refund(1, None), Ok(&[]));
+    check(&with(&[refund(1, None)]), refund(1, Some(10_000)), Ok(&[]));
+    check(&with(&[refund(1, None)]), refund(1, Some(9_999)), Err(PaymentRejection::RefundAlreadyExists));
     check(
         &with(&[refund(1, None), refunded(1, RefundOutcome::Failed(failure()))]),
         refund(2, None),
         Ok(&["payment.refund_requested"]),
     );
+}
+
+#[test]
+fn a_payment_takes_a_bounded_number_of_refunds() {
+    let mut state = run(&[create()], captured(Some(100))).0;
+    let apply = |state: State, command: Command| {
+        let events = Payment::decide(&state, command).unwrap();
+        events.iter().fold(state, Payment::evolve)
+    };
+    state = apply(state, captured(Some(100)));
+    for n in 0..u128::try_from(refund::REFUNDS_MAX).unwrap() {
+        state = apply(state, refund(n, Some(1)));
+    }
+    assert_eq!(Payment::decide(&state, refund(5_000, Some(1))), Err(PaymentRejection::TooManyRefunds));
 }
 
 #[test]
@@ -211,19 +325,100 @@ fn a_refund_must_be_covered() {
     check(&paid, Command::RequestRefund(request(500)), Ok(&["payment.refund_requested"]));
 }
 
+fn failed() -> RefundOutcome {
+    RefundOutcome::Failed(failure())
+}
+
 #[test]
-fn outcomes_of_a_refund() {
-    let asked = [create(), captured(Some(100)), refund(1, None)];
+fn knowledge_of_a_refund_only_grows() {
     let accepted = || RefundOutcome::Accepted { channel_reference: "rf_1".into() };
-    check(&asked, refunded(1, succeeded()), Ok(&["payment.refund_succeeded"]));
-    check(&asked, refunded(1, accepted()), Ok(&["payment.refund_accepted"]));
-    check(&asked, refunded(1, RefundOutcome::Unknown), Ok(&["payment.refund_outcome_unknown"]));
-    check(&asked, refunded(1, RefundOutcome::Failed(failure())), Ok(&["payment.refund_failed"]));
-    check(&asked, refunded(9, succeeded()), Err(PaymentRejection::NotFound));
-    let done = [create(), captured(Some(100)), refund(1, None), refunded(1, succeeded())];
-    check(&done, refunded(1, succeeded()), Ok(&[]));
-    check(&done, refunded(1, accepted()), Ok(&[]));
-    check(&done, refunded(1, RefundOutcome::Failed(failure())), Ok(&["payment.refund_reversed"]));
+    let unknown = || RefundOutcome::Unknown;
+    let (success, failure) = ("payment.refund_succeeded", "payment.refund_failed");
+    let table: [(&[RefundOutcome], RefundOutcome, &[&str]); 16] = [
+        (&[], succeeded(), &[success]),
+        (&[], accepted(), &["payment.refund_accepted"]),
+        (&[], unknown(), &["payment.refund_outcome_unknown"]),
+        (&[], failed(), &[failure]),
+        (&[unknown()], unknown(), &[]),
+        (&[unknown()], accepted(), &["payment.refund_accepted"]),
+        (&[unknown()], succeeded(), &[success]),
+        (&[accepted()], unknown(), &[]),
+        (&[accepted()], accepted(), &[]),
+        (&[accepted()], failed(), &[failure]),
+        (&[succeeded()], succeeded(), &[]),
+        (&[succeeded()], accepted(), &[]),
+        (&[succeeded()], failed(), &["payment.refund_reversed"]),
+        (&[succeeded(), failed()], succeeded(), &[]),
+        (&[failed()], failed(), &[]),
+        (&[failed()], succeeded(), &["payment.refund_succeeded_late"]),
+    ];
+    for (known, news, events) in table {
+        let told = known.iter().map(|outcome| refunded(1, outcome.clone())).collect::<Vec<_>>();
+        let asked = [vec![create(), captured(Some(100)), refund(1, None)], told].concat();
+        check(&asked, refunded(1, news), Ok(events));
+    }
+    check(&[create(), captured(None)], refunded(9, succeeded()), Err(PaymentRejection::NotFound));
+}
+
+#[test]
+fn the_reference_of_a_refund_outlives_it() {
+    let accepted = RefundOutcome::Accepted { channel_reference: "rf_1".into() };
+    for end in [RefundOutcome::Unknown, failed(), succeeded()] {
+        let told = [refunded(1, accepted.clone()), refunded(1, end)];
+        let (state, _) = history(&[vec![create(), captured(None), refund(1, None)], told.to_vec()].concat());
+        let refund = state.record().and_then(Record::capture).and_then(|capture| capture.refund(refund_id(1))).unwrap();
+        assert_eq!(refund.channel_reference.as_deref(), Some("rf_1"), "{:?}", refund.status);
+    }
+}
+
+#[test]
+fn a_refund_made_after_it_failed_is_booked_as_told() {
+    let anew = [create(), captured(Some(100)), refund(1, None), refunded(1, failed()), refund(2, None)];
+    let both = [anew.to_vec(), vec![refunded(1, succeeded()), refunded(2, succeeded())]].concat();
+    let (state, _) = history(&both);
+    let record = state.record().unwrap();
+    let capture = record.capture().unwrap();
+    assert_eq!((capture.amount_refunded(), capture.refundable()), (20_000, 0));
+    assert_eq!(crate::invariants::payment_amounts(record), Ok(()));
+    let legs = books(&both);
+    assert_eq!(balance(&legs, &Account::MerchantPending(merchant_id())), 9_820 - 20_000);
+    assert_eq!(balance(&legs, &Account::ChannelReceivable("sandbox".parse().unwrap())), 9_900 - 20_000);
+    check(&both, refund(3, None), Err(PaymentRejection::AlreadyRefunded));
+}
+
+#[test]
+fn a_fee_given_back_is_booked_up_to_the_fee() {
+    let back = |fee_returned| RefundOutcome::Succeeded { channel_reference: "rf_1".into(), fee_returned };
+    for (first, second, returned) in
+        [(60, 60, 100), (60, 40, 100), (101, 1, 100), (-1, 30, 30), (i64::MAX, i64::MIN, 100)]
+    {
+        let asked = [create(), captured(Some(100)), refund(1, Some(1)), refund(2, Some(1))];
+        let (state, _) = history(&[asked.to_vec(), vec![refunded(1, back(first)), refunded(2, back(second))]].concat());
+        let capture = state.record().and_then(Record::capture).unwrap();
+        assert_eq!(capture.channel_fee_returned, returned, "{first} and {second}");
+        assert_eq!(capture.amount_refunded(), 2);
+    }
+}
+
+#[test]
+fn the_money_of_a_late_success_stays_due_until_it_is_back() {
+    let nth = |attempt| RefundId::of_late_success(payment_id(), attempt);
+    let tell = |attempt, outcome| Command::RecordRefund { refund_id: nth(attempt), outcome, at: at(30) };
+    let late = [create(), declined(), captured(Some(100))];
+    let with = |more: &[Command]| [late.to_vec(), more.to_vec()].concat();
+    check(&late, tell(0, failed()), Ok(&["payment.refund_failed", "payment.refund_requested"]));
+    check(&with(&[tell(0, failed())]), tell(1, failed()), Ok(&["payment.refund_failed", "payment.refund_requested"]));
+    check(&with(&[tell(0, failed())]), tell(1, succeeded()), Ok(&["payment.refund_succeeded"]));
+    check(
+        &with(&[tell(0, succeeded())]),
+        tell(0, failed()),
+        Ok(&["payment.refund_reversed", "payment.refund_requested"]),
+    );
+    let made_after_all = with(&[tell(0, failed()), tell(0, succeeded())]);
+    check(&made_after_all, tell(1, failed()), Ok(&["payment.refund_failed"]));
+    let (state, _) = history(&with(&[tell(0, failed()), tell(1, failed())]));
+    let capture = state.record().and_then(Record::capture).unwrap();
+    assert_eq!((capture.compensations_failed(), capture.amount_refund_pending()), (2, 10_000));
 }
 
 /// The postings of everything that happened, as `(account, debit, credit)` in order.
@@ -322,21 +517,28 @@ fn refund_postings_by_policy() {
 fn any_command() -> impl Strategy<Value = Command> {
     let amount = prop_oneof![1_i64..=12_000, Just(10_000), any::<i64>()];
     let fee = prop_oneof![Just(None), (0_i64..500).prop_map(Some), any::<i64>().prop_map(Some)];
+    let reference = || prop_oneof![4 => Just("c1".to_owned()), 1 => Just("c2".to_owned())];
     let charge = prop_oneof![
-        (amount.clone(), fee).prop_map(|(amount, fee)| ChargeOutcome::Captured {
-            channel_reference: "c".into(),
+        (reference(), amount.clone(), fee).prop_map(|(channel_reference, amount, fee)| ChargeOutcome::Captured {
+            channel_reference,
             amount,
             fee
         }),
-        Just(ChargeOutcome::Accepted { channel_reference: "c".into() }),
-        Just(ChargeOutcome::ActionRequired { channel_reference: "c".into(), action: sealed() }),
-        Just(ChargeOutcome::Declined { channel_reference: None, failure: failure() }),
+        reference().prop_map(|channel_reference| ChargeOutcome::Accepted { channel_reference }),
+        (reference(), "[a-c]").prop_map(|(channel_reference, data)| {
+            ChargeOutcome::ActionRequired { channel_reference, action: Sealed { data, ..sealed() } }
+        }),
+        prop::option::of(reference())
+            .prop_map(|channel_reference| ChargeOutcome::Declined { channel_reference, failure: failure() }),
         Just(ChargeOutcome::Voided),
         Just(ChargeOutcome::Unknown),
     ];
+    let given_back = prop_oneof![4 => 0_i64..200, 1 => any::<i64>()];
     let back = prop_oneof![
-        (0_i64..200).prop_map(|fee_returned| RefundOutcome::Succeeded { channel_reference: "r".into(), fee_returned }),
-        Just(RefundOutcome::Accepted { channel_reference: "r".into() }),
+        (reference(), given_back).prop_map(|(channel_reference, fee_returned)| {
+            RefundOutcome::Succeeded { channel_reference, fee_returned }
+        }),
+        reference().prop_map(|channel_reference| RefundOutcome::Accepted { channel_reference }),
         Just(RefundOutcome::Failed(failure())),
         Just(RefundOutcome::Unknown),
     ];
@@ -345,8 +547,24 @@ fn any_command() -> impl Strategy<Value = Command> {
         1 => (0_i64..4_000).prop_map(|seconds| Command::Expire { at: at(seconds) }),
         4 => charge.prop_map(told),
         4 => (1_u128..6, prop::option::of(amount)).prop_map(|(n, amount)| refund(n, amount)),
-        4 => (1_u128..6, back).prop_map(|(n, outcome)| refunded(n, outcome)),
+        4 => (1_u128..6, back.clone()).prop_map(|(n, outcome)| refunded(n, outcome)),
+        4 => (0_u32..4, back).prop_map(|(attempt, outcome)| {
+            Command::RecordRefund { refund_id: RefundId::of_late_success(payment_id(), attempt), outcome, at: at(30) }
+        }),
     ]
+}
+
+/// What is known of the charge and of each refund, so that losing it can be seen: what the customer needs, and how the
+/// channel calls it.
+fn knowledge(record: &Record) -> Vec<(String, bool)> {
+    let required = match &record.phase {
+        Phase::Open(open) => Some(("charge".to_owned(), matches!(open.charge, Charge::ActionRequired(_)))),
+        _ => None,
+    };
+    let refunds = record.capture().into_iter().flat_map(|capture| &capture.refunds);
+    let refunds = refunds.map(|refund| (refund.refund_id.to_string(), refund.channel_reference.is_some()));
+    let reference = ("reference".to_owned(), record.channel_reference.is_some());
+    refunds.chain([reference]).chain(required).collect()
 }
 
 fn net(entries: &[BalancedEntry], account: impl Fn(&Account) -> bool) -> i128 {
@@ -373,10 +591,42 @@ proptest! {
         let held = -net(&entries, |account| matches!(account, Account::MerchantRefundHold(..)));
         prop_assert_eq!(held, i128::from(capture.amount_refund_pending()));
         let revenue = -net(&entries, |account| *account == Account::RevenueProcessing);
-        prop_assert_eq!(revenue, i128::from(capture.markup - capture.markup_returned()));
+        prop_assert_eq!(revenue, i128::from(capture.markup - capture.markup_returned));
+        prop_assert!((0..=capture.markup).contains(&capture.markup_returned));
+        let back = capture.amount_refunded().min(capture.amount);
+        prop_assert_eq!(capture.markup_returned, policy.markup_returned(capture.markup, back, capture.amount));
         let accrued = -net(&entries, |account| matches!(account, Account::ChannelFeeAccrual(..)));
         let open = matches!(capture.channel_fee, ChannelFee::Estimated(_));
         prop_assert_eq!(accrued, if open { i128::from(capture.channel_fee.amount()) } else { 0 });
+        let borne = net(&entries, |account| matches!(account, Account::ExpenseChannelFee(_)));
+        prop_assert_eq!(borne, i128::from(capture.channel_fee.amount() - capture.channel_fee_returned));
+        let owed = -net(&entries, |account| matches!(account, Account::MerchantPending(_)));
+        let kept = capture.amount - capture.amount_refunded() - capture.amount_refund_pending();
+        let fees = i128::from(capture.markup - capture.markup_returned) + borne;
+        prop_assert_eq!(owed, i128::from(kept) - fees);
+    }
+
+    #[test]
+    fn no_knowledge_is_lost(commands in prop::collection::vec(any_command(), 0..40)) {
+        let (mut state, _) = history(&[create()]);
+        for command in commands {
+            let before = knowledge(state.record().unwrap());
+            let events = Payment::decide(&state, command).unwrap_or_default();
+            state = events.iter().fold(state, Payment::evolve);
+            let after = knowledge(state.record().unwrap());
+            for (what, was_known) in &before {
+                let is_known = after.iter().find(|(known, _)| known == what).map(|(_, is_known)| *is_known);
+                prop_assert!(!was_known || is_known != Some(false), "{} is lost by {:?}", what, events);
+            }
+        }
+    }
+
+    #[test]
+    fn the_money_of_a_late_success_is_back_or_due(commands in prop::collection::vec(any_command(), 0..40)) {
+        let whole = told(ChargeOutcome::Captured { channel_reference: "c1".into(), amount: 10_000, fee: None });
+        let (state, _) = history(&[vec![create(), declined(), whole], commands].concat());
+        let capture = state.record().and_then(Record::capture).unwrap();
+        prop_assert!(capture.amount_refunded() + capture.amount_refund_pending() >= capture.amount);
     }
 
     #[test]

@@ -56,7 +56,9 @@ impl Attempt {
         self.updated_at = recorded_at;
         match event {
             Event::ActionRequired(_) => self.move_to(PaymentStatus::RequiresAction),
-            Event::Accepted { .. } | Event::OutcomeUnknown { .. } => self.move_to(PaymentStatus::Processing),
+            Event::Accepted { .. } | Event::OutcomeUnknown { .. } | Event::CancellationRequested { .. } => {
+                self.move_to(PaymentStatus::Processing);
+            }
             Event::Failed(_) => self.move_to(PaymentStatus::Failed),
             Event::Cancelled { .. } => self.move_to(PaymentStatus::Cancelled),
             Event::Expired { .. } => self.move_to(PaymentStatus::Expired),
@@ -64,10 +66,11 @@ impl Attempt {
                 self.status = PaymentStatus::Succeeded;
                 self.amount_captured = captured.amount;
             }
-            Event::RefundSucceeded(refund) => self.amount_refunded += refund.amount,
+            Event::RefundSucceeded(refund) | Event::RefundSucceededLate(refund) => {
+                self.amount_refunded += refund.amount;
+            }
             Event::RefundReversed(refund) => self.amount_refunded -= refund.amount,
             Event::Created(_)
-            | Event::CancellationRequested { .. }
             | Event::FeeTruedUp(_)
             | Event::RefundRequested(_)
             | Event::RefundAccepted { .. }
@@ -160,7 +163,8 @@ mod tests {
     #[test]
     fn a_status_follows_from_all_payments() {
         use PaymentStatus::{Cancelled, Expired, Failed, Processing, RequiresAction, Succeeded};
-        let table: &[(&[(PaymentStatus, i64, i64)], OrderStatus)] = &[
+        type Payments = &'static [(PaymentStatus, i64, i64)];
+        let table: [(Payments, OrderStatus); 14] = [
             (&[(Processing, 0, 0)], OrderStatus::Pending),
             (&[(RequiresAction, 0, 0)], OrderStatus::Pending),
             (&[(Failed, 0, 0)], OrderStatus::Failed),
@@ -177,8 +181,8 @@ mod tests {
             (&[(Succeeded, 60, 0), (Processing, 0, 0)], OrderStatus::Paid),
         ];
         for (payments, expected) in table {
-            let attempts: Vec<Attempt> = (1..).zip(*payments).map(|(n, (s, c, r))| attempt(n, *s, *c, *r)).collect();
-            assert_eq!(order(&attempts).map(|order| order.status), Some(*expected), "{payments:?}");
+            let attempts: Vec<Attempt> = (1..).zip(payments).map(|(n, (s, c, r))| attempt(n, *s, *c, *r)).collect();
+            assert_eq!(order(&attempts).map(|order| order.status), Some(expected), "{payments:?}");
         }
         assert_eq!(order(&[]), None);
     }

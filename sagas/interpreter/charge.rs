@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use commands::ports::{Channel, ChannelAnswer, ChargeOrder};
-use domain::payment::{Open, Phase};
 
 use super::recording::{accepted, issued};
 use super::{Interpreter, Learned, Seen, Trouble};
@@ -65,10 +64,6 @@ impl Interpreter {
         let details = self.payments().details(terms).await?;
         let callable = details.is_some();
         let details = details.unwrap_or_default();
-        let reference = match &seen.record.phase {
-            Phase::Open(Open { channel_reference, .. }) => channel_reference.clone(),
-            _ => None,
-        };
         let order = ChargeOrder {
             key: charge_key(terms.payment_id),
             payment_id: terms.payment_id,
@@ -76,7 +71,7 @@ impl Interpreter {
             method: terms.method.clone(),
             token: details.token,
             return_url: details.return_url,
-            channel_reference: reference,
+            channel_reference: seen.record.channel_reference.clone(),
         };
         Ok(Errand { channel, order, callable })
     }

@@ -1,7 +1,7 @@
 //! Under which id, in whose name and in answer to what a step records what it learned.
 
-use commands::Issued;
 use commands::ports::{Category, Metadata, Receipt, StoreError};
+use commands::{Issued, trace};
 use domain::PaymentId;
 use domain::payment::Payment;
 
@@ -30,7 +30,8 @@ pub(super) fn issued(seen: &Seen, due: &Due, outcome: &str) -> Issued {
     let correlation = seen.cause.as_ref().map_or_else(|| payment_id.to_string(), |cause| cause.correlation_id.clone());
     let mut issued = Issued::internally(&format!("saga:{}", due.saga.kind()), &purpose, &correlation);
     issued.metadata.causation_id = Some(format!("payment/{payment_id}@{}", seen.version));
-    issued.metadata.traceparent = seen.cause.as_ref().and_then(|cause| cause.traceparent.clone());
+    let inherited = || seen.cause.as_ref().and_then(|cause| cause.traceparent.clone());
+    issued.metadata.traceparent = trace::current_traceparent().or_else(inherited);
     issued
 }
 

@@ -1,13 +1,12 @@
 //! The steps of the refund saga. Whoever asks again after a lost answer asks what became of it before it calls again.
 
+use commands::payment::refund_order;
 use commands::ports::{Channel, RefundAnswer, RefundOrder};
 use domain::RefundId;
-use domain::payment::{Refund, RefundStatus};
 
 use super::charge::FRESH;
 use super::recording::{accepted, issued};
 use super::{Interpreter, Learned, Seen, Trouble};
-use crate::refund::refund_key;
 use crate::step::{Due, Step};
 
 impl Interpreter {
@@ -20,9 +19,9 @@ impl Interpreter {
     ) -> Result<Learned, Trouble> {
         let channel = self.channel(seen)?;
         let capture = seen.record.capture();
-        let refund = capture.and_then(|capture| Some((capture, capture.refund(refund_id)?)));
-        let (capture, refund) = refund.ok_or_else(|| Trouble::Parked(format!("{refund_id} is not in its payment")))?;
-        let order = order(seen, &capture.channel_reference, refund)?;
+        let refund = capture.and_then(|capture| capture.refund(refund_id));
+        let refund = refund.ok_or_else(|| Trouble::Parked(format!("{refund_id} is not in its payment")))?;
+        let order = refund_order(&seen.record, refund)?;
         let fresh = self.now().since(refund.requested_at) <= FRESH;
         let answer = match due.step {
             Step::Refund if fresh => {
@@ -51,21 +50,6 @@ async fn ask_first(channel: &dyn Channel, order: &RefundOrder) -> RefundAnswer {
         RefundAnswer::NotFound => channel.refund(order).await,
         told => told,
     }
-}
-
-fn order(seen: &Seen, charge_reference: &str, refund: &Refund) -> Result<RefundOrder, Trouble> {
-    let amount = domain::Money::new(refund.amount, seen.record.terms.currency);
-    Ok(RefundOrder {
-        key: refund_key(refund.refund_id),
-        payment_id: seen.record.payment_id(),
-        refund_id: refund.refund_id,
-        amount: amount.map_err(|error| Trouble::Parked(error.to_string()))?,
-        charge_reference: charge_reference.to_owned(),
-        channel_reference: match &refund.status {
-            RefundStatus::Accepted { channel_reference } => Some(channel_reference.clone()),
-            _ => None,
-        },
-    })
 }
 
 fn is_unknown(answer: &RefundAnswer) -> bool {

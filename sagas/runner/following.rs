@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use commands::ports::agenda::{Advanced, Change, ClaimedSaga, Lead};
+use commands::ports::agenda::{Advanced, Change, ChangeKind, ClaimedSaga, Lead};
 use commands::ports::{AgendaUnavailable, StoreError};
 use tokio::sync::{mpsc, watch};
 
@@ -82,7 +82,7 @@ impl SagaRunner {
             Advanced::Fenced => Ok(false),
             Advanced::To(claimed) => {
                 lead.position = to;
-                if claimed.len() < changes.len() {
+                if claimed.len() < changes.iter().filter(|change| change.kind == ChangeKind::Due).count() {
                     self.wake.notify_one();
                 }
                 for saga in claimed {

@@ -1,20 +1,21 @@
 //! Works on what is due, so many at once: the fresh ones as they come, the rest as the agenda hands them out.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use commands::ports::SagaId;
 use commands::ports::agenda::{ClaimedSaga, Settlement};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use super::{SagaRunner, stop_ordered};
 use crate::interpreter::Pumped;
 
-/// What this node works on now.
+/// What this node works on now. A saga that is claimed once more meanwhile is let go of when the work on it has ended:
+/// its row then says whether it is still due.
 #[derive(Default)]
 struct AtWork {
-    sagas: HashSet<SagaId>,
+    sagas: HashMap<SagaId, Option<ClaimedSaga>>,
     pumps: JoinSet<SagaId>,
 }
 
@@ -31,7 +32,12 @@ impl SagaRunner {
             }
             tokio::select! {
                 Some(claimed) = fresh.recv(), if free > 0 => self.start(&mut at_work, claimed),
-                Some(ended) = at_work.pumps.join_next() => at_work.ended(ended),
+                Some(ended) = at_work.pumps.join_next() => {
+                    if let Some(claimed_again) = at_work.ended(ended) {
+                        self.settle(&claimed_again, &Settlement::LetGo).await;
+                        more_due = true;
+                    }
+                }
                 _ = poll.tick() => more_due = true,
                 () = self.wake.notified() => more_due = true,
                 () = stop_ordered(&mut stopped) => break,
@@ -62,13 +68,16 @@ impl SagaRunner {
 
     fn start(&self, at_work: &mut AtWork, claimed: ClaimedSaga) {
         let saga = claimed.saga;
-        if at_work.sagas.insert(saga) {
-            let runner = self.clone();
-            at_work.pumps.spawn(async move {
-                runner.pump(&claimed).await;
-                saga
-            });
+        if let Some(claimed_again) = at_work.sagas.get_mut(&saga) {
+            *claimed_again = Some(claimed);
+            return;
         }
+        at_work.sagas.insert(saga, None);
+        let runner = self.clone();
+        at_work.pumps.spawn(async move {
+            runner.pump(&claimed).await;
+            saga
+        });
     }
 
     async fn pump(&self, claimed: &ClaimedSaga) {
@@ -81,23 +90,27 @@ impl SagaRunner {
                 error: format!("gave up after {} s", self.config.pump_for.as_secs()),
             },
         };
+        self.settle(claimed, &settlement).await;
+    }
+
+    async fn settle(&self, claimed: &ClaimedSaga, settlement: &Settlement) {
         let by = self.claim(self.config.claim_for);
-        if let Err(error) = self.agenda.settle(claimed, &by, &settlement).await {
+        if let Err(error) = self.agenda.settle(claimed, &by, settlement).await {
             tracing::warn!(saga.id = %claimed.saga, %error, "a saga's row was not updated: its claim lapses");
         }
     }
 }
 
 impl AtWork {
-    fn ended(&mut self, ended: Result<SagaId, tokio::task::JoinError>) {
+    /// The claim that came while the work went on, if one did.
+    fn ended(&mut self, ended: Result<SagaId, JoinError>) -> Option<ClaimedSaga> {
         match ended {
-            Ok(saga) => {
-                self.sagas.remove(&saga);
-            }
+            Ok(saga) => self.sagas.remove(&saga).flatten(),
             // A bug: which saga it was is not known here, so all may be claimed again; two pumps at once are harmless.
             Err(error) => {
                 tracing::error!(%error, "work on a saga ended in a panic");
                 self.sagas.clear();
+                None
             }
         }
     }

@@ -114,7 +114,10 @@ impl World {
             assert_eq!(answer.status, 201, "{}", answer.body);
             let first: Value = serde_json::from_str(&answer.body).unwrap();
             let payment = by_id.get(first["id"].as_str().unwrap()).expect("an acknowledged payment is there");
-            assert_eq!((&payment["order_no"], &payment["amount"]), (&answer.request["order_no"], &answer.request["amount"]));
+            assert_eq!(
+                (&payment["order_no"], &payment["amount"]),
+                (&answer.request["order_no"], &answer.request["amount"])
+            );
             if number % 10 == 0 {
                 let (_, again) = load.until_answered(&http, &answer.key, &answer.request).await;
                 assert_eq!(again, answer.body, "a repeat gets the first answer");

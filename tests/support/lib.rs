@@ -2,11 +2,13 @@
 //! the waiting between them.
 
 pub mod guard;
+pub mod histories;
 pub mod load;
 pub mod localstripe;
 pub mod manual_clock;
 pub mod postgres;
 pub mod process;
+pub mod read_models;
 pub mod scripted_channel;
 pub mod wait;
 

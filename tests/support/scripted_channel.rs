@@ -2,14 +2,16 @@
 //! answers it is told to lose: before the effect or after it. What a charge does is chosen by its token.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use commands::ports::channel::{Webhook, WebhookError};
-use commands::ports::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder};
+use commands::ports::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder, WebhookFact};
 use domain::payment::Failure;
 use domain::pricing::Tier;
 use domain::{ChannelName, Money, PaymentId, RefundId, Timestamp};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 /// Where the answer to a call is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +55,9 @@ struct Entry<S> {
 
 #[derive(Debug, Default)]
 struct Book {
-    charges: BTreeMap<PaymentId, Entry<Charge>>,
-    refunds: BTreeMap<RefundId, Entry<Refund>>,
+    /// By key: another key is another charge, as with any provider.
+    charges: Vec<(PaymentId, Entry<Charge>)>,
+    refunds: Vec<(RefundId, Entry<Refund>)>,
     /// The tokens of the charges: they choose what their refunds do, too.
     tokens: BTreeMap<PaymentId, String>,
     effects: Vec<Effect>,
@@ -90,7 +93,7 @@ impl ScriptedChannel {
     /// The customer has acted, or the channel has done its work.
     pub fn complete_charge(&self, payment_id: PaymentId) {
         let mut book = self.book.lock();
-        let Some(entry) = book.charges.get_mut(&payment_id) else { return };
+        let Some(entry) = book.charge_of(payment_id) else { return };
         if matches!(entry.state, Charge::ActionRequired | Charge::Accepted) {
             entry.state = Charge::Captured;
             let effect = entry.effect(&payment_id);
@@ -100,7 +103,7 @@ impl ScriptedChannel {
 
     pub fn complete_refund(&self, refund_id: RefundId) {
         let mut book = self.book.lock();
-        let Some(entry) = book.refunds.get_mut(&refund_id) else { return };
+        let Some(entry) = book.refund_of(refund_id) else { return };
         if entry.state == Refund::Accepted {
             entry.state = Refund::Succeeded;
             let effect = entry.effect(&refund_id);
@@ -140,7 +143,10 @@ impl<S> Entry<S> {
 
 impl Book {
     fn charge(&mut self, order: &ChargeOrder) {
-        if self.charges.contains_key(&order.payment_id) {
+        let is_known = |(payment_id, entry): &(PaymentId, Entry<Charge>)| {
+            entry.key == order.key || *payment_id == order.payment_id && entry.state == Charge::Voided
+        };
+        if self.charges.iter().any(is_known) {
             return;
         }
         let state = match order.token.as_str() {
@@ -154,21 +160,34 @@ impl Book {
             self.effects.push(entry.effect(&order.payment_id));
         }
         self.tokens.insert(order.payment_id, order.token.clone());
-        self.charges.insert(order.payment_id, entry);
+        self.charges.push((order.payment_id, entry));
     }
 
     /// What has not come to an end cannot any more; what never came leaves a tombstone.
     fn void(&mut self, order: &ChargeOrder, key: &str) {
-        let tombstone = || Entry { state: Charge::Voided, key: key.to_owned(), amount: 0 };
-        let entry = self.charges.entry(order.payment_id).or_insert_with(tombstone);
-        if matches!(entry.state, Charge::ActionRequired | Charge::Accepted) {
-            entry.state = Charge::Voided;
+        match self.charge_of(order.payment_id) {
+            Some(entry) if matches!(entry.state, Charge::ActionRequired | Charge::Accepted) => {
+                entry.state = Charge::Voided;
+            }
+            Some(_) => {}
+            None => {
+                let tombstone = Entry { state: Charge::Voided, key: key.to_owned(), amount: 0 };
+                self.charges.push((order.payment_id, tombstone));
+            }
         }
+    }
+
+    fn charge_of(&mut self, payment_id: PaymentId) -> Option<&mut Entry<Charge>> {
+        self.charges.iter_mut().rfind(|(id, _)| *id == payment_id).map(|(_, entry)| entry)
+    }
+
+    fn refund_of(&mut self, refund_id: RefundId) -> Option<&mut Entry<Refund>> {
+        self.refunds.iter_mut().rfind(|(id, _)| *id == refund_id).map(|(_, entry)| entry)
     }
 
     fn answer(&self, payment_id: PaymentId) -> ChannelAnswer {
         let channel_reference = format!("ch_{payment_id}");
-        let Some(entry) = self.charges.get(&payment_id) else {
+        let Some((_, entry)) = self.charges.iter().rfind(|(id, _)| *id == payment_id) else {
             return ChannelAnswer::NotFound;
         };
         match entry.state {
@@ -191,7 +210,7 @@ impl Book {
     }
 
     fn refund(&mut self, order: &RefundOrder) {
-        if self.refunds.contains_key(&order.refund_id) {
+        if self.refunds.iter().any(|(_, entry)| entry.key == order.key) {
             return;
         }
         let state = match self.tokens.get(&order.payment_id).map(String::as_str) {
@@ -203,12 +222,12 @@ impl Book {
         if entry.state == Refund::Succeeded {
             self.effects.push(entry.effect(&order.refund_id));
         }
-        self.refunds.insert(order.refund_id, entry);
+        self.refunds.push((order.refund_id, entry));
     }
 
     fn refund_answer(&self, refund_id: RefundId) -> RefundAnswer {
         let channel_reference = format!("rf_{refund_id}");
-        match self.refunds.get(&refund_id).map(|entry| &entry.state) {
+        match self.refunds.iter().rfind(|(id, _)| *id == refund_id).map(|(_, entry)| &entry.state) {
             None => RefundAnswer::NotFound,
             Some(Refund::Succeeded) => RefundAnswer::Succeeded { channel_reference, fee_returned: 0 },
             Some(Refund::Accepted) => RefundAnswer::Accepted { channel_reference },
@@ -218,7 +237,7 @@ impl Book {
 }
 
 pub fn failure(code: &str) -> Failure {
-    Failure { code: code.to_owned(), message: "The provider said no.".to_owned(), decline_code: None }
+    Failure::new(code, None)
 }
 
 fn unknown_charge(reason: &str) -> ChannelAnswer {
@@ -276,10 +295,38 @@ impl Channel for ScriptedChannel {
 
     fn read_webhook(
         &self,
-        _header: &(dyn for<'a> Fn(&'a str) -> Option<String> + Sync),
-        _body: &[u8],
-        _now: Timestamp,
+        header: &(dyn for<'a> Fn(&'a str) -> Option<String> + Sync),
+        body: &[u8],
+        now: Timestamp,
     ) -> Result<Webhook, WebhookError> {
-        Err(WebhookError::BadSignature)
+        let signed_at =
+            header(SIGNATURE_HEADER).and_then(|signature| signature.strip_prefix("signed at ")?.parse().ok());
+        let signed_at: Timestamp = signed_at.ok_or(WebhookError::BadSignature)?;
+        if now.since(signed_at) > SIGNATURE_AGE_MAX {
+            return Err(WebhookError::BadSignature);
+        }
+        let news: News = serde_json::from_slice(body).map_err(|_| WebhookError::Malformed)?;
+        let book = self.book.lock();
+        let charges = news.charges.into_iter();
+        let charges = charges.map(|payment_id| WebhookFact::Charge { payment_id, answer: book.answer(payment_id) });
+        let refunds = news.refunds.into_iter().map(|(payment_id, refund_id)| WebhookFact::Refund {
+            payment_id,
+            refund_id,
+            answer: book.refund_answer(refund_id),
+        });
+        let facts = charges.chain(refunds).collect();
+        Ok(Webhook { event_id: news.event_id, event_type: "news".to_owned(), facts })
     }
+}
+
+/// Holds `signed at <time>` on a webhook of this channel.
+pub const SIGNATURE_HEADER: &str = "scripted-signature";
+const SIGNATURE_AGE_MAX: Duration = Duration::from_secs(300);
+
+/// A webhook's body: what it speaks of. What it tells about that is what the book says when it is read.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct News {
+    pub event_id: String,
+    pub charges: Vec<PaymentId>,
+    pub refunds: Vec<(Option<PaymentId>, RefundId)>,
 }

@@ -6,8 +6,8 @@
 //! key lets only one of the two have it. So a guard that fails, and a unique violation, both mean: nothing happened.
 
 use commands::ports::{RejectionRecord, StreamId};
-use sqlx::types::chrono::{DateTime, Utc};
 use sqlx::types::Uuid;
+use sqlx::types::chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Row};
 
 use super::connection::Setback;

@@ -45,11 +45,7 @@ pub(super) async fn newest(connection: &mut PgConnection) -> Result<Head, Setbac
 }
 
 /// What changed between the `known` head and the `newest`.
-pub(super) async fn news(
-    transaction: &mut PgConnection,
-    known: Option<Head>,
-    newest: &Head,
-) -> Result<News, Setback> {
+pub(super) async fn news(transaction: &mut PgConnection, known: Option<Head>, newest: &Head) -> Result<News, Setback> {
     let Some(known) = known else { return Ok(News::Everything) };
     if known == *newest {
         return Ok(News::Nothing);
@@ -68,7 +64,8 @@ pub(super) async fn news(
     if i64::try_from(changed.len()).is_ok_and(|streams| streams > CHANGED_STREAMS_MAX) {
         return Ok(News::Everything);
     }
-    let stream = |row| Ok(StreamId::new(column::<String>(row, "aggregate_type")?, column::<String>(row, "aggregate_id")?));
+    let stream =
+        |row| Ok(StreamId::new(column::<String>(row, "aggregate_type")?, column::<String>(row, "aggregate_id")?));
     Ok(News::Changed(changed.iter().map(stream).collect::<Result<_, Setback>>()?))
 }
 
@@ -91,10 +88,7 @@ pub(super) async fn receipts(
 }
 
 /// Folds all of `wanted` in one round trip. A stream that cannot be read says why and spoils no other.
-pub(super) async fn load(
-    connection: &mut PgConnection,
-    wanted: Vec<(StreamId, Category)>,
-) -> Result<Streams, Setback> {
+pub(super) async fn load(connection: &mut PgConnection, wanted: Vec<(StreamId, Category)>) -> Result<Streams, Setback> {
     if wanted.is_empty() {
         return Ok(Streams::new());
     }

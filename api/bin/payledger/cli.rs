@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use api::telemetry::TRACE_SAMPLE_RATIO;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{database, dev, events, keys, merchants, projections, sagas, sandbox, serve, verify};
 
 /// An event-sourced payment ledger.
 #[derive(Debug, Parser)]
@@ -126,11 +129,14 @@ pub struct Telemetry {
     #[arg(long, env = "PAYLEDGER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
     /// What is logged, such as `info` or `info,sagas=debug`.
-    #[arg(long, env = "PAYLEDGER_LOG", default_value = "info")]
+    #[arg(long, env = "PAYLEDGER_LOG", default_value = "info,sqlx=warn")]
     pub log: String,
     /// An OTLP/HTTP endpoint for traces, `http://127.0.0.1:4318`.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<String>,
+    /// The share of traces that is sent, 0 to 1, where a caller has not decided it.
+    #[arg(long, env = "PAYLEDGER_TRACE_SAMPLE_RATIO", value_name = "RATIO", default_value_t = TRACE_SAMPLE_RATIO)]
+    pub trace_sample_ratio: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -309,6 +315,26 @@ pub struct Verify {
 }
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let _ = arguments;
+    let as_json = arguments.json;
+    match arguments.command {
+        Command::Dev(flags) => dev::run(flags).await?,
+        Command::Serve(flags) => serve::run(flags).await?,
+        Command::Sandbox(flags) => sandbox::run(flags).await?,
+        Command::Migrate(flags) => migrate(&flags).await?,
+        Command::Merchants(command) => merchants::run(command, as_json).await?,
+        Command::Keys(command) => keys::run(command, as_json).await?,
+        Command::Events(command) => events::run(command, as_json).await?,
+        Command::Projections(command) => projections::run(command, as_json).await?,
+        Command::Sagas(command) => sagas::run(command, as_json).await?,
+        Command::Verify(flags) => return verify::run(flags, as_json).await,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn migrate(flags: &Database) -> anyhow::Result<()> {
+    let database = database::Database::open(flags).await?;
+    let pool = database.pool(2).await?;
+    adapters::migrations::migrate(&pool).await?;
+    pool.close().await;
+    database.close().await
 }

@@ -27,7 +27,8 @@ impl Database {
             return Ok(Database { url: url.clone(), cluster: None });
         }
         make_private_folder(&flags.data_dir)?;
-        let options = ClusterOptions { install: !flags.no_install, ..ClusterOptions::new(flags.data_dir.join("postgres")) };
+        let options =
+            ClusterOptions { install: !flags.no_install, ..ClusterOptions::new(flags.data_dir.join("postgres")) };
         match embedded_postgres::start(options).await {
             Ok(cluster) => {
                 cluster.create_database(NAME).await?;
@@ -37,8 +38,9 @@ impl Database {
             }
             Err(ClusterError::InUse { .. }) => {
                 let file = address_file(&flags.data_dir);
-                let url = fs::read_to_string(&file)
-                    .with_context(|| format!("another program runs this database, but {} cannot be read", file.display()))?;
+                let url = fs::read_to_string(&file).with_context(|| {
+                    format!("another program runs this database, but {} cannot be read", file.display())
+                })?;
                 Ok(Database { url, cluster: None })
             }
             Err(error) => Err(error.into()),

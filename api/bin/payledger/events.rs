@@ -76,7 +76,10 @@ fn print_story(events: Vec<RecordedEvent>, state: &Value, as_json: bool) -> anyh
         return output::json(&json!({"events": objects, "state": state}));
     }
     for event in &objects {
-        println!("#{} {} {} v{}\n    {}", event.position, event.recorded_at, event.event_type, event.version, event.data);
+        println!(
+            "#{} {} {} v{}\n    {}",
+            event.position, event.recorded_at, event.event_type, event.version, event.data
+        );
     }
     println!("\nstate: {}", serde_json::to_string_pretty(state)?);
     Ok(())
@@ -93,9 +96,9 @@ async fn moment(store: &dyn EventStore, text: &str) -> anyhow::Result<u64> {
 
 fn fold(category: &str, events: &[RecordedEvent]) -> anyhow::Result<Value> {
     fn folded<D: Decider>(events: &[RecordedEvent]) -> anyhow::Result<Value> {
-        let state = events.iter().try_fold(D::State::default(), |state, event| {
-            anyhow::Ok(D::evolve(state, &event.decode::<D::Event>()?))
-        })?;
+        let state = events
+            .iter()
+            .try_fold(D::State::default(), |state, event| anyhow::Ok(D::evolve(state, &event.decode::<D::Event>()?)))?;
         Ok(serde_json::to_value(state)?)
     }
     match category {
@@ -108,7 +111,7 @@ fn fold(category: &str, events: &[RecordedEvent]) -> anyhow::Result<Value> {
 
 fn object(event: RecordedEvent) -> anyhow::Result<EventObject> {
     let position = event.position;
-    EventObject::try_from(event).map_err(|_| anyhow::anyhow!("the event at position {position} cannot be read"))
+    api::render::event::object(event).map_err(|_| anyhow::anyhow!("the event at position {position} cannot be read"))
 }
 
 async fn tail(store: &dyn EventStore, from: u64) -> anyhow::Result<()> {

@@ -6,8 +6,9 @@ use adapters::agenda::PostgresAgenda;
 use adapters::channels::sandbox::{SandboxChannel, SandboxChannelConfig};
 use adapters::channels::stripe::{StripeChannel, StripeConfig};
 use adapters::event_store::postgres::{PostgresEventStore, PostgresOptions};
-use adapters::keys::{PostgresKeyDirectory, PostgresNonces};
-use adapters::migrations::MIGRATOR;
+use adapters::keys::PostgresKeys;
+use adapters::migrations;
+use adapters::nonces::PostgresNonces;
 use adapters::vault::{KeyVault, MasterKey, PostgresVault};
 use adapters::webhooks::PostgresInbox;
 use anyhow::{Context, bail};
@@ -40,7 +41,9 @@ pub struct Ledger {
 impl Ledger {
     /// Puts the adapters together. The schema must be the one that this program knows.
     pub async fn open(pool: PgPool, master: &MasterKey, channels: Channels) -> anyhow::Result<Ledger> {
-        check_schema(&pool).await?;
+        if !migrations::is_current(&pool).await {
+            bail!("the database is not at this program's schema: run `payledger migrate` first");
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let vault: PostgresVault = KeyVault::on_postgres(pool.clone(), master);
         vault.check_master_key().await.context("the master key is not the one that this database was sealed with")?;
@@ -56,7 +59,7 @@ impl Ledger {
             funds: Arc::new(BooksFunds::new(reader.clone())),
             clock: clock.clone(),
         };
-        let directory = Arc::new(PostgresKeyDirectory::new(pool.clone(), master));
+        let directory = Arc::new(PostgresKeys::new(pool.clone(), master));
         Ok(Ledger {
             store,
             payments,
@@ -68,23 +71,6 @@ impl Ledger {
             reader,
             pool,
         })
-    }
-}
-
-pub async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
-    MIGRATOR.run(pool).await.context("the migrations could not be applied")
-}
-
-/// A program must not write into a schema that it does not know.
-async fn check_schema(pool: &PgPool) -> anyhow::Result<()> {
-    let applied: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
-        .fetch_one(pool)
-        .await
-        .unwrap_or(None);
-    let known = MIGRATOR.iter().map(|migration| migration.version).max();
-    match (applied, known) {
-        (Some(applied), Some(known)) if applied >= known => Ok(()),
-        _ => bail!("the database is not at this program's schema: run `payledger migrate` first"),
     }
 }
 

@@ -1,12 +1,9 @@
 //! The one binary: every role and every operator command. What it prints on stdout is a result, on stderr prose.
 
-mod cli;
-mod config_file;
-mod output;
-
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
+use payledger::{cli, config_file, output};
 
 fn main() -> ExitCode {
     rustls::crypto::ring::default_provider().install_default().ok();

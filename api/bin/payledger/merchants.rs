@@ -30,7 +30,8 @@ pub async fn run(command: Merchants, as_json: bool) -> anyhow::Result<()> {
                 refund_fee_policy: refund_fees.into(),
                 onboarded_at: SystemClock.now(),
             };
-            let receipt = commands::merchant::onboard(&operator.ledger.payments.executor, issued(), terms.clone()).await?;
+            let receipt =
+                commands::merchant::onboard(&operator.ledger.payments.executor, issued(), terms.clone()).await?;
             operator.close().await?;
             if let Some(rejection) = receipt.rejection {
                 bail!("{}", rejection.detail);
@@ -65,7 +66,12 @@ fn show(merchants: &[Terms], as_json: bool, print_json: impl Fn() -> anyhow::Res
         return print_json();
     }
     let row = |terms: &Terms| {
-        vec![terms.merchant_id.to_string(), terms.name.clone(), terms.tier.as_str().to_owned(), terms.onboarded_at.to_string()]
+        vec![
+            terms.merchant_id.to_string(),
+            terms.name.clone(),
+            terms.tier.as_str().to_owned(),
+            terms.onboarded_at.to_string(),
+        ]
     };
     output::table(&["MERCHANT", "NAME", "TIER", "CREATED"], &merchants.iter().map(row).collect::<Vec<_>>());
     Ok(())

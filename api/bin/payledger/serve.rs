@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use api::App;
 use commands::webhook::Webhooks;
+use metrics_exporter_prometheus::PrometheusHandle;
 use projections::Runner;
 use sagas::{SagaConfig, SagaRunner};
 use tokio::net::TcpListener;
@@ -16,24 +17,23 @@ use tokio::task::JoinHandle;
 use crate::cli::{self, Role};
 use crate::database::Database;
 use crate::ledger::{self, Ledger};
-use crate::{master_key, signals};
+use crate::{master_key, signals, telemetry};
 
 /// Connections for queries, projections and everything beside the appender.
 const CONNECTIONS_MAX: u32 = 32;
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 
 pub async fn run(flags: cli::Serve) -> anyhow::Result<()> {
-    let telemetry = api::telemetry::start(flags.telemetry.settings())?;
+    let _traces = telemetry::start(&flags.telemetry)?;
     let database = Database::open(&flags.database).await?;
     let pool = database.pool(CONNECTIONS_MAX).await?;
     let channels = ledger::channels(&flags.channels)?;
     let ledger = Ledger::open(pool, &master_key::read(&flags.database)?, channels).await?;
-    let node = Node::start(ledger, &flags.roles, flags.bind, flags.ops_bind, telemetry.metrics()).await?;
+    let node = Node::start(ledger, &flags.roles, flags.bind, flags.ops_bind, telemetry::metrics()).await?;
     eprintln!("payledger listens on http://{}", node.address);
     signals::stopped().await?;
     node.stop().await;
     database.close().await?;
-    telemetry.flush();
     Ok(())
 }
 
@@ -51,7 +51,7 @@ impl Node {
         roles: &[Role],
         bind: SocketAddr,
         ops_bind: Option<SocketAddr>,
-        metrics: api::telemetry::Metrics,
+        metrics: PrometheusHandle,
     ) -> anyhow::Result<Node> {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = vec![];
@@ -74,12 +74,13 @@ impl Node {
             webhooks,
             agenda: ledger.agenda.clone(),
             reader: ledger.reader.clone(),
+            database: ledger.pool.clone(),
             readiness: Arc::new(crate::readiness::DatabaseReadiness { pool: ledger.pool.clone() }),
             metrics,
             in_flight_max: 2_048,
         });
         let router = match (roles.contains(&Role::Api), ops_bind) {
-            (true, None) => api::api_router(app.clone()).merge(api::ops_router(app.clone())),
+            (true, None) => api::router(app.clone()),
             (true, Some(_)) => api::api_router(app.clone()),
             (false, _) => api::ops_router(app.clone()),
         };
@@ -87,7 +88,8 @@ impl Node {
         let address = listener.local_addr()?;
         tasks.push(tokio::spawn(listen(listener, router, stopped.clone())));
         if let Some(ops_bind) = ops_bind {
-            let listener = TcpListener::bind(ops_bind).await.with_context(|| format!("{ops_bind} cannot be listened on"))?;
+            let listener =
+                TcpListener::bind(ops_bind).await.with_context(|| format!("{ops_bind} cannot be listened on"))?;
             tasks.push(tokio::spawn(listen(listener, api::ops_router(app), stopped)));
         }
         Ok(Node { address, stop, tasks, projections })

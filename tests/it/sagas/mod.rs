@@ -1,8 +1,11 @@
 //! The sagas over a provider that loses answers, a clock that is moved by hand, and nodes that die anywhere.
 
+#![allow(clippy::unwrap_used)]
+
 mod agenda;
 mod crash;
 mod generic;
+mod measures;
 mod nodes;
 mod scenarios;
 mod stage;

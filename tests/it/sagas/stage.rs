@@ -12,13 +12,13 @@ use async_trait::async_trait;
 use backon::ExponentialBuilder;
 use commands::payment::{CreatePayment, PaymentDetails, Payments, RefundPayment};
 use commands::ports::funds::FundsUnavailable;
-use commands::ports::{Agenda, Channel, Clock, EventStore, MerchantFunds};
+use commands::ports::{Agenda, Channel, Clock, EventStore, MerchantFunds, Subject, Vault, VaultError};
 use commands::{Channels, Executor, Issued};
 use domain::invariants::{self, Books};
 use domain::merchant::Terms;
 use domain::payment::{Event, Payment, Record};
 use domain::pricing::{PricingModel, RefundFeePolicy, Tier};
-use domain::{Account, Currency, Decider, DomainEvent, MerchantId, Money, PaymentId, RefundId};
+use domain::{Account, Currency, Decider, DomainEvent, MerchantId, Money, PaymentId, RefundId, Sealed};
 use sagas::{Patience, SagaConfig, SagaRunner};
 use test_support::manual_clock::ManualClock;
 use test_support::scripted_channel::ScriptedChannel;
@@ -27,6 +27,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub const AMOUNT: i64 = 10_000;
+/// Of the requests that create payments.
+pub const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Clones share everything.
@@ -75,7 +77,9 @@ impl Stage {
             details: PaymentDetails { token: token.to_owned(), ..PaymentDetails::default() },
             expires_in: None,
         };
-        let receipt = self.payments.create(issued(&format!("create {payment_id}")), create).await.unwrap();
+        let mut issued = issued(&format!("create {payment_id}"));
+        issued.metadata.traceparent = Some(TRACEPARENT.to_owned());
+        let receipt = self.payments.create(issued, create).await.unwrap();
         assert_eq!(receipt.rejection, None);
         payment_id
     }
@@ -106,18 +110,28 @@ impl Stage {
         events.map(|event| event.event_type.trim_start_matches("payment.").to_owned()).collect()
     }
 
+    /// The same stage with a vault that opens nothing: everybody was erased, or it is not available.
+    pub fn with_vault(&self, opens: Result<Option<Vec<u8>>, VaultError>) -> Stage {
+        let mut stage = self.clone();
+        stage.payments.vault = Arc::new(ClosedVault(opens));
+        stage
+    }
+
     /// A node on this stage, running.
     pub fn node(&self) -> Node {
         Node::start(SagaRunner::new(self.payments.clone(), self.agenda.clone(), config()))
     }
 
-    /// Nothing is due now, and the log was followed to its end.
+    /// The log was followed to its end, and nothing is due now. In this order: what was entered before the first look
+    /// is seen by the second.
     pub async fn is_quiet(&self) -> bool {
         let now = self.clock.now();
-        let rows = self.agenda.list(None, usize::MAX).await.unwrap();
         let census = self.agenda.census(now).await.unwrap();
-        let head = self.store.head().await.unwrap();
-        census.position == head && rows.iter().all(|row| row.due_at > now)
+        if census.position != self.store.head().await.unwrap() {
+            return false;
+        }
+        let rows = self.agenda.list(None, usize::MAX).await.unwrap();
+        rows.iter().all(|row| row.due_at > now)
     }
 
     pub async fn until_quiet(&self) {
@@ -216,6 +230,23 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+struct ClosedVault(Result<Option<Vec<u8>>, VaultError>);
+
+#[async_trait]
+impl Vault for ClosedVault {
+    async fn seal_beside(&self, _: &Sealed, _: &str, _: &[u8]) -> Result<Option<Sealed>, VaultError> {
+        self.0.clone().map(|_| None)
+    }
+
+    async fn seal(&self, _: &Subject, _: &str, _: &[u8]) -> Result<Sealed, VaultError> {
+        Err(VaultError::Unavailable("closed".to_owned()))
+    }
+
+    async fn open(&self, _: &str, _: &Sealed) -> Result<Option<Vec<u8>>, VaultError> {
+        self.0.clone()
     }
 }
 

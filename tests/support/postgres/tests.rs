@@ -102,6 +102,9 @@ async fn nothing_is_left_when_the_test_process_is_killed() {
 
     let (pid, cluster) = text.split_once('\n').expect("two lines");
     let working_folder = Path::new("/proc").join(pid).join("cwd");
-    let all_gone = async || !Path::new(cluster).exists() && std::fs::read_link(&working_folder).is_err();
-    assert!(wait_until(all_gone).await, "{text}");
+    until("server and folder to be gone", PATIENCE, async || {
+        let gone = !Path::new(cluster).exists() && std::fs::read_link(&working_folder).is_err();
+        gone.then_some(())
+    })
+    .await;
 }

@@ -33,7 +33,8 @@ pub async fn read(url: &str) -> anyhow::Result<Vec<Operation>> {
     let mut after = Some(0);
     while let Some(start) = after {
         let address = format!("{}/book?after={start}&limit={PAGE}", url.trim_end_matches('/'));
-        let answer = client.get(&address).send().await.with_context(|| format!("the sandbox at {url} does not answer"))?;
+        let answer =
+            client.get(&address).send().await.with_context(|| format!("the sandbox at {url} does not answer"))?;
         let page: Page = answer.error_for_status()?.json().await.context("the sandbox's book cannot be read")?;
         operations.extend(page.data);
         after = page.next_after;
@@ -65,7 +66,8 @@ pub fn compare<'a>(book: &[Operation], payments: impl Iterator<Item = &'a Record
             let agrees = match &refund.status {
                 RefundStatus::Succeeded { .. } => there && !back,
                 RefundStatus::Reversed(_) => there && back,
-                RefundStatus::Failed(_) => !there,
+                // One that came back before we learned that it had been made has failed here from the start.
+                RefundStatus::Failed(_) => !there || back,
                 _ => true,
             };
             if !agrees {
@@ -77,7 +79,9 @@ pub fn compare<'a>(book: &[Operation], payments: impl Iterator<Item = &'a Record
     }
     let ours = |operation: &&Operation| matches!(operation.kind.as_str(), "charge" | "refund");
     match book.iter().filter(ours).find(|operation| !known.contains(&operation.reference)) {
-        Some(stranger) => Err(differs(&stranger.reference, "the channel's book has an operation that we never asked for")),
+        Some(stranger) => {
+            Err(differs(&stranger.reference, "the channel's book has an operation that we never asked for"))
+        }
         None => Ok(book.len() as u64),
     }
 }

@@ -1,0 +1,174 @@
+//! What the sandbox provider's answers mean for a charge or a refund. Pure.
+
+use commands::ports::{ChannelAnswer, RefundAnswer};
+use domain::payment::Failure;
+use serde::Deserialize;
+
+use crate::channels::http::{Answer, Silence, safe_code};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Charge {
+    pub(super) id: String,
+    pub(super) reference: String,
+    status: String,
+    amount_captured: i64,
+    fee: i64,
+    failure: Option<FailureBody>,
+    next_action: Option<NextAction>,
+}
+
+/// A capture of an authorised charge.
+#[derive(Debug, Deserialize)]
+pub(super) struct Capture {
+    pub(super) id: String,
+    pub(super) reference: String,
+    pub(super) amount: i64,
+    pub(super) fee: i64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Refund {
+    id: String,
+    pub(super) reference: String,
+    pub(super) charge_reference: String,
+    pub(super) capture_reference: Option<String>,
+    status: String,
+    failure: Option<FailureBody>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FailureBody {
+    code: String,
+    decline_code: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NextAction {
+    url: String,
+}
+
+/// A refusal; some show the charge as it stands.
+#[derive(Debug, Deserialize)]
+struct Refusal {
+    error: ErrorBody,
+    charge: Option<Charge>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ErrorBody {
+    code: String,
+}
+
+impl Charge {
+    pub(super) fn into_answer(self) -> ChannelAnswer {
+        let channel_reference = self.id;
+        match (self.status.as_str(), self.next_action) {
+            ("succeeded", _) => {
+                ChannelAnswer::Captured { channel_reference, amount: self.amount_captured, fee: Some(self.fee) }
+            }
+            ("requires_action", Some(NextAction { url })) => ChannelAnswer::ActionRequired { channel_reference, url },
+            ("pending" | "authorized", _) => ChannelAnswer::Accepted { channel_reference },
+            ("failed", _) => ChannelAnswer::Declined {
+                channel_reference: Some(channel_reference),
+                failure: self.failure.map_or_else(unexplained, Failure::from),
+            },
+            ("cancelled", _) => ChannelAnswer::Voided,
+            _ => ChannelAnswer::Unknown { reason: "the channel tells an unknown status".to_owned() },
+        }
+    }
+}
+
+impl Capture {
+    pub(super) fn into_answer(self) -> ChannelAnswer {
+        ChannelAnswer::Captured { channel_reference: self.id, amount: self.amount, fee: Some(self.fee) }
+    }
+}
+
+impl Refund {
+    pub(super) fn into_answer(self) -> RefundAnswer {
+        match self.status.as_str() {
+            // The provider keeps its fee.
+            "succeeded" => RefundAnswer::Succeeded { channel_reference: self.id, fee_returned: 0 },
+            "failed" => RefundAnswer::Failed { failure: self.failure.map_or_else(unexplained, Failure::from) },
+            _ => RefundAnswer::Unknown { reason: "the channel tells an unknown status".to_owned() },
+        }
+    }
+}
+
+impl From<FailureBody> for Failure {
+    fn from(body: FailureBody) -> Failure {
+        Failure::new(&body.code, body.decline_code.as_deref())
+    }
+}
+
+fn unexplained() -> Failure {
+    refused("declined")
+}
+
+fn refused(code: &str) -> Failure {
+    Failure::new(code, None)
+}
+
+pub(super) fn charge_answer(result: Result<Answer, Silence>) -> ChannelAnswer {
+    let answer = match result {
+        Ok(answer) => answer,
+        Err(silence) => return ChannelAnswer::Unknown { reason: silence.to_string() },
+    };
+    if answer.is_success() {
+        return match answer.read::<Charge>() {
+            Ok(charge) => charge.into_answer(),
+            Err(silence) => ChannelAnswer::Unknown { reason: silence.to_string() },
+        };
+    }
+    match answer.read::<Refusal>() {
+        Ok(Refusal { charge: Some(charge), .. }) => charge.into_answer(),
+        Ok(Refusal { error, .. }) if error.code == "charge_not_found" => ChannelAnswer::NotFound,
+        Ok(Refusal { error, .. }) if error.code == "invalid_request" => {
+            ChannelAnswer::Declined { channel_reference: None, failure: refused("invalid_request") }
+        }
+        refusal => ChannelAnswer::Unknown { reason: unexpected(answer.status, refusal.ok()) },
+    }
+}
+
+/// A charge that failed can take effect as little as one that was cancelled.
+pub(super) fn void_answer(result: Result<Answer, Silence>) -> ChannelAnswer {
+    match charge_answer(result) {
+        ChannelAnswer::Declined { channel_reference: Some(_), .. } => ChannelAnswer::Voided,
+        answer @ (ChannelAnswer::Voided | ChannelAnswer::Captured { .. } | ChannelAnswer::Unknown { .. }) => answer,
+        _ => ChannelAnswer::Unknown { reason: "the channel neither cancelled nor captured".to_owned() },
+    }
+}
+
+pub(super) fn refund_answer(result: Result<Answer, Silence>) -> RefundAnswer {
+    let answer = match result {
+        Ok(answer) => answer,
+        Err(silence) => return RefundAnswer::Unknown { reason: silence.to_string() },
+    };
+    if answer.is_success() {
+        return match answer.read::<Refund>() {
+            Ok(refund) => refund.into_answer(),
+            Err(silence) => RefundAnswer::Unknown { reason: silence.to_string() },
+        };
+    }
+    let refusal = answer.read::<Refusal>().ok();
+    match refusal.as_ref().map(|refusal| refusal.error.code.as_str()) {
+        Some("refund_not_found") => RefundAnswer::NotFound,
+        Some(
+            code @ ("charge_not_found"
+            | "charge_not_captured"
+            | "charge_disputed"
+            | "amount_too_large"
+            | "invalid_request"),
+        ) => RefundAnswer::Failed { failure: refused(code) },
+        _ => RefundAnswer::Unknown { reason: unexpected(answer.status, refusal) },
+    }
+}
+
+pub(super) fn is_reference_in_use(answer: &Answer) -> bool {
+    answer.read::<Refusal>().is_ok_and(|refusal| refusal.error.code == "reference_in_use")
+}
+
+fn unexpected(status: u16, refusal: Option<Refusal>) -> String {
+    let code = refusal.as_ref().and_then(|refusal| safe_code(&refusal.error.code)).unwrap_or("no code");
+    format!("the channel answered {status} ({code})")
+}

@@ -1,0 +1,115 @@
+//! The demo merchant and one key per role, made on the first start and kept in `credentials.json`, mode 0600.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use commands::Issued;
+use commands::keys::IssueKey;
+use commands::ports::Role;
+use domain::MerchantId;
+use domain::merchant::Terms;
+use domain::pricing::{PricingModel, RefundFeePolicy, Tier};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::database::write_secret;
+use crate::ledger::Ledger;
+use crate::operator::issued;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Credentials {
+    pub base_url: String,
+    pub sandbox_url: String,
+    pub merchant: MerchantKey,
+    pub finance: Key,
+    /// A second person, for what two must approve.
+    pub finance2: Key,
+    pub auditor: Key,
+    pub operator: Key,
+    pub admin: Key,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MerchantKey {
+    pub merchant_id: String,
+    pub key_id: String,
+    pub secret: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Key {
+    pub key_id: String,
+    pub secret: String,
+}
+
+pub fn file(data_dir: &Path) -> PathBuf {
+    data_dir.join("credentials.json")
+}
+
+impl Credentials {
+    /// Keys of an earlier start are kept; the addresses are those of this one.
+    pub async fn find_or_create(
+        data_dir: &Path,
+        ledger: &Ledger,
+        base_url: &str,
+        sandbox_url: &str,
+    ) -> anyhow::Result<Credentials> {
+        let file = file(data_dir);
+        let known = match fs::read_to_string(&file) {
+            Ok(text) => {
+                Some(serde_json::from_str(&text).with_context(|| format!("{} cannot be read", file.display()))?)
+            }
+            Err(_) => None,
+        };
+        let mut credentials: Credentials = match known {
+            Some(known) => known,
+            None => Credentials::create(ledger).await?,
+        };
+        credentials.base_url = base_url.to_owned();
+        credentials.sandbox_url = sandbox_url.to_owned();
+        write_secret(&file, &serde_json::to_string_pretty(&credentials)?)?;
+        Ok(credentials)
+    }
+
+    async fn create(ledger: &Ledger) -> anyhow::Result<Credentials> {
+        let merchant_id = demo_merchant(ledger).await?;
+        let merchant = key(ledger, Role::Merchant, Some(merchant_id), "demo-merchant").await?;
+        Ok(Credentials {
+            base_url: String::new(),
+            sandbox_url: String::new(),
+            merchant: MerchantKey {
+                merchant_id: merchant_id.to_string(),
+                key_id: merchant.key_id,
+                secret: merchant.secret,
+            },
+            finance: key(ledger, Role::Finance, None, "finance-one").await?,
+            finance2: key(ledger, Role::Finance, None, "finance-two").await?,
+            auditor: key(ledger, Role::Auditor, None, "auditor").await?,
+            operator: key(ledger, Role::Operator, None, "operator").await?,
+            admin: key(ledger, Role::Admin, None, "admin").await?,
+        })
+    }
+}
+
+/// The same command each time, so that a start that died in between leaves one demo merchant and not two.
+async fn demo_merchant(ledger: &Ledger) -> anyhow::Result<MerchantId> {
+    let terms = Terms {
+        merchant_id: MerchantId::from_uuid(Uuid::now_v7()),
+        name: "Demo merchant".to_owned(),
+        tier: Tier::Premium,
+        pricing_model: PricingModel::CostPlus,
+        refund_fee_policy: RefundFeePolicy::Retain,
+        onboarded_at: ledger.payments.clock.now(),
+    };
+    let command = Issued::internally("dev", "demo-merchant", "dev");
+    let receipt = commands::merchant::onboard(&ledger.payments.executor, command, terms).await?;
+    receipt.object.parse().context("the demo merchant's id")
+}
+
+async fn key(ledger: &Ledger, role: Role, merchant_id: Option<MerchantId>, principal: &str) -> anyhow::Result<Key> {
+    let issue = IssueKey { role, merchant_id, principal: Some(principal.to_owned()), signed_only: false };
+    let made = ledger.keys.issue(issued(), issue).await?;
+    let secret = made.secret.context("a fresh key has a secret")?;
+    Ok(Key { key_id: made.key.key_id.to_string(), secret: secret.expose().to_owned() })
+}

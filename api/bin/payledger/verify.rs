@@ -1,0 +1,94 @@
+//! `payledger verify`: every invariant on the whole store, a line each. Ends with 3 if one is broken.
+
+mod channel_book;
+
+use std::process::ExitCode;
+
+use adapters::event_store::postgres::audit::first_unrecorded;
+use commands::audit::{self, Check, LogAudit};
+use domain::invariants::Violation;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use crate::cli;
+use crate::ledger::Ledger;
+use crate::operator::Operator;
+use crate::output;
+
+pub async fn run(flags: cli::Verify, as_json: bool) -> anyhow::Result<ExitCode> {
+    let operator = Operator::open(&flags.database).await?;
+    let checks = checks(&operator.ledger, flags.sandbox_url.as_deref()).await?;
+    operator.close().await?;
+    let ok = checks.iter().all(|check| check.ok);
+    if as_json {
+        output::json(&json!({"ok": ok, "checks": checks}))?;
+    } else {
+        show(&checks);
+    }
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::from(output::DIFFERENCE) })
+}
+
+async fn checks(ledger: &Ledger, sandbox_url: Option<&str>) -> anyhow::Result<Vec<Check>> {
+    let store = ledger.store.as_ref();
+    let progress = ProgressBar::new(store.head().await?)
+        .with_style(ProgressStyle::with_template("verifying {wide_bar} {pos}/{len} events {per_sec} eta {eta}")?);
+    let mut audit = audit::replay(store, |position| progress.set_position(position)).await?;
+    progress.finish_and_clear();
+    let mut checks = audit.checks();
+    checks.push(commands_check(ledger, &audit).await?);
+    if let Some(url) = sandbox_url {
+        let book = channel_book::read(url).await?;
+        let outcome = channel_book::compare(&book, audit.payments());
+        checks.push(Check::of(6, "the channel's book says what ours says", "operations", outcome));
+    }
+    checks.extend(projection_checks(ledger).await?);
+    checks.sort_by_key(|check| check.invariant);
+    Ok(checks)
+}
+
+/// The other half of invariant 3: what the log holds of a command, the store answers for.
+async fn commands_check(ledger: &Ledger, audit: &LogAudit) -> anyhow::Result<Check> {
+    let commands: Vec<_> = audit.commands().iter().copied().collect();
+    let outcome = match first_unrecorded(&ledger.pool, &commands).await? {
+        Some(command) => Err(Violation::of(3, format!("command {command} has events but no record"))),
+        None => Ok(commands.len() as u64),
+    };
+    Ok(Check::of(3, "each command with events is recorded", "commands", outcome))
+}
+
+async fn projection_checks(ledger: &Ledger) -> anyhow::Result<Vec<Check>> {
+    let verified = projections::verify::verify_all(&ledger.reader, ledger.store.as_ref()).await?;
+    let check = |verification: projections::verify::Verification| {
+        let outcome = match verification.differences.first() {
+            Some(difference) => Err(Violation::of(7, format!("{}: {difference}", verification.projection))),
+            None => Ok(verification.checked as u64),
+        };
+        Check::of(7, name_of(verification.projection), "rows", outcome)
+    };
+    Ok(verified.into_iter().map(check).collect())
+}
+
+fn name_of(projection: &str) -> &'static str {
+    match projection {
+        "books" => "the books equal their rebuild",
+        "merchants" => "merchants equal their rebuild",
+        "orders" => "orders equal their rebuild",
+        "payments" => "payments equal their rebuild",
+        "refunds" => "refunds equal their rebuild",
+        _ => "a read model equals its rebuild",
+    }
+}
+
+fn show(checks: &[Check]) {
+    let row = |check: &Check| {
+        let verdict = if check.ok { "ok" } else { "BROKEN" };
+        vec![
+            check.invariant.to_string(),
+            verdict.to_owned(),
+            check.name.to_owned(),
+            format!("{} {}", check.figure, check.unit),
+            check.detail.clone().unwrap_or_default(),
+        ]
+    };
+    output::table(&["", "", "INVARIANT", "CHECKED", ""], &checks.iter().map(row).collect::<Vec<_>>());
+}

@@ -1,0 +1,266 @@
+//! Each event is applied exactly once, whoever runs, stops, is cut off or comes back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use commands::ports::{EventStore, RecordedEvent, StreamId};
+use domain::DomainEvent;
+use domain::payment::Command;
+use projections::merchants::Merchants;
+use projections::payments::Payments;
+use projections::{ApplyError, Progress, Projection, ProjectionState, RebuildError, Runner, rebuild_projection};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use test_support::histories::{Story, append, at, create, onboard, pay, payment_id, terms};
+use test_support::read_models::{PATIENCE, ReadModels};
+use test_support::wait;
+use tokio::sync::watch;
+
+/// Notes each event that it is given, even one that it has been given before.
+#[derive(Clone, Default)]
+pub struct Tally {
+    pub version: i32,
+    /// Stops in the middle of each batch until the gate is open.
+    pub gate: Option<Arc<Gate>>,
+}
+
+#[derive(Default)]
+pub struct Gate {
+    pub reached: watch::Sender<bool>,
+    pub open: watch::Sender<bool>,
+}
+
+impl Tally {
+    pub fn ungated(version: i32) -> Vec<Arc<dyn Projection>> {
+        vec![Arc::new(Tally { version, gate: None })]
+    }
+
+    fn gated(gate: &Arc<Gate>) -> Vec<Arc<dyn Projection>> {
+        vec![Arc::new(Tally { version: 1, gate: Some(gate.clone()) })]
+    }
+}
+
+#[async_trait]
+impl Projection for Tally {
+    fn name(&self) -> &'static str {
+        "tally"
+    }
+
+    fn version(&self) -> i32 {
+        self.version
+    }
+
+    fn categories(&self) -> &'static [&'static str] {
+        &["payment"]
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["rm_tally.seen"]
+    }
+
+    fn ddl(&self) -> &'static str {
+        "CREATE TABLE rm_tally.seen (position bigint NOT NULL, version integer NOT NULL)"
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError> {
+        let positions: Vec<i64> = events.iter().map(|event| i64::try_from(event.position).unwrap()).collect();
+        sqlx::query("INSERT INTO rm_tally.seen SELECT position, $2 FROM unnest($1::bigint[]) AS position")
+            .bind(positions)
+            .bind(self.version)
+            .execute(connection)
+            .await?;
+        if let Some(gate) = &self.gate {
+            gate.reached.send_replace(true);
+            gate.open.subscribe().wait_for(|open| *open).await.unwrap();
+        }
+        Ok(())
+    }
+}
+
+/// Waits until the tally has seen everything, and tells what it has seen.
+async fn seen(models: &ReadModels) -> Vec<u64> {
+    models.view(&[&Tally::default()]).await;
+    let seen: Vec<i64> = sqlx::query_scalar("SELECT position FROM rm_tally.seen ORDER BY position")
+        .fetch_all(&models.database.pool)
+        .await
+        .unwrap();
+    seen.into_iter().map(|position| u64::try_from(position).unwrap()).collect()
+}
+
+async fn appended(models: &ReadModels) -> Vec<u64> {
+    let events = models.store.read_all(0, usize::MAX).await.unwrap();
+    events.iter().filter(|event| event.stream.category == "payment").map(|event| event.position).collect()
+}
+
+#[tokio::test]
+async fn several_runners_apply_each_event_once() {
+    let models = ReadModels::new().await;
+    let mut story = Story::new(1);
+    let start = || models.start_elsewhere(Tally::ungated(1));
+    let mut runners = vec![start(), start(), start()];
+    for round in 0..9 {
+        story.go_on(models.store.as_ref(), 300).await;
+        let leaving = runners.remove(0);
+        match round % 4 {
+            3 => drop(leaving),
+            _ => leaving.stop().await,
+        }
+        runners.push(start());
+    }
+    assert_eq!(seen(&models).await, appended(&models).await);
+}
+
+#[tokio::test]
+async fn a_batch_that_was_cut_off_is_applied_by_the_next_runner() {
+    let models = ReadModels::new().await;
+    let gate = Arc::new(Gate::default());
+    let first = models.start_elsewhere(Tally::gated(&gate));
+    Story::new(2).go_on(models.store.as_ref(), 50).await;
+    gate.reached.subscribe().wait_for(|reached| *reached).await.unwrap();
+    drop(first);
+
+    let started = std::time::Instant::now();
+    let _second = models.start_elsewhere(Tally::ungated(1));
+    assert_eq!(seen(&models).await, appended(&models).await);
+    assert!(started.elapsed() < Duration::from_secs(15), "a lease is taken over within a few seconds");
+}
+
+#[tokio::test]
+async fn a_runner_that_was_overtaken_writes_nothing() {
+    let models = ReadModels::new().await;
+    let gate = Arc::new(Gate::default());
+    let paused = models.start_elsewhere(Tally::gated(&gate));
+    Story::new(3).go_on(models.store.as_ref(), 50).await;
+    gate.reached.subscribe().wait_for(|reached| *reached).await.unwrap();
+
+    let _successor = models.start_elsewhere(Tally::ungated(1));
+    wait::until("the successor has taken over", PATIENCE, async || {
+        let expire = "UPDATE projections SET lease_until = '-infinity' WHERE position = 0";
+        let expired = sqlx::query(expire).execute(&models.database.pool).await.unwrap().rows_affected();
+        (expired == 0).then_some(())
+    })
+    .await;
+    gate.open.send_replace(true);
+    paused.stop().await;
+    assert_eq!(seen(&models).await, appended(&models).await);
+}
+
+#[tokio::test]
+async fn a_newer_version_takes_over_and_the_older_one_stands_by() {
+    let models = ReadModels::new().await;
+    let _old = models.start_elsewhere(Tally::ungated(1));
+    let mut story = Story::new(4);
+    story.go_on(models.store.as_ref(), 50).await;
+    seen(&models).await;
+    let _new = models.start_elsewhere(Tally::ungated(2));
+    wait::until("the newer version runs", PATIENCE, async || {
+        let version: i32 =
+            sqlx::query_scalar("SELECT version FROM projections").fetch_one(&models.database.pool).await.unwrap();
+        (version == 2).then_some(())
+    })
+    .await;
+    story.go_on(models.store.as_ref(), 50).await;
+
+    assert_eq!(seen(&models).await, appended(&models).await);
+    let versions: Vec<i32> = sqlx::query_scalar("SELECT DISTINCT version FROM rm_tally.seen")
+        .fetch_all(&models.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(versions, [2]);
+    let older = rebuild_projection(&models.database.pool, &Tally { version: 1, gate: None }).await;
+    assert!(matches!(older, Err(RebuildError::NewerVersion)), "{older:?}");
+}
+
+/// Events that no aggregate of ours writes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Foreign {
+    #[serde(rename = "payment.unheard_of")]
+    UnheardOf { text: String },
+    #[serde(rename = "weather.changed")]
+    WeatherChanged {},
+}
+
+impl DomainEvent for Foreign {
+    const TYPES: &'static [(&'static str, u16)] = &[("payment.unheard_of", 1), ("weather.changed", 1)];
+
+    fn event_type(&self) -> &'static str {
+        match self {
+            Foreign::UnheardOf { .. } => "payment.unheard_of",
+            Foreign::WeatherChanged {} => "weather.changed",
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_event_stops_the_projections_of_its_category_only() {
+    let models = ReadModels::new().await;
+    let store = models.store.as_ref();
+    let _running = models.start(vec![Arc::new(Payments), Arc::new(Merchants)]);
+    create(store, terms(1)).await;
+    append(store, StreamId::new("weather", "here"), Foreign::WeatherChanged {}).await;
+    models.view(&[&Payments, &Merchants]).await;
+
+    let unknown = Foreign::UnheardOf { text: "secret".to_owned() };
+    append(store, StreamId::new("payment", payment_id(2).to_string()), unknown).await;
+    onboard(store, 1).await;
+    models.view(&[&Merchants]).await;
+    let stopped = wait::until("payments stopped", PATIENCE, async || {
+        let list = projections::list(&models.database.pool, store, at(0)).await.unwrap();
+        list.into_iter().find(|status| status.state == ProjectionState::Stopped)
+    })
+    .await;
+    assert_eq!((stopped.name.as_str(), stopped.position, stopped.lag_events), ("payments", 2, 2));
+    let error = stopped.error.unwrap();
+    assert!(error.contains("event 3 (payment.unheard_of)") && !error.contains("secret"), "{error}");
+}
+
+#[tokio::test]
+async fn a_stream_with_a_hole_stops_the_projection() {
+    let models = ReadModels::new().await;
+    let store = models.store.as_ref();
+    let _running = models.start(vec![Arc::new(Payments)]);
+    let payment = create(store, terms(1)).await;
+    models.view(&[&Payments]).await;
+    sqlx::query("UPDATE rm_payments.payments SET version = 7").execute(&models.database.pool).await.unwrap();
+    pay(store, payment, Command::Cancel { at: at(1) }).await;
+    let error = wait::until("payments stopped", PATIENCE, async || {
+        let list = projections::list(&models.database.pool, store, at(0)).await.unwrap();
+        list.into_iter().find_map(|status| status.error)
+    })
+    .await;
+    assert!(error.contains("version 2 follows 7"), "{error}");
+}
+
+#[tokio::test]
+async fn the_list_tells_the_lag() {
+    let models = ReadModels::new().await;
+    let store = models.store.as_ref();
+    create(store, terms(1)).await;
+    create(store, terms(2)).await;
+    let recorded = store.read_all(0, 1).await.unwrap()[0].recorded_at;
+    let now = recorded.plus(Duration::from_secs(90));
+    let list = projections::list(&models.database.pool, store, now).await.unwrap();
+    let names: Vec<&str> = list.iter().map(|status| status.name.as_str()).collect();
+    assert_eq!(names, ["books", "merchants", "orders", "payments", "refunds"]);
+    assert!(list.iter().all(|status| (status.position, status.lag_events, status.lag_seconds) == (0, 2, 90)));
+
+    let _running = models.start(projections::all());
+    models.view_all().await;
+    let list = projections::list(&models.database.pool, store, now).await.unwrap();
+    assert!(list.iter().all(|status| (status.position, status.lag_events, status.lag_seconds) == (2, 0, 0)));
+}
+
+#[tokio::test]
+async fn runners_may_start_before_the_database_has_its_tables() {
+    let database = test_support::empty_test_database().await;
+    let store = Arc::new(adapters::event_store::MemoryEventStore::default());
+    create(store.as_ref(), terms(1)).await;
+    let _running = Runner::new(database.pool.clone(), store.clone(), Progress::default()).start(Tally::ungated(1));
+    adapters::migrations::MIGRATOR.run(&database.pool).await.unwrap();
+    wait::until("the event is applied", PATIENCE, async || {
+        let seen = sqlx::query_scalar("SELECT position FROM rm_tally.seen").fetch_optional(&database.pool).await;
+        seen.ok().flatten().filter(|position: &i64| *position == 1)
+    })
+    .await;
+}

@@ -1,0 +1,82 @@
+//! What a query may rely on: the position that it asks for, and the one that it is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapters::event_store::MemoryEventStore;
+use commands::ports::EventStore;
+use projections::as_of::position_at;
+use projections::merchants::Merchants;
+use projections::payments::{self, Payments};
+use projections::{Progress, ReadError, Reader};
+use test_support::histories::{create, terms};
+use test_support::manual_clock::ManualClock;
+use test_support::read_models::{PATIENCE, ReadModels};
+
+#[tokio::test]
+async fn a_query_waits_for_its_position() {
+    let models = ReadModels::new().await;
+    let elsewhere = Reader::new(models.database.pool.clone(), Progress::default());
+    let _running = models.start(vec![Arc::new(Payments), Arc::new(Merchants)]);
+    let first = create(models.store.as_ref(), terms(1)).await;
+    for reader in [&models.reader, &elsewhere] {
+        let mut view = reader.at_least(&[&Payments, &Merchants], Some(1), PATIENCE).await.unwrap();
+        assert_eq!(view.position, 1);
+        assert_eq!(payments::find(&mut view, first).await.unwrap().map(|row| row.version), Some(1));
+    }
+    for reader in [models.reader.clone(), elsewhere] {
+        let next = models.store.head().await.unwrap() + 1;
+        let waiting =
+            tokio::spawn(
+                async move { reader.at_least(&[&Payments], Some(next), PATIENCE).await.map(|view| view.position) },
+            );
+        create(models.store.as_ref(), terms(u32::try_from(next).unwrap())).await;
+        assert_eq!(waiting.await.unwrap(), Ok(next));
+    }
+}
+
+#[tokio::test]
+async fn a_query_that_waited_in_vain_says_how_far_its_read_model_is() {
+    let models = ReadModels::new().await;
+    let wait = Duration::from_millis(200);
+    let behind = |position| Some(ReadError::Behind { position });
+    assert_eq!(models.reader.at_least(&[&Payments], None, wait).await.err(), behind(0), "no tables yet");
+    let _running = models.start(vec![Arc::new(Payments)]);
+    create(models.store.as_ref(), terms(1)).await;
+    models.view(&[&Payments]).await;
+    assert_eq!(models.reader.at_least(&[&Payments], Some(2), wait).await.err(), behind(1));
+    assert_eq!(models.reader.at_least(&[&Payments, &Merchants], Some(1), wait).await.err(), behind(0));
+    assert_eq!(models.reader.now(&[&Payments]).await.unwrap().position, 1);
+}
+
+#[tokio::test]
+async fn a_view_stands_still() {
+    let models = ReadModels::new().await;
+    let _running = models.start(vec![Arc::new(Payments)]);
+    let first = create(models.store.as_ref(), terms(1)).await;
+    let mut old = models.view(&[&Payments]).await;
+    let second = create(models.store.as_ref(), terms(2)).await;
+    let mut new = models.view(&[&Payments]).await;
+    assert_eq!((old.position, new.position), (1, 2));
+    assert_eq!(payments::find_many(&mut old, &[first, second]).await.unwrap().len(), 1);
+    assert_eq!(payments::find_many(&mut new, &[first, second]).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_moment_means_the_last_position_recorded_by_then() {
+    let clock = ManualClock::default();
+    let store = MemoryEventStore::new(Arc::new(clock.clone()));
+    for n in 1..=10 {
+        create(&store, terms(n)).await;
+        clock.advance(Duration::from_secs(10));
+    }
+    let events = store.read_all(0, 10).await.unwrap();
+    let second = Duration::from_secs(1);
+    for event in &events {
+        assert_eq!(position_at(&store, event.recorded_at).await, Ok(event.position));
+        assert_eq!(position_at(&store, event.recorded_at.plus(second)).await, Ok(event.position));
+    }
+    let before = domain::Timestamp::from_micros(events[0].recorded_at.as_micros() - 1);
+    assert_eq!(position_at(&store, before).await, Ok(0));
+    assert_eq!(position_at(&MemoryEventStore::default(), before).await, Ok(0));
+}
