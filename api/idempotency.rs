@@ -129,7 +129,7 @@ mod tests {
             for value in values {
                 headers.append(HEADER, HeaderValue::from_bytes(value).unwrap());
             }
-            key(&headers).map(str::to_owned).map_err(|problem| problem.code.into_owned())
+            key(&headers).map(str::to_owned).map_err(|problem| problem.code.to_string())
         };
         let invalid = || Err("idempotency_key_invalid".to_owned());
         assert_eq!(of(&[b"a"]), Ok("a".to_owned()));

@@ -188,7 +188,7 @@ async fn list_orders(
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct BatchBody {
+struct OrderBatchBody {
     /// Up to 100 order numbers; `ids` is another name of this field.
     #[serde(alias = "ids")]
     #[schema(max_items = 100)]
@@ -206,13 +206,13 @@ struct OrderBatch {
 }
 
 /// Look up to 100 orders
-#[utoipa::path(post, path = "/orders/batch", tag = "orders", params(QueryHeaders), request_body = BatchBody,
+#[utoipa::path(post, path = "/orders/batch", tag = "orders", params(QueryHeaders), request_body = OrderBatchBody,
     responses((status = 200, description = "The orders", body = OrderBatch), QueryErrors))]
 async fn batch_orders(
     State(app): State<App>,
     reader: ObjectReader,
     freshness: Freshness,
-    Json(body): Json<BatchBody>,
+    Json(body): Json<OrderBatchBody>,
 ) -> Result<Response, Problem> {
     if body.order_nos.len() > 100 {
         return Err(Problem::new(errors::INVALID_FIELD, "at most 100 order numbers at once").at("/order_nos"));

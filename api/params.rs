@@ -1,6 +1,6 @@
 //! What the OpenAPI document says of headers and errors that many routes share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -86,11 +86,22 @@ impl IntoResponses for WebhookErrors {
 }
 
 fn errors(statuses: &[u16]) -> BTreeMap<String, RefOr<Response>> {
+    let reference = |status: &u16| (status.to_string(), RefOr::Ref(Ref::from_response_name(error_name(*status))));
+    statuses.iter().map(reference).collect()
+}
+
+fn error_name(status: u16) -> String {
+    format!("Error{status}")
+}
+
+/// One response for each status that errors have, with the codes that it may carry.
+pub fn error_responses() -> BTreeMap<String, RefOr<Response>> {
+    let statuses: BTreeSet<u16> = CATALOGUE.iter().map(|entry| entry.status).collect();
     let response = |status: u16| {
         let entries = CATALOGUE.iter().filter(|entry| entry.status == status);
-        let codes: Vec<String> = entries.map(|entry| format!("`{}`", entry.code)).collect();
+        let codes: Vec<String> = entries.map(|entry| format!("`{}`: {}", entry.code, entry.title)).collect();
         let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        ResponseBuilder::new().description(codes.join(", ")).content("application/problem+json", problem).build()
+        ResponseBuilder::new().description(codes.join("; ")).content("application/problem+json", problem).build()
     };
-    statuses.iter().map(|status| (status.to_string(), RefOr::T(response(*status)))).collect()
+    statuses.into_iter().map(|status| (error_name(status), RefOr::T(response(status)))).collect()
 }

@@ -268,7 +268,7 @@ async fn list_payments(
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct BatchBody {
+struct PaymentBatchBody {
     /// Up to 100 payment ids.
     #[schema(max_items = 100)]
     ids: Vec<String>,
@@ -282,13 +282,13 @@ struct PaymentBatch {
 }
 
 /// Look up to 100 payments
-#[utoipa::path(post, path = "/payments/batch", tag = "payments", params(QueryHeaders), request_body = BatchBody,
+#[utoipa::path(post, path = "/payments/batch", tag = "payments", params(QueryHeaders), request_body = PaymentBatchBody,
     responses((status = 200, description = "The payments", body = PaymentBatch), QueryErrors))]
 async fn batch_payments(
     State(app): State<App>,
     reader: ObjectReader,
     freshness: Freshness,
-    Json(body): Json<BatchBody>,
+    Json(body): Json<PaymentBatchBody>,
 ) -> Result<Response, Problem> {
     if body.ids.len() > 100 {
         return Err(Problem::new(errors::INVALID_FIELD, "at most 100 ids at once").at("/ids"));

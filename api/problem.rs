@@ -2,6 +2,7 @@
 //! the inside to a status. Never carries SQL, a secret or a stack trace.
 
 use std::borrow::Cow;
+use std::ops::{Deref, DerefMut};
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -17,8 +18,12 @@ use crate::errors::{self, ErrorCode};
 pub const REFERENCE: &str = "/errors";
 const RETRY_AFTER_S: u32 = 1;
 
+/// An error answer. Boxed, because most answers are none.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Problem {
+pub struct Problem(Box<Facts>);
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
     pub status: StatusCode,
     pub code: Cow<'static, str>,
     pub detail: Cow<'static, str>,
@@ -32,9 +37,23 @@ pub struct Problem {
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+impl Deref for Problem {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.0
+    }
+}
+
+impl DerefMut for Problem {
+    fn deref_mut(&mut self) -> &mut Facts {
+        &mut self.0
+    }
+}
+
 impl Problem {
     pub fn new(entry: &'static ErrorCode, detail: impl Into<Cow<'static, str>>) -> Problem {
-        Problem {
+        Problem(Box::new(Facts {
             status: StatusCode::from_u16(entry.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             code: entry.code.into(),
             detail: detail.into(),
@@ -43,7 +62,7 @@ impl Problem {
             retryable: entry.retryable,
             request_id: None,
             headers: if entry.status == 503 { vec![retry_after(RETRY_AFTER_S)] } else { vec![] },
-        }
+        }))
     }
 
     /// With nothing more to say than the catalogue does.
@@ -143,11 +162,11 @@ impl IntoResponse for Problem {
 impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Problem {
         match error {
-            CommandError::Invalid { code, pointer, detail } => Problem {
-                code: code.into(),
-                retryable: false,
-                ..Problem::new(errors::INVALID_FIELD, detail).at(pointer)
-            },
+            CommandError::Invalid { code, pointer, detail } => {
+                let mut problem = Problem::new(errors::INVALID_FIELD, detail).at(pointer);
+                problem.code = code.into();
+                problem
+            }
             CommandError::InFlight => Problem::new(errors::IDEMPOTENCY_KEY_IN_FLIGHT, error.to_string()),
             CommandError::KeyReused => Problem::new(errors::IDEMPOTENCY_KEY_REUSED, error.to_string()),
             CommandError::Conflict => Problem::new(errors::CONFLICT, error.to_string()),
@@ -170,12 +189,11 @@ impl From<RejectionRecord> for Problem {
             RejectionClass::Conflict => errors::CONFLICT,
             RejectionClass::Refused => errors::INVALID_FIELD,
         };
-        Problem {
-            code: rejection.code.into(),
-            pointer: rejection.pointer,
-            retryable: rejection.retryable,
-            request_id: rejection.correlation_id,
-            ..Problem::new(entry, rejection.detail)
-        }
+        let mut problem = Problem::new(entry, rejection.detail);
+        problem.code = rejection.code.into();
+        problem.pointer = rejection.pointer;
+        problem.retryable = rejection.retryable;
+        problem.request_id = rejection.correlation_id;
+        problem
     }
 }

@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
+use utoipa::PartialSchema;
 use utoipa::openapi::{Components, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Tag};
-use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
@@ -18,6 +18,7 @@ use crate::auth::authenticate;
 use crate::docs::Document;
 use crate::errors;
 use crate::middleware::{observe, shed};
+use crate::params::error_responses;
 use crate::problem::Problem;
 use crate::{
     balances, docs, events, health, keys, ledger, merchants, orders, payments, problem, projections, refunds, sagas,
@@ -128,9 +129,8 @@ fn components() -> Components {
         let value = ApiKeyValue::with_description(header, description);
         components.add_security_scheme(name, SecurityScheme::ApiKey(ApiKey::Header(value)));
     }
-    let problem = problem::Document::schema();
-    components.schemas.insert("Problem".to_owned(), problem);
-    let _ = <problem::Document as ToSchema>::name();
+    components.schemas.insert("Problem".to_owned(), problem::Document::schema());
+    components.responses = error_responses();
     components
 }
 
@@ -149,4 +149,58 @@ const SIGNATURE: [(&str, &str, &str); 4] = [
 fn signed() -> SecurityRequirement {
     let first = SecurityRequirement::new(SIGNATURE[0].0, [""; 0]);
     SIGNATURE[1..].iter().fold(first, |requirement, (name, ..)| requirement.add(*name, [""; 0]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn the_committed_document_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let document = openapi().to_pretty_json().unwrap() + "\n";
+        if std::env::var_os("UPDATE_GENERATED").is_some() {
+            std::fs::write(path, &document).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(committed == document, "api/openapi.json is not current: run this test with UPDATE_GENERATED=1");
+    }
+
+    #[test]
+    fn every_operation_is_described_with_its_errors() {
+        let document = serde_json::to_value(openapi()).unwrap();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let named = |field: &str| operation[field].as_str().is_some_and(|text| !text.is_empty());
+                assert!(named("summary") && named("operationId"), "{method} {path} says nothing of itself");
+                let keyed = path.starts_with(BASE) && !path.contains("/webhooks/");
+                let has_401 = operation["responses"].get("401").is_some();
+                assert_eq!(keyed || path.contains("/webhooks/"), has_401, "{method} {path}");
+                assert_eq!(keyed, operation.get("security").is_none(), "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_reference_of_the_document_leads_somewhere() {
+        let document = serde_json::to_value(openapi()).unwrap();
+        let mut references = vec![];
+        collect(&document, &mut references);
+        assert!(references.len() > 50);
+        for reference in references {
+            assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference} leads nowhere");
+        }
+    }
+
+    fn collect(value: &Value, references: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                references.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                fields.values().for_each(|value| collect(value, references));
+            }
+            Value::Array(items) => items.iter().for_each(|item| collect(item, references)),
+            _ => {}
+        }
+    }
 }

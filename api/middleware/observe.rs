@@ -119,6 +119,6 @@ fn write(problem: Problem, mut response: Response, request_id: &RequestId) -> Re
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    headers.extend(problem.headers);
+    headers.extend(problem.headers.iter().cloned());
     response
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::auth::roles::ObjectReader;
 use crate::problem::Problem;
 
-/// What the platform keeps to itself and its prices, and ciphertext that is of no use to a reader.
+/// What the platform keeps to itself.
 const NOT_FOR_MERCHANTS: [&str; 9] = [
     "expected_channel_fee_rate",
     "markup",
@@ -22,6 +22,7 @@ const NOT_FOR_MERCHANTS: [&str; 9] = [
     "estimate",
     "actual",
 ];
+/// Of no use to a reader.
 const CIPHERTEXT: [&str; 3] = ["sealed", "action", "reason"];
 const OUR_ACCOUNTS: [&str; 3] = ["expense:", "revenue:", "recovery:"];
 
@@ -76,9 +77,10 @@ fn facts(event: &Event, for_merchant: bool) -> Result<Map<String, Value>, Proble
     let tagged = serde_json::to_value(event).map_err(|error| Problem::internal(&error))?;
     let inner = tagged.as_object().and_then(|tagged| tagged.values().next()).and_then(Value::as_object);
     let mut facts = inner.cloned().unwrap_or_default();
-    facts.retain(|name, _| {
-        !CIPHERTEXT.contains(&name.as_str()) && !(for_merchant && NOT_FOR_MERCHANTS.contains(&name.as_str()))
-    });
+    facts.retain(|name, _| !CIPHERTEXT.contains(&name.as_str()));
+    if for_merchant {
+        facts.retain(|name, _| !NOT_FOR_MERCHANTS.contains(&name.as_str()));
+    }
     Ok(facts)
 }
 

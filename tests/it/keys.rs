@@ -159,6 +159,15 @@ async fn a_node_that_cannot_listen_asks_the_database_each_time() {
 }
 
 #[tokio::test]
+async fn a_directory_that_listens_does_not_keep_the_pool_from_closing() {
+    let database = test_database().await;
+    let keys = node(&database).remembering();
+    remembers(&keys).await;
+    tokio::time::timeout(Duration::from_secs(10), database.pool.close()).await.unwrap();
+    until("it stops remembering", Duration::from_secs(3), || async { (!keys.is_remembering()).then_some(()) }).await;
+}
+
+#[tokio::test]
 async fn the_database_holds_no_secret_and_opens_with_no_other_master_key() {
     let database = test_database().await;
     let new = new_key(Access::Finance, "sk_the-secret-in-clear");

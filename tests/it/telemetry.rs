@@ -7,11 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use adapters::sandbox_provider::{self, SandboxConfig};
 use api::telemetry::{self, CATALOGUE, Format, Kind, Settings, TelemetryError};
 use commands::payment::{Customer, PaymentDetails};
 use commands::trace;
 use parking_lot::Mutex;
 use test_support::otlp::{OtlpReceiver, Span};
+use test_support::process::{Binary, free_port};
+use test_support::test_database;
 use tracing::Instrument;
 use tracing::instrument::WithSubscriber;
 
@@ -57,12 +60,6 @@ async fn one_trace_joins_a_request_with_everything_that_it_led_to() {
     })
     .await;
 
-    let spans: Vec<&Span> = spans.iter().filter(|span| span.trace_id == TRACE_ID).collect();
-    let names: BTreeMap<&str, &str> = spans.iter().map(|span| (span.span_id.as_str(), span.name.as_str())).collect();
-    let edges: BTreeSet<(&str, &str)> = spans
-        .iter()
-        .map(|span| (*names.get(span.parent_span_id.as_str()).unwrap_or(&"the caller"), span.name.as_str()))
-        .collect();
     let expected = [
         ("the caller", "http.request"),
         ("http.request", "command.execute"),
@@ -72,9 +69,102 @@ async fn one_trace_joins_a_request_with_everything_that_it_led_to() {
         ("http.request", "projection.event"),
         ("webhook.fact", "projection.event"),
     ];
-    assert_eq!(edges, BTreeSet::from(expected), "{spans:#?}");
+    let expected = expected.map(|(parent, child)| (parent.to_owned(), child.to_owned()));
+    assert_eq!(edges(&spans), BTreeSet::from(expected), "{spans:#?}");
     let root = spans.iter().find(|span| span.name == "http.request").unwrap();
     assert_eq!(root.parent_span_id, "00f067aa0ba902b7");
+}
+
+/// The real binary, stopped as soon as the payment has its outcome: what was not sent yet is sent then.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_whole_pipeline_is_one_trace_and_measured() {
+    let database = test_database().await;
+    let receiver = OtlpReceiver::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let sandbox = sandbox_provider::start(SandboxConfig {
+        bind: "127.0.0.1:0".parse().unwrap(),
+        data_dir: folder.path().join("sandbox"),
+        webhook_secret: "whsec_of_the_trace".to_owned(),
+        ..SandboxConfig::default()
+    });
+    let sandbox = sandbox.await.unwrap();
+    let settings = [
+        ("PAYLEDGER_DATABASE_URL", database.url.clone()),
+        ("PAYLEDGER_MASTER_KEY", "2a".repeat(32)),
+        ("PAYLEDGER_SANDBOX_URL", sandbox.url()),
+        ("PAYLEDGER_SANDBOX_WEBHOOK_SECRET", "whsec_of_the_trace".to_owned()),
+        ("PAYLEDGER_LOG", "error".to_owned()),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint.clone()),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    let binary = Binary { path: env!("CARGO_BIN_EXE_payledger").to_owned(), settings };
+    let merchant = binary.json(&["merchants", "create", "--name", "Traced", "--tier", "premium"]).await.unwrap();
+    let merchant_id = merchant["merchant_id"].as_str().unwrap();
+    let key = binary.json(&["keys", "create", "--role", "merchant", "--merchant", merchant_id]).await.unwrap();
+    let bind = format!("127.0.0.1:{port}");
+    let server = binary.serve(&["serve", "--bind", &bind], &format!("http://{bind}/health/live")).await.unwrap();
+
+    let (http, secret) = (reqwest::Client::new(), key["secret"].as_str().unwrap());
+    let body = serde_json::json!({"order_no": "A-1", "amount": 10_000, "currency": "USD",
+        "payment_method": {"type": "card", "token": "tok_success"}});
+    let answer = http
+        .post(format!("http://{bind}/api/v1/payments"))
+        .bearer_auth(secret)
+        .header("Idempotency-Key", "A-1")
+        .header("Prefer", "wait=20")
+        .header("traceparent", SAMPLED)
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    let position = answer.headers()["Ledger-Position"].clone();
+    let payment: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(payment["status"], "succeeded", "{payment}");
+    let list = http.get(format!("http://{bind}/api/v1/payments")).bearer_auth(secret);
+    let list = list.header("Ledger-Min-Position", position).send().await.unwrap();
+    assert_eq!(list.status(), 200, "the projections have not seen it");
+    let metrics = http.get(format!("http://{bind}/metrics")).send().await.unwrap().text().await.unwrap();
+    for line in [
+        r#"payment_total{status="succeeded",channel="sandbox",currency="USD"} 1"#,
+        r#"payment_amount{channel="sandbox",currency="USD"} 10000"#,
+        "# HELP payment_total ",
+        "payment_duration_seconds_bucket",
+        "http_request_duration_seconds_bucket",
+        "command_total",
+        "append_batch_size_bucket",
+        "append_duration_seconds_bucket",
+        r#"projection_lag_events{projection="books"}"#,
+        "saga_step_total",
+        "channel_call_duration_seconds_bucket",
+    ] {
+        assert!(metrics.lines().any(|shown| shown.starts_with(line)), "{line} is not in\n{metrics}");
+    }
+    server.terminate().await.unwrap();
+
+    let expected = [
+        ("the caller", "POST /api/v1/payments"),
+        ("POST /api/v1/payments", "command.execute"),
+        ("command.execute", "event_store.append"),
+        ("POST /api/v1/payments", "saga.step"),
+        ("saga.step", "channel.call"),
+        ("saga.step", "command.execute"),
+        ("POST /api/v1/payments", "projection.apply"),
+        ("saga.step", "projection.apply"),
+    ];
+    let edges = edges(&receiver.spans());
+    for (parent, child) in expected {
+        assert!(edges.contains(&(parent.to_owned(), child.to_owned())), "{parent} > {child} is not in {edges:#?}");
+    }
+    sandbox.shutdown().await;
+}
+
+/// Parent and child, by name, in the caller's trace.
+fn edges(spans: &[Span]) -> BTreeSet<(String, String)> {
+    let spans: Vec<&Span> = spans.iter().filter(|span| span.trace_id == TRACE_ID).collect();
+    let names: BTreeMap<&str, &str> = spans.iter().map(|span| (span.span_id.as_str(), span.name.as_str())).collect();
+    let parent = |span: &Span| *names.get(span.parent_span_id.as_str()).unwrap_or(&"the caller");
+    spans.iter().map(|span| (parent(span).to_owned(), span.name.clone())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
