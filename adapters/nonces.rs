@@ -16,6 +16,8 @@ use uuid::Uuid;
 /// Every so many nonces, about twice as many that have had their time are dropped: the table follows the traffic down.
 const PRUNE_EVERY: u64 = 100;
 const PRUNE_BATCH: i64 = 200;
+/// The clock of the node that prunes may be ahead of the one that must still remember.
+const CLOCK_SKEW_MAX: Duration = Duration::from_secs(300);
 
 pub struct PostgresNonces {
     pool: PgPool,
@@ -57,7 +59,7 @@ impl Nonces for PostgresNonces {
         .await;
         let first = used.map_err(|error| NoncesUnavailable(error.to_string()))?.rows_affected() == 1;
         if self.used.fetch_add(1, Ordering::Relaxed) % PRUNE_EVERY == PRUNE_EVERY - 1
-            && let Err(error) = self.prune(forgotten).await
+            && let Err(error) = self.prune(before(forgotten, CLOCK_SKEW_MAX)).await
         {
             tracing::warn!(%error, "pruning old nonces failed; the next request tries again");
         }

@@ -5,6 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use domain::chain::ChainHash;
 use domain::invariants::{self, Books, Density, Violation};
+use domain::merchant::Merchant;
+use domain::order_claim::OrderClaim;
 use domain::payment::{Event, Payment, Record, State};
 use domain::{Decider, DomainEvent};
 use serde::Serialize;
@@ -58,7 +60,8 @@ pub async fn replay(store: &dyn EventStore, mut progress: impl FnMut(u64)) -> Re
     let head = store.head().await?;
     let mut audit = LogAudit::default();
     while audit.position < head {
-        let page = store.read_all(audit.position, PAGE).await?;
+        let left = usize::try_from(head - audit.position).unwrap_or(usize::MAX);
+        let page = store.read_all(audit.position, PAGE.min(left)).await?;
         if page.is_empty() {
             return Err(StoreError::Corrupt(format!("the log ends at {} before its head {head}", audit.position)));
         }
@@ -74,14 +77,29 @@ impl LogAudit {
     /// The next event of the log.
     pub fn take(&mut self, event: &RecordedEvent) {
         let stream = &event.stream;
-        let dense = self.density.next(event.position, &stream.category, &stream.id, event.version);
+        let name = (stream.category.as_ref(), stream.id.as_str());
+        let dense = self.density.next(event.position, name, event.version, event.recorded_at);
         self.note(dense);
         self.position = event.position;
         self.chain(event);
         self.command(event);
-        if stream.category == Payment::CATEGORY {
-            self.payment(event);
+        match stream.category.as_ref() {
+            Payment::CATEGORY => self.payment(event),
+            OrderClaim::CATEGORY => self.readable::<OrderClaim>(event),
+            Merchant::CATEGORY => self.readable::<Merchant>(event),
+            unknown => {
+                self.note(Err(Violation::of(
+                    1,
+                    format!("position {} is of no known category: {unknown}", event.position),
+                )));
+            }
         }
+    }
+
+    /// What posts nothing must be readable all the same.
+    fn readable<D: Decider>(&mut self, recorded: &RecordedEvent) {
+        let read = recorded.decode::<D::Event>();
+        self.note(read.map(drop).map_err(|error| Violation::of(1, error.to_string())));
     }
 
     fn chain(&mut self, event: &RecordedEvent) {
@@ -116,6 +134,7 @@ impl LogAudit {
             self.note(posted);
         }
         let state = self.payments.remove(&recorded.stream.id).unwrap_or_default();
+        self.note(invariants::captured_once(&state, &event));
         self.payments.insert(recorded.stream.id.clone(), Payment::evolve(state, &event));
     }
 
@@ -163,8 +182,6 @@ impl LogAudit {
 
     fn payment_checks(&self) -> (Result<(), Violation>, Result<usize, Violation>) {
         let amounts = self.payments().try_for_each(invariants::payment_amounts);
-        let holds =
-            self.payments().try_fold(0, |count, record| Ok(count + invariants::refund_holds(&self.books, record)?));
-        (amounts, holds)
+        (amounts, invariants::holds(&self.books, self.payments()))
     }
 }

@@ -16,6 +16,12 @@ impl<D: Decider> Default for Bridged<D> {
     }
 }
 
+impl<D: Decider> Clone for Bridged<D> {
+    fn clone(&self) -> Self {
+        Bridged(self.0.clone())
+    }
+}
+
 /// A decider's event as a cqrs-es event.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(transparent, bound = "")]

@@ -103,10 +103,10 @@ fn unknown_merchant() -> CommandError {
 }
 
 /// Principals stand in events in clear, beside those of the ledger itself (`saga:payment`): so no colon, which would
-/// let a key pass for one of those, and no at sign, which would make it personal data.
+/// let a key pass for one of those, no merchant id, which is a scope of idempotency keys, and no at sign, which would make it personal data.
 fn checked_principal(name: String) -> Result<String, CommandError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
+    if (1..=64).contains(&name.len()) && name.bytes().all(allowed) && name.parse::<MerchantId>().is_err() {
         return Ok(name);
     }
     Err(CommandError::Invalid {
@@ -162,7 +162,8 @@ mod tests {
         for name in ["alice", "payout-service", "a.b_c-9"] {
             assert_eq!(checked_principal(name.to_owned()), Ok(name.to_owned()));
         }
-        for name in ["", "saga:payment", "alice@example.com", "a b", "ä", &"a".repeat(65)] {
+        let merchant = MerchantId::from_uuid(Uuid::nil()).to_string();
+        for name in [merchant.as_str(), "", "saga:payment", "alice@example.com", "a b", "ä", &"a".repeat(65)] {
             assert!(checked_principal(name.to_owned()).is_err(), "{name}");
         }
     }

@@ -123,6 +123,15 @@ mod tests {
         }
     }
 
+    /// Amounts in the log are minor units: a currency that vanished, or whose exponent changed with the table of a
+    /// dependency, would change what was written. New ones are added to the file, none is ever taken out.
+    #[test]
+    fn the_table_of_currencies_only_grows() {
+        let golden = include_str!("../tests/golden/currencies.txt");
+        let all = Currency::all().into_iter().map(|currency| format!("{currency} {}\n", currency.exponent()));
+        assert_eq!(all.collect::<String>(), golden);
+    }
+
     #[test]
     fn what_is_no_money_is_refused() {
         for text in ["", "usd", "US", "USDD", "XAU", "XXX", "XTS", "€", "USD ", "ABCDEFGH"] {

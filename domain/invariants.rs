@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::chain::ChainHash;
-use crate::payment::{Record, RefundStatus};
-use crate::{Account, Currency, Leg, Side};
+use crate::payment::{ChannelFee, Event, Record, Refund, RefundStatus, State};
+use crate::{Account, Currency, Leg, Side, Timestamp};
 
 /// An invariant that does not hold, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,25 +88,43 @@ impl Books {
     }
 }
 
-/// Invariant 2: versions are 1..n per stream and positions 1..N; feed it the log in order.
+/// Invariant 2: versions are 1..n per stream, positions 1..N, and time never goes back; feed it the log in order.
 #[derive(Debug, Clone, Default)]
 pub struct Density {
     position: u64,
-    versions: HashMap<(String, String), u64>,
+    recorded_at: Timestamp,
+    versions: HashMap<String, HashMap<String, u64>>,
 }
 
 impl Density {
-    pub fn next(&mut self, position: u64, category: &str, stream: &str, version: u64) -> Result<(), Violation> {
-        if position != self.position + 1 {
-            return Err(Violation::of(2, format!("position {position} follows {}", self.position)));
+    pub fn next(
+        &mut self,
+        position: u64,
+        (category, stream): (&str, &str),
+        version: u64,
+        recorded_at: Timestamp,
+    ) -> Result<(), Violation> {
+        let (last_position, last_recorded_at) = (self.position, self.recorded_at);
+        (self.position, self.recorded_at) = (position, recorded_at);
+        let last_version = std::mem::replace(self.version(category, stream), version);
+        if position != last_position + 1 {
+            return Err(Violation::of(2, format!("position {position} follows {last_position}")));
         }
-        self.position = position;
-        let last = self.versions.entry((category.to_owned(), stream.to_owned())).or_default();
-        if version != *last + 1 {
-            return Err(Violation::of(2, format!("{category}/{stream} goes from version {last} to {version}")));
+        if version != last_version + 1 {
+            return Err(Violation::of(2, format!("{category}/{stream} goes from version {last_version} to {version}")));
         }
-        *last = version;
+        if recorded_at < last_recorded_at {
+            return Err(Violation::of(2, format!("position {position} was recorded before {last_position}")));
+        }
         Ok(())
+    }
+
+    fn version(&mut self, category: &str, stream: &str) -> &mut u64 {
+        if !self.versions.get(category).is_some_and(|streams| streams.contains_key(stream)) {
+            self.versions.entry(category.to_owned()).or_default().insert(stream.to_owned(), 0);
+        }
+        let version = self.versions.get_mut(category).and_then(|streams| streams.get_mut(stream));
+        version.expect("it was inserted if it was missing")
     }
 
     pub fn events(&self) -> u64 {
@@ -114,7 +132,17 @@ impl Density {
     }
 
     pub fn streams(&self) -> usize {
-        self.versions.len()
+        self.versions.values().map(HashMap::len).sum()
+    }
+}
+
+/// Invariant 4: a payment is captured once. `before` is the payment that `event` comes to.
+pub fn captured_once(before: &State, event: &Event) -> Result<(), Violation> {
+    match (before.record().filter(|record| record.capture().is_some()), event) {
+        (Some(record), Event::Captured(_)) => {
+            Err(Violation::of(4, format!("{} was captured more than once", record.payment_id())))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -138,18 +166,40 @@ pub fn payment_amounts(record: &Record) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Invariant 5, the second half: the hold of each refund is what is still pending of it.
-pub fn refund_holds(books: &Books, record: &Record) -> Result<usize, Violation> {
-    let Some(capture) = record.capture() else { return Ok(0) };
-    for refund in &capture.refunds {
-        let hold = Account::MerchantRefundHold(record.terms.merchant_id, refund.refund_id);
-        let expected = if refund.status.is_pending() { i128::from(refund.amount) } else { 0 };
-        let held = books.balance(&hold, record.terms.currency);
+/// Invariant 5, the second half: an account that is kept for one refund or one payment holds exactly what is still
+/// open of it, and nobody else's holds anything. Answers how many accounts were checked.
+pub fn holds<'a>(books: &Books, records: impl Iterator<Item = &'a Record>) -> Result<usize, Violation> {
+    let mut open: BTreeMap<(Account, Currency), i64> = records.flat_map(open_amounts).collect();
+    let kept = |account: &Account| matches!(account, Account::MerchantRefundHold(..) | Account::ChannelFeeAccrual(..));
+    let mut checked = 0;
+    for ((account, currency), totals) in books.accounts.iter().filter(|((account, _), _)| kept(account)) {
+        let expected = i128::from(open.remove(&(account.clone(), *currency)).unwrap_or(0));
+        let held = account.account_type().balance(totals.debits, totals.credits);
         if held != expected {
-            return Err(Violation::of(5, format!("{hold} holds {held} instead of {expected}")));
+            return Err(Violation::of(5, format!("{account} holds {held} {currency} instead of {expected}")));
         }
+        checked += 1;
     }
-    Ok(capture.refunds.len())
+    match open.into_iter().find(|(_, amount)| *amount != 0) {
+        Some(((account, currency), amount)) => {
+            Err(Violation::of(5, format!("{account} holds nothing instead of {amount} {currency}")))
+        }
+        None => Ok(checked),
+    }
+}
+
+/// What must stand in the accounts kept for this payment alone.
+fn open_amounts(record: &Record) -> Vec<((Account, Currency), i64)> {
+    let Some(capture) = record.capture() else { return vec![] };
+    let (terms, currency) = (&record.terms, record.terms.currency);
+    let pending = capture.refunds.iter().filter(|refund| refund.status.is_pending());
+    let hold = |refund: &Refund| Account::MerchantRefundHold(terms.merchant_id, refund.refund_id);
+    let mut amounts: Vec<_> = pending.map(|refund| ((hold(refund), currency), refund.amount)).collect();
+    if let ChannelFee::Estimated(estimate) = capture.channel_fee {
+        let accrual = Account::ChannelFeeAccrual(terms.channel.clone(), terms.payment_id);
+        amounts.push(((accrual, currency), estimate));
+    }
+    amounts
 }
 
 /// Invariant 9: an event's stored hash is the one that follows from its predecessor's.
@@ -182,14 +232,31 @@ mod tests {
     }
 
     #[test]
-    fn gaps_are_named() {
+    fn gaps_and_times_that_go_back_are_named() {
+        let at = Timestamp::from_micros;
         let mut density = Density::default();
-        assert_eq!(density.next(1, "payment", "a", 1), Ok(()));
-        assert_eq!(density.next(2, "payment", "b", 1), Ok(()));
-        assert_eq!(density.clone().next(4, "payment", "b", 2).unwrap_err().invariant, 2);
-        assert_eq!(density.clone().next(3, "payment", "b", 3).unwrap_err().invariant, 2);
-        assert_eq!(density.next(3, "payment", "b", 2), Ok(()));
+        assert_eq!(density.next(1, ("payment", "a"), 1, at(5)), Ok(()));
+        assert_eq!(density.next(2, ("payment", "b"), 1, at(5)), Ok(()));
+        assert_eq!(density.clone().next(4, ("payment", "b"), 2, at(5)).unwrap_err().invariant, 2);
+        assert_eq!(density.clone().next(3, ("payment", "b"), 3, at(5)).unwrap_err().invariant, 2);
+        assert_eq!(density.clone().next(3, ("payment", "b"), 2, at(4)).unwrap_err().invariant, 2);
+        assert_eq!(density.next(3, ("payment", "b"), 2, at(6)), Ok(()));
         assert_eq!((density.events(), density.streams()), (3, 2));
+    }
+
+    #[test]
+    fn an_account_that_holds_what_nobody_waits_for_is_named() {
+        let merchant = MerchantId::from_uuid(Uuid::nil());
+        let refund = crate::RefundId::from_uuid(Uuid::nil());
+        let payment = crate::PaymentId::from_uuid(Uuid::nil());
+        let accrual = Account::ChannelFeeAccrual("sandbox".parse().unwrap(), payment);
+        for account in [Account::MerchantRefundHold(merchant, refund), accrual] {
+            let mut books = Books::default();
+            books.accounts.insert((account.clone(), Currency::USD), Totals { debits: 1, credits: 1 });
+            assert_eq!(holds(&books, std::iter::empty()), Ok(1));
+            books.accounts.insert((account, Currency::USD), Totals { debits: 1, credits: 2 });
+            assert_eq!(holds(&books, std::iter::empty()).unwrap_err().invariant, 5);
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod rejection;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -183,11 +185,14 @@ impl Decider for Payment {
     }
 }
 
+/// The longest that a payment may wait for its outcome: 90 days, far beyond any page that a customer comes back to.
+pub const LIFETIME_MAX: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
 fn create(terms: Created) -> Result<Vec<Event>, PaymentRejection> {
     if !(1..=AMOUNT_MAX).contains(&terms.amount) {
         return Err(PaymentRejection::InvalidAmount);
     }
-    if terms.expires_at <= terms.created_at {
+    if terms.expires_at <= terms.created_at || terms.expires_at > terms.created_at.plus(LIFETIME_MAX) {
         return Err(PaymentRejection::InvalidExpiry);
     }
     let rates = [terms.pricing.markup_rate, terms.expected_channel_fee_rate];

@@ -67,6 +67,7 @@ CREATE INDEX orders_newest_of_merchant_by_status
     ON rm_orders.orders (merchant_id, status, created_at, first_payment_id);
 CREATE INDEX orders_newest ON rm_orders.orders (created_at, first_payment_id);
 CREATE INDEX orders_newest_by_status ON rm_orders.orders (status, created_at, first_payment_id);
+CREATE INDEX orders_newest_by_channel ON rm_orders.orders (channel, created_at, first_payment_id);
 CREATE INDEX orders_by_number ON rm_orders.orders (order_no);
 CREATE INDEX orders_by_amount ON rm_orders.orders (currency, amount);
 "#;

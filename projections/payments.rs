@@ -37,6 +37,7 @@ CREATE INDEX payments_newest_of_merchant ON rm_payments.payments (merchant_id, c
 CREATE INDEX payments_newest_of_merchant_by_status ON rm_payments.payments (merchant_id, status, created_at, payment_id);
 CREATE INDEX payments_newest ON rm_payments.payments (created_at, payment_id);
 CREATE INDEX payments_newest_by_status ON rm_payments.payments (status, created_at, payment_id);
+CREATE INDEX payments_newest_by_channel ON rm_payments.payments (channel, created_at, payment_id);
 CREATE INDEX payments_of_order ON rm_payments.payments (order_no, merchant_id);
 CREATE INDEX payments_by_amount ON rm_payments.payments (currency, amount);
 "#;

@@ -41,6 +41,7 @@ CREATE TABLE rm_refunds.refunds (
 CREATE INDEX refunds_newest_of_merchant ON rm_refunds.refunds (merchant_id, created_at, refund_id);
 CREATE INDEX refunds_newest ON rm_refunds.refunds (created_at, refund_id);
 CREATE INDEX refunds_newest_by_status ON rm_refunds.refunds (status, created_at, refund_id);
+CREATE INDEX refunds_newest_by_channel ON rm_refunds.refunds (channel, created_at, refund_id);
 CREATE INDEX refunds_of_payment ON rm_refunds.refunds (payment_id);
 CREATE INDEX refunds_of_order ON rm_refunds.refunds (order_no, merchant_id);
 CREATE INDEX refunds_by_amount ON rm_refunds.refunds (currency, amount);

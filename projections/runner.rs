@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use commands::ports::{EventStore, StoreError};
+use commands::trace;
 use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use uuid::Uuid;
-
-use commands::trace;
 
 use crate::checkpoint::{Lease, Lost};
 use crate::database::begin;
@@ -22,7 +21,7 @@ const PAGE: usize = 2_000;
 /// How often a runner looks for events, or for a free lease, that nobody told it of.
 const POLL_EVERY: Duration = Duration::from_secs(1);
 const RETRY_AFTER: Duration = Duration::from_millis(250);
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
 
 /// The checkpoint decides what survives a crash of Postgres, so a batch need not wait for the disk. A process that
 /// is paused in the middle of a batch must not keep its rows locked from its successor.
@@ -159,7 +158,7 @@ impl Feeder {
 
         let started = Instant::now();
         let _traced = trace::spans_of(&page, |event| {
-            tracing::info_span!("projection.apply", projection = lease.name, event.position, event.event_type)
+            tracing::info_span!("projection.event", projection = lease.name, event.position, event.event_type)
         });
         let mut transaction = begin(&self.runner.pool, BEGIN).await?;
         if !page.is_empty() {
@@ -207,7 +206,7 @@ mod tests {
 
     #[test]
     fn retries_slow_down_up_to_a_limit() {
-        let table = [(1, 250), (2, 500), (3, 1_000), (7, 16_000), (8, 30_000), (u32::MAX, 30_000)];
+        let table = [(1, 250), (2, 500), (3, 1_000), (6, 8_000), (7, 10_000), (u32::MAX, 10_000)];
         for (failures, milliseconds) in table {
             assert_eq!(retry_after(failures), Duration::from_millis(milliseconds), "{failures}");
         }

@@ -75,10 +75,9 @@ impl Log {
     }
 
     fn fold(&self, category: &Category, stream: &StreamId, version: u64) -> Result<StreamState, StoreError> {
-        let events = self.of_stream(stream, 0).take_while(|event| event.version <= version);
-        events
-            .fold(Ok(category.empty()), |state, event| state.and_then(|state| category.apply_recorded(&state, event)))
-            .map_err(|error| StoreError::Corrupt(error.to_string()))
+        let mut events = self.of_stream(stream, 0).take_while(|event| event.version <= version);
+        let folded = events.try_fold(category.empty(), |state, event| category.apply_recorded(&state, event));
+        folded.map_err(|error| StoreError::Corrupt(error.to_string()))
     }
 
     fn of_stream(&self, stream: &StreamId, after_version: u64) -> impl Iterator<Item = &RecordedEvent> {

@@ -93,9 +93,12 @@ impl Drop for PostgresKeys {
     }
 }
 
+/// Ends with the pool.
 async fn listen(pool: PgPool, memory: Arc<KeyMemory>) {
-    loop {
-        if let Err(error) = listen_once(&pool, &memory).await {
+    while !pool.is_closed() {
+        if let Err(error) = listen_once(&pool, &memory).await
+            && !pool.is_closed()
+        {
             tracing::warn!(%error, "listening to key revocations failed; keys are looked up each time until it works");
         }
         memory.set_listening(false);

@@ -5,8 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{ApiKeyId, Timestamp};
 
-/// A signature is accepted up to 300 s before and after its own time, so it can be replayed for 600 s at most.
-pub const REMEMBERED_FOR: Duration = Duration::from_secs(600);
+/// A signature is accepted up to 300 s before and after its own time, both in whole seconds of the node's clock, so it
+/// can be replayed for just under 601 s.
+pub const REMEMBERED_FOR: Duration = Duration::from_secs(601);
 
 #[async_trait]
 pub trait Nonces: Send + Sync {

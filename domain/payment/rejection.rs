@@ -20,7 +20,7 @@ pub enum PaymentRejection {
     TooManyRefunds,
     #[error("an amount is 1 to 999999999999999 minor units")]
     InvalidAmount,
-    #[error("the expiry must lie after the creation")]
+    #[error("the expiry must lie after the creation, by at most 90 days")]
     InvalidExpiry,
     #[error("a fee rate lies between 0 and 1")]
     InvalidRate,

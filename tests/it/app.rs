@@ -66,7 +66,10 @@ impl TestApp {
             sandbox_webhook_secret: Some(WEBHOOK_SECRET.to_owned()),
             ..ChannelFlags::default()
         };
-        TestApp { sandbox: Some(sandbox), ..TestApp::over(ledger::channels(&flags).unwrap(), port, folder, roles).await }
+        TestApp {
+            sandbox: Some(sandbox),
+            ..TestApp::over(ledger::channels(&flags).unwrap(), port, folder, roles).await
+        }
     }
 
     /// Over any channels.

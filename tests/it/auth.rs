@@ -57,8 +57,11 @@ impl Signed {
             .header("X-Nonce", &self.nonce)
             .header("X-Signature", &self.signature)
             .header("Content-Type", "application/json");
-        let request =
-            if self.idempotency_key.is_empty() { request } else { request.header("Idempotency-Key", &self.idempotency_key) };
+        let request = if self.idempotency_key.is_empty() {
+            request
+        } else {
+            request.header("Idempotency-Key", &self.idempotency_key)
+        };
         request.body(self.body.clone()).send().await.unwrap().status()
     }
 }
@@ -72,7 +75,13 @@ async fn a_signature_covers_every_part_of_a_request_and_is_good_once() {
     let good = sign();
     assert_eq!(good.send(&app).await, 201);
     assert_eq!(good.send(&app).await, 401, "a nonce is good once");
-    let get = Signed { method: Method::GET, path: "/api/v1/payments?limit=1".to_owned(), body: vec![], idempotency_key: String::new(), ..sign() };
+    let get = Signed {
+        method: Method::GET,
+        path: "/api/v1/payments?limit=1".to_owned(),
+        body: vec![],
+        idempotency_key: String::new(),
+        ..sign()
+    };
     assert_eq!(get.clone().sign(&merchant.secret).send(&app).await, 200);
 
     let other = app.merchant().await;
@@ -104,7 +113,8 @@ async fn a_signature_covers_every_part_of_a_request_and_is_good_once() {
 async fn whatever_is_wrong_with_a_key_the_answer_is_the_same() {
     let app = TestApp::start().await;
     let merchant = app.merchant().await;
-    let signed_only = IssueKey { role: Role::Merchant, merchant_id: Some(merchant.id), principal: None, signed_only: true };
+    let signed_only =
+        IssueKey { role: Role::Merchant, merchant_id: Some(merchant.id), principal: None, signed_only: true };
     let signed_only = app.ledger.keys.issue(issued(), signed_only).await.unwrap();
     let signed_secret = signed_only.secret.unwrap();
     let revoked = app.key(Role::Merchant, Some(merchant.id)).await;
@@ -213,7 +223,8 @@ async fn another_merchants_object_is_not_told_from_a_missing_one() {
     for (foreign, missing) in &pairs {
         let mut texts = vec![];
         for path in [foreign, missing] {
-            let answer = app.request(Method::GET, path, &stranger.secret).header("X-Request-Id", "same").send().await.unwrap();
+            let answer =
+                app.request(Method::GET, path, &stranger.secret).header("X-Request-Id", "same").send().await.unwrap();
             assert_eq!(answer.status(), 404, "{path}");
             texts.push(answer.text().await.unwrap());
         }
@@ -228,7 +239,8 @@ async fn another_merchants_object_is_not_told_from_a_missing_one() {
         let mut texts = vec![];
         for (path, body) in [(path, foreign), (missing_path.as_str(), missing)] {
             let request = app.request(Method::POST, path, &stranger.secret).header("X-Request-Id", "same");
-            let answer = request.header("Idempotency-Key", Uuid::new_v4().to_string()).json(&body).send().await.unwrap();
+            let answer =
+                request.header("Idempotency-Key", Uuid::new_v4().to_string()).json(&body).send().await.unwrap();
             assert_eq!(answer.status(), 404, "{path}");
             texts.push(answer.text().await.unwrap());
         }

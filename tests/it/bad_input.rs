@@ -60,7 +60,11 @@ async fn a_payment_of_the_wrong_shape_is_refused_with_the_field() {
         (with("payment_method", "{\"type\":\"card\"}"), "missing_field", "/payment_method/token"),
         (with("payment_method", "{\"type\":\"card\",\"token\":\"\"}"), "invalid_field", "/payment_method/token"),
         (with("payment_method", "{\"type\":\"CARD\",\"token\":\"t\"}"), "invalid_field", "/payment_method/type"),
-        (with("payment_method", "{\"type\":\"card\",\"token\":\"t\",\"pan\":\"4\"}"), "unknown_field", "/payment_method/pan"),
+        (
+            with("payment_method", "{\"type\":\"card\",\"token\":\"t\",\"pan\":\"4\"}"),
+            "unknown_field",
+            "/payment_method/pan",
+        ),
         (with("customer", "{\"email\":\"nobody\"}"), "invalid_field", "/customer/email"),
         (with("customer", "{\"phone\":\"1\"}"), "unknown_field", "/customer/phone"),
         (with("description", &long(1_001)), "invalid_field", "/description"),
@@ -77,8 +81,21 @@ async fn a_payment_of_the_wrong_shape_is_refused_with_the_field() {
         ("{}".to_owned(), "missing_field", "/order_no"),
         ("{\"amount\":1,\"amount\":1}".to_owned(), "duplicate_field", "/amount"),
     ];
-    let amounts =
-        ["0", "-1", "10.5", "1.0", "1e3", "1e30", "1e400", "\"100\"", "null", "true", "[100]", "1000000000000000", "99999999999999999999999999"];
+    let amounts = [
+        "0",
+        "-1",
+        "10.5",
+        "1.0",
+        "1e3",
+        "1e30",
+        "1e400",
+        "\"100\"",
+        "null",
+        "true",
+        "[100]",
+        "1000000000000000",
+        "99999999999999999999999999",
+    ];
     table.extend(amounts.map(|amount| (with("amount", amount), "invalid_amount", "/amount")));
     let before = app.ledger.store.head().await.unwrap();
     for (body, code, pointer) in table {
@@ -112,7 +129,11 @@ async fn what_is_no_json_in_time_and_size_is_refused() {
         (format!("{good}{good}").into_bytes(), 400, "malformed_json"),
         (b"\xef\xbb\xbf{}".to_vec(), 400, "malformed_json"),
         (good.replace("card", "c\u{1}rd").into_bytes(), 400, "malformed_json"),
-        (good.into_bytes().into_iter().map(|byte| if byte == b'c' { 0xff } else { byte }).collect(), 400, "malformed_json"),
+        (
+            good.into_bytes().into_iter().map(|byte| if byte == b'c' { 0xff } else { byte }).collect(),
+            400,
+            "malformed_json",
+        ),
         ("[".repeat(20_000).into_bytes(), 400, "malformed_json"),
         (large.into_bytes(), 413, "body_too_large"),
         (huge, 413, "body_too_large"),
@@ -125,7 +146,9 @@ async fn what_is_no_json_in_time_and_size_is_refused() {
     let nested = format!("{{\"metadata\":{}1{}}}", "{\"a\":".repeat(20_000), "}".repeat(20_000));
     assert_eq!(post(&app, &merchant.secret, "/payments", nested[..60_000].to_owned()).await.status, 400);
 
-    for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "nonsense"] {
+    for content_type in
+        ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "nonsense"]
+    {
         let request = app.request(Method::POST, "/payments", &merchant.secret).header("Idempotency-Key", "k");
         let request = request.header("Content-Type", content_type).body(payment("tok_success", 1).to_string());
         let Answer { status, problem } = read(request).await;
@@ -178,7 +201,8 @@ async fn unknown_addresses_methods_and_parameters_are_named() {
         let Answer { status, problem } = get(path.to_owned()).await;
         assert_eq!((status, &problem["code"], &problem["parameter"]), (400, &json!(code), &json!(parameter)), "{path}");
     }
-    let with_query = post(&app, &merchant.secret, "/payments?dry_run=true", payment("tok_success", 1).to_string()).await;
+    let with_query =
+        post(&app, &merchant.secret, "/payments?dry_run=true", payment("tok_success", 1).to_string()).await;
     assert_eq!((with_query.status, &with_query.problem["parameter"]), (400, &json!("dry_run")));
     app.stop().await;
 }

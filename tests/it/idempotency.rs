@@ -61,7 +61,8 @@ async fn a_refusal_is_replayed_and_a_malformed_request_is_not() {
     let app = TestApp::start().await;
     let merchant = app.merchant().await;
     let body = payment("tok_success", 10_000);
-    let id = app.post_keyed("/payments", &merchant.secret, "taken", &body).await.json::<Value>().await.unwrap()["id"].clone();
+    let id = app.post_keyed("/payments", &merchant.secret, "taken", &body).await.json::<Value>().await.unwrap()["id"]
+        .clone();
 
     let first = post(&app, "/payments", &merchant.secret, "refused", &body).await;
     assert_eq!((first.status().as_u16(), is_hit(&first)), (409, false));

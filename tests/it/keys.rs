@@ -1,5 +1,7 @@
 //! The contract of the key directory on memory and on Postgres, and the issuing of keys.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,6 +156,15 @@ async fn a_node_that_cannot_listen_asks_the_database_each_time() {
     assert!(there.find(new.key.key_id).await.unwrap().is_none());
     remembers(&there).await;
     assert!(there.find(new.key.key_id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_directory_that_listens_does_not_keep_the_pool_from_closing() {
+    let database = test_database().await;
+    let keys = node(&database).remembering();
+    remembers(&keys).await;
+    tokio::time::timeout(Duration::from_secs(10), database.pool.close()).await.unwrap();
+    until("it stops remembering", Duration::from_secs(3), || async { (!keys.is_remembering()).then_some(()) }).await;
 }
 
 #[tokio::test]

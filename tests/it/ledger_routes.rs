@@ -29,7 +29,10 @@ async fn one_capture_stands_in_the_books_as_the_example_says() {
         accounts.iter().find(|account| account["account"] == path).unwrap_or_else(|| panic!("{path}")).clone()
     };
     assert_eq!(account("channel:sandbox:receivable")["balance"], 9_900);
-    assert_eq!(account("revenue:processing"), json!({"account": "revenue:processing", "type": "revenue", "debits": 0, "credits": 80, "balance": 80}));
+    assert_eq!(
+        account("revenue:processing"),
+        json!({"account": "revenue:processing", "type": "revenue", "debits": 0, "credits": 80, "balance": 80})
+    );
     assert_eq!(account(&format!("merchant:{}:pending", merchant.id))["balance"], 9_820);
 
     let own = fresh(&app, "/balances", &merchant.secret).await;
@@ -45,7 +48,9 @@ async fn one_capture_stands_in_the_books_as_the_example_says() {
     assert_eq!(entries.len(), 2);
     let position = entries[0]["position"].as_u64().unwrap();
     let transaction = app.get_json(&format!("/ledger/transactions/{position}"), &finance).await;
-    let sum = |side: &str| transaction["entries"].as_array().unwrap().iter().map(|entry| entry[side].as_i64().unwrap()).sum::<i64>();
+    let sum = |side: &str| {
+        transaction["entries"].as_array().unwrap().iter().map(|entry| entry[side].as_i64().unwrap()).sum::<i64>()
+    };
     assert_eq!((sum("debit"), sum("credit")), (10_280, 10_280));
     for missing in ["1", "0", "999999", "x", "18446744073709551616"] {
         assert_eq!(app.get(&format!("/ledger/transactions/{missing}"), &finance).await.status(), 404, "{missing}");
@@ -78,8 +83,14 @@ async fn an_auditor_replays_the_log() {
     let event = &captured["data"][0];
     assert_eq!(captured["data"].as_array().unwrap().len(), 1);
     assert_eq!(event["stream"], json!({"category": "payment", "id": id}));
-    assert_eq!((&event["version"], &event["schema_version"], &event["data"]["amount"]), (&json!(2), &json!(1), &json!(10_000)));
-    assert_eq!((event["metadata"]["actor"].as_str(), event["hash"].as_str().unwrap().len()), (Some("saga:payment"), 64));
+    assert_eq!(
+        (&event["version"], &event["schema_version"], &event["data"]["amount"]),
+        (&json!(2), &json!(1), &json!(10_000))
+    );
+    assert_eq!(
+        (event["metadata"]["actor"].as_str(), event["hash"].as_str().unwrap().len()),
+        (Some("saga:payment"), 64)
+    );
     let later = app.get_json(&format!("/events?from={}", event["position"]), &auditor).await;
     assert_eq!(later["data"][0], *event);
 
@@ -109,7 +120,8 @@ async fn operators_see_projections_and_sagas() {
     assert_eq!(app.get("/sagas/re_none", &operator).await.status(), 404);
 
     let projections = app.get_json("/projections", &operator).await;
-    let names: Vec<&str> = projections["data"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        projections["data"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
     for name in ["books", "orders", "payments", "refunds"] {
         assert!(names.contains(&name), "{name} in {names:?}");
     }
@@ -117,8 +129,12 @@ async fn operators_see_projections_and_sagas() {
     let rebuilt = fresh(&app, "/payments", &merchant.secret).await;
     assert_eq!(rebuilt["data"][0]["id"], id);
 
-    let made: Value = app.post("/merchants", &admin, &json!({"name": "Acme", "tier": "enterprise"})).await.json().await.unwrap();
-    assert_eq!((&made["tier"], &made["pricing"], &made["markup_rate"]), (&json!("enterprise"), &json!("cost_plus"), &json!("0.0045")));
+    let made: Value =
+        app.post("/merchants", &admin, &json!({"name": "Acme", "tier": "enterprise"})).await.json().await.unwrap();
+    assert_eq!(
+        (&made["tier"], &made["pricing"], &made["markup_rate"]),
+        (&json!("enterprise"), &json!("cost_plus"), &json!("0.0045"))
+    );
     assert_eq!(app.get_json(&format!("/merchants/{}", made["id"].as_str().unwrap()), &admin).await, made);
     assert_eq!(fresh(&app, "/merchants", &admin).await["data"][0], made);
     let key = json!({"role": "merchant", "merchant_id": made["id"]});

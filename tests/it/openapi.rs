@@ -71,7 +71,8 @@ async fn answers_are_what_the_document_says() {
     let app = TestApp::start().await;
     let merchant = app.merchant().await;
     let keys = [app.key(KeyRole::Auditor, None).await.1, app.key(KeyRole::Admin, None).await.1];
-    let document: Value = app.http.get(format!("{}/openapi.json", app.base_url)).send().await.unwrap().json().await.unwrap();
+    let document: Value =
+        app.http.get(format!("{}/openapi.json", app.base_url)).send().await.unwrap().json().await.unwrap();
     let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../openapi.json");
     assert_eq!(document, serde_json::from_str::<Value>(&std::fs::read_to_string(committed).unwrap()).unwrap());
 
@@ -109,14 +110,16 @@ async fn answers_are_what_the_document_says() {
     for (template, path) in paths {
         let mut answered = false;
         for secret in [&merchant.secret, &keys[0], &keys[1]] {
-            let answer = app.request(Method::GET, &path, secret).header("Ledger-Min-Position", &head).send().await.unwrap();
+            let answer =
+                app.request(Method::GET, &path, secret).header("Ledger-Min-Position", &head).send().await.unwrap();
             let status = answer.status().as_u16();
             let body: Value = answer.json().await.unwrap();
             let mut response = &document["paths"][format!("/api/v1{template}")]["get"]["responses"][status.to_string()];
             if let Some(reference) = response["$ref"].as_str() {
                 response = document.pointer(&reference[1..]).unwrap();
             }
-            let content = response["content"].as_object().unwrap_or_else(|| panic!("{template} {status} is not described"));
+            let content =
+                response["content"].as_object().unwrap_or_else(|| panic!("{template} {status} is not described"));
             let mut found = vec![];
             faults(&document, &content.values().next().unwrap()["schema"], &body, "", &mut found);
             assert!(found.is_empty(), "GET {path} {status}: {found:?}\n{body}");

@@ -49,7 +49,10 @@ async fn a_payment_shows_what_was_asked_and_what_came_of_it() {
     assert!(!paid.to_string().contains("ada@example.com") && !paid.to_string().contains("tok_success"));
 
     let declined = app.pay(&merchant, "tok_insufficient_funds", 10_000).await;
-    assert_eq!((&declined["status"], &declined["failure"]["decline_code"]), (&json!("failed"), &json!("insufficient_funds")));
+    assert_eq!(
+        (&declined["status"], &declined["failure"]["decline_code"]),
+        (&json!("failed"), &json!("insufficient_funds"))
+    );
     app.stop().await;
 }
 
@@ -60,7 +63,8 @@ async fn a_payment_that_waits_for_its_customer_can_be_cancelled() {
     let waiting = app.pay(&merchant, "tok_requires_action", 5_000).await;
     assert_eq!(waiting["next_action"]["type"], "redirect");
     let cancel = format!("/payments/{}/cancel", waiting["id"].as_str().unwrap());
-    let request = app.request(Method::POST, &cancel, &merchant.secret).header("Idempotency-Key", "c").header("Prefer", "wait=10");
+    let request =
+        app.request(Method::POST, &cancel, &merchant.secret).header("Idempotency-Key", "c").header("Prefer", "wait=10");
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let cancelled: Value = answer.json().await.unwrap();
@@ -69,7 +73,8 @@ async fn a_payment_that_waits_for_its_customer_can_be_cancelled() {
     let again = app.post(&cancel, &merchant.secret, &json!({})).await;
     assert_eq!(again.status(), 200, "it is cancelled already");
     let paid = app.pay(&merchant, "tok_success", 5_000).await;
-    let late = app.post(&format!("/payments/{}/cancel", paid["id"].as_str().unwrap()), &merchant.secret, &json!({})).await;
+    let late =
+        app.post(&format!("/payments/{}/cancel", paid["id"].as_str().unwrap()), &merchant.secret, &json!({})).await;
     assert_eq!(late.status(), 409);
     assert_eq!(late.json::<Value>().await.unwrap()["code"], "payment_not_cancellable");
 
@@ -96,7 +101,9 @@ async fn a_story_tells_everything_but_our_margin_to_merchants() {
     let full = app.get_json(&path, &auditor).await;
     assert_eq!(types(&full), told);
     let legs = full["data"][1]["postings"].as_array().unwrap();
-    let sum = |side: &str| legs.iter().filter(|leg| leg["side"] == side).map(|leg| leg["amount"].as_i64().unwrap()).sum::<i64>();
+    let sum = |side: &str| {
+        legs.iter().filter(|leg| leg["side"] == side).map(|leg| leg["amount"].as_i64().unwrap()).sum::<i64>()
+    };
     assert_eq!((sum("debit"), sum("credit")), (10_230, 10_230));
     assert_eq!(full["data"][1]["data"]["markup"], 30);
 

@@ -36,7 +36,10 @@ async fn a_query_that_names_a_position_includes_it() {
             let body: Value = answer.json().await.unwrap();
             match path {
                 "/balances" => assert_eq!(body["balances"][0]["pending"], round * 987),
-                _ => assert_eq!((&body["data"][0]["order_no"], body["data"].as_array().unwrap().len()), (&paid["order_no"], round)),
+                _ => assert_eq!(
+                    (&body["data"][0]["order_no"], body["data"].as_array().unwrap().len()),
+                    (&paid["order_no"], round)
+                ),
             }
         }
         let trial = get_at_least(&app, "/ledger/trial-balance", &finance, &wrote, "wait=30").await;
@@ -74,7 +77,9 @@ async fn a_position_of_elsewhere_is_refused() {
     let merchant = app.merchant().await;
     let beyond = URL_SAFE_NO_PAD.encode("p1:999999999");
     for path in ["/payments", "/balances", "/payments/pay_00000000000000000000000000"] {
-        for (token, code) in [("nonsense", "invalid_position"), ("7", "invalid_position"), (beyond.as_str(), "position_beyond_head")] {
+        for (token, code) in
+            [("nonsense", "invalid_position"), ("7", "invalid_position"), (beyond.as_str(), "position_beyond_head")]
+        {
             let answer = get_at_least(&app, path, &merchant.secret, token, "wait=0").await;
             assert_eq!(answer.status(), 400, "{path} {token}");
             assert_eq!(answer.json::<Value>().await.unwrap()["code"], code);
@@ -123,7 +128,11 @@ async fn the_past_can_be_asked_for() {
         let payment: Value = answer.json().await.unwrap();
         assert_eq!((&payment["status"], &payment["amount_refunded"]), (&json!(status), &json!(refunded)), "{as_of}");
         let answer: Value = get(format!("{order}?as_of={as_of}")).await.json().await.unwrap();
-        assert_eq!((&answer["status"], &answer["amount_refunded"]), (&json!(order_status), &json!(refunded)), "{as_of}");
+        assert_eq!(
+            (&answer["status"], &answer["amount_refunded"]),
+            (&json!(order_status), &json!(refunded)),
+            "{as_of}"
+        );
     }
     for (as_of, pending) in [(at_creation.as_str(), None), (paid_at, Some(9_870)), (after.as_str(), Some(5_870))] {
         let answer: Value = get(format!("/balances?as_of={as_of}")).await.json().await.unwrap();

@@ -1,5 +1,7 @@
 //! The contract of the vault, on memory and on Postgres; and what only several nodes on one database can show.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +41,7 @@ async fn the_postgres_adapter_keeps_the_contract() {
 async fn contract<K: SubjectKeys>(vault: &KeyVault<K>) {
     what_is_sealed_opens_only_in_its_context(vault).await;
     a_subject_is_its_merchant_and_its_normalised_address(vault).await;
+    what_is_sealed_beside_goes_with_it(vault).await;
     erasing_takes_one_subject_and_no_other(vault).await;
     who_comes_back_after_an_erasure_is_new(vault).await;
     damage_is_told_from_erasure(vault).await;
@@ -54,6 +57,19 @@ async fn what_is_sealed_opens_only_in_its_context<K: SubjectKeys>(vault: &KeyVau
     let again = vault.seal(&subject, "pay_1", b"a secret").await.unwrap();
     assert_eq!(again.key, sealed.key);
     assert!(again.nonce != sealed.nonce && again.data != sealed.data, "equal texts must not look equal");
+}
+
+async fn what_is_sealed_beside_goes_with_it<K: SubjectKeys>(vault: &KeyVault<K>) {
+    let subject = customer(merchant(), "ada@example.com");
+    let sealed = vault.seal(&subject, "pay_1", b"a secret").await.unwrap();
+    let beside = vault.seal_beside(&sealed, "pay_1", b"another").await.unwrap().unwrap();
+    assert_eq!(beside.key, sealed.key);
+    assert_eq!(vault.open("pay_1", &beside).await, Ok(Some(b"another".to_vec())));
+    vault.erase(&subject).await.unwrap();
+    assert_eq!(vault.open("pay_1", &beside).await, Ok(None));
+    assert_eq!(vault.seal_beside(&sealed, "pay_1", b"more").await, Ok(None));
+    let stranger = Sealed { key: "nobody".to_owned(), ..sealed };
+    assert_eq!(vault.seal_beside(&stranger, "pay_1", b"more").await, Err(VaultError::Damaged));
 }
 
 async fn a_subject_is_its_merchant_and_its_normalised_address<K: SubjectKeys>(vault: &KeyVault<K>) {

@@ -1,5 +1,7 @@
 //! The contract of the webhook inbox on memory and on Postgres, and what becomes of a webhook, crashes included.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -166,10 +168,10 @@ impl MerchantFunds for NoFunds {
 }
 
 /// A merchant, a channel and the use case over them; the sagas' part is played by the test.
-struct Stage {
+pub(crate) struct Stage {
     clock: ManualClock,
     channel: Arc<ScriptedChannel>,
-    webhooks: Webhooks,
+    pub(crate) webhooks: Webhooks,
     nudged: Arc<Mutex<Vec<PaymentId>>>,
     merchant_id: MerchantId,
 }
@@ -179,7 +181,7 @@ fn issued(purpose: &str) -> Issued {
 }
 
 impl Stage {
-    async fn new() -> Stage {
+    pub(crate) async fn new() -> Stage {
         let clock = ManualClock::default();
         let channel = Arc::new(ScriptedChannel::default());
         let store: Arc<dyn EventStore> = Arc::new(MemoryEventStore::new(Arc::new(clock.clone())));
@@ -209,6 +211,11 @@ impl Stage {
 
     /// A payment whose charge has reached the channel; what became of it we have not heard.
     async fn charged(&self, token: &str) -> PaymentId {
+        self.charged_with(PaymentDetails { token: token.to_owned(), ..PaymentDetails::default() }).await
+    }
+
+    pub(crate) async fn charged_with(&self, details: PaymentDetails) -> PaymentId {
+        let token = details.token.clone();
         let payment_id = PaymentId::from_uuid(Uuid::now_v7());
         let create = CreatePayment {
             payment_id,
@@ -217,7 +224,7 @@ impl Stage {
             amount: Money::new(10_000, Currency::USD).unwrap(),
             method: "card".to_owned(),
             channel: None,
-            details: PaymentDetails { token: token.to_owned(), ..PaymentDetails::default() },
+            details,
             expires_in: None,
         };
         let receipt = self.webhooks.payments.create(issued(&payment_id.to_string()), create).await.unwrap();
@@ -227,7 +234,7 @@ impl Stage {
             payment_id,
             amount: Money::new(10_000, Currency::USD).unwrap(),
             method: "card".to_owned(),
-            token: token.to_owned(),
+            token,
             return_url: None,
             channel_reference: None,
         };
@@ -235,7 +242,7 @@ impl Stage {
         payment_id
     }
 
-    async fn receive(&self, news: News) -> Result<Received, WebhookRefused> {
+    pub(crate) async fn receive(&self, news: News) -> Result<Received, WebhookRefused> {
         self.receive_raw(serde_json::to_vec(&news).unwrap(), Some(format!("signed at {}", self.clock.now()))).await
     }
 
@@ -258,7 +265,7 @@ impl Stage {
     }
 }
 
-fn news(event_id: &str, charges: &[PaymentId]) -> News {
+pub(crate) fn news(event_id: &str, charges: &[PaymentId]) -> News {
     News { event_id: event_id.to_owned(), charges: charges.to_vec(), refunds: vec![] }
 }
 

@@ -1,12 +1,15 @@
 //! What the tests stand on: real parts, started by the tests themselves and gone when they end, however they end; and
 //! the waiting between them.
 
+pub mod channel_orders;
 pub mod guard;
 pub mod histories;
 pub mod load;
 pub mod localstripe;
 pub mod manual_clock;
+pub mod otlp;
 pub mod postgres;
+pub mod postgres_proxy;
 pub mod process;
 pub mod read_models;
 pub mod scripted_channel;

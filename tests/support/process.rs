@@ -82,6 +82,15 @@ impl Process {
         self.child.id().unwrap_or_default()
     }
 
+    /// `kill -TERM`, and waits until it has ended by itself.
+    pub async fn terminate(mut self) -> anyhow::Result<()> {
+        let status = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().await?;
+        anyhow::ensure!(status.success(), "there is no such process");
+        let status = tokio::time::timeout(READY_WITHIN, self.child.wait()).await??;
+        anyhow::ensure!(status.success(), "it ended with {status}");
+        Ok(())
+    }
+
     /// `kill -9`, and waits until it is gone.
     pub async fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill().await?;

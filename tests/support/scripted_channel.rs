@@ -152,7 +152,7 @@ impl Book {
         let state = match order.token.as_str() {
             "tok_declined" => Charge::Declined,
             "tok_requires_action" => Charge::ActionRequired,
-            "tok_async" => Charge::Accepted,
+            "tok_async" | "tok_async_refund_fails" => Charge::Accepted,
             _ => Charge::Captured,
         };
         let entry = Entry { state, key: order.key.clone(), amount: order.amount.minor() };
@@ -214,7 +214,7 @@ impl Book {
             return;
         }
         let state = match self.tokens.get(&order.payment_id).map(String::as_str) {
-            Some("tok_refund_fails") => Refund::Failed,
+            Some("tok_refund_fails" | "tok_async_refund_fails") => Refund::Failed,
             Some("tok_refund_async") => Refund::Accepted,
             _ => Refund::Succeeded,
         };

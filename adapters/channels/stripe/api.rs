@@ -19,6 +19,7 @@ const VERSION: &str = "2025-12-15.clover";
 /// With it the fee comes along with the charge.
 pub(super) const EXPAND_FEE: (&str, &str) = ("expand[]", "latest_charge.balance_transaction");
 const PAYMENT_REQUIRED: u16 = 402;
+const CREATIONS_MAX: u32 = 5;
 
 pub(super) type Form<'a> = &'a [(&'a str, &'a str)];
 
@@ -62,16 +63,28 @@ impl Api {
     }
 
     /// `true` beside the intent: this is the answer that an earlier call with the same key got, not the present.
+    ///
+    /// A server error that Stripe has stored under a key is its answer for a day. Then everybody goes on to the same
+    /// next key, so that all still meet at one intent; what an error left behind is never confirmed.
     pub(super) async fn create_intent(&self, key: &str, form: Form<'_>) -> Result<(PaymentIntent, bool), ApiError> {
-        let request = self.post(&["v1", "payment_intents"], key, form);
-        let answer = self.http.call("create_intent", request).await?;
-        let replayed = answer.replayed;
-        Ok((read(answer)?, replayed))
+        let mut failure = Silence::ServerError { status: 500, replayed: true };
+        for number in 1..=CREATIONS_MAX {
+            let key = if number == 1 { key.to_owned() } else { format!("{key}:{number}") };
+            match self.http.call("create_intent", self.post(&["v1", "payment_intents"], &key, form)).await {
+                Err(stored @ Silence::ServerError { replayed: true, .. }) => failure = stored,
+                result => {
+                    let answer = result?;
+                    let replayed = answer.replayed;
+                    return Ok((read(answer)?, replayed));
+                }
+            }
+        }
+        Err(failure.into())
     }
 
     pub(super) async fn intent(&self, id: &str) -> Result<PaymentIntent, ApiError> {
         let request = self.request(Method::GET, &["v1", "payment_intents", id]).query(&[EXPAND_FEE]);
-        read(self.http.call("get_intent", request).await?)
+        read_intent(self.http.call("get_intent", request).await?, id)
     }
 
     /// Intents with this text in their metadata. New ones are found after a minute, in outages after an hour.
@@ -99,7 +112,7 @@ impl Api {
             }
             result => result?,
         };
-        read(answer)
+        read_intent(answer, id)
     }
 
     pub(super) async fn create_refund(&self, key: &str, form: Form<'_>) -> Result<Refund, ApiError> {
@@ -129,6 +142,12 @@ impl Api {
             .header(AUTHORIZATION, self.authorization.clone())
             .header("Stripe-Version", VERSION)
     }
+}
+
+/// An answer about another intent, such as one kept under a key that was used twice, is no answer.
+fn read_intent(answer: Answer, id: &str) -> Result<PaymentIntent, ApiError> {
+    let intent: PaymentIntent = read(answer)?;
+    if intent.id == id { Ok(intent) } else { Err(Silence::Garbage.into()) }
 }
 
 fn read<T: DeserializeOwned>(answer: Answer) -> Result<T, ApiError> {

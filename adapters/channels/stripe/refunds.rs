@@ -2,7 +2,9 @@
 //!
 //! Why a repeat is safe: before each refund the intent's refunds are read, a list that is up to date at once, and one
 //! with our id in its metadata is the answer. So a refund is found also after Stripe has forgotten its key; and for
-//! two calls that meet, the key is still there.
+//! two calls that meet, the key is still there. A server error that Stripe has stored under the key stands for a day:
+//! no other key is tried, because the refund behind it may still come to light, and nothing but the amount would stop
+//! a second one.
 
 use commands::ports::{RefundAnswer, RefundOrder};
 use domain::payment::Failure;

@@ -17,6 +17,14 @@ use crate::event_store::batch::{Batch, Head, RecordedCommand};
 /// The advisory lock of the log: shared by every append on the fast path, exclusive on the locked path. "payledge".
 pub(super) const LOG_LOCK: i64 = 0x7061_796c_6564_6765;
 
+/// Whether the append still has to get the log's lock. Whoever holds it must not ask again: a shared request queues
+/// behind those who wait for the exclusive lock, even if they wait for the one who asks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Lock {
+    NotHeld,
+    Held,
+}
+
 /// Every append announces the new head here, once a batch.
 pub(super) const CHANNEL: &str = "payledger_head";
 
@@ -24,7 +32,7 @@ pub(super) const CHANNEL: &str = "payledger_head";
 /// crosswise. The inner LIMIT keeps the check of new streams an index probe whatever the planner believes.
 const APPEND: &str = "
 WITH guard AS MATERIALIZED (
-    SELECT pg_try_advisory_xact_lock_shared($1)
+    SELECT ($30 OR pg_try_advisory_xact_lock_shared($1))
        AND coalesce((SELECT position = $2 AND hash = $3 FROM events ORDER BY position DESC LIMIT 1), $2 = 0)
        AND NOT EXISTS (SELECT FROM commands WHERE command_id = ANY($4))
        AND NOT EXISTS (
@@ -60,6 +68,7 @@ SELECT held, CASE WHEN held AND $28 > $2 THEN pg_notify($29, $28::text) END FROM
 /// appends to are guarded by the uniqueness of their first version.
 pub(super) async fn append(
     connection: &mut PgConnection,
+    holding: Lock,
     known: &Head,
     batch: &Batch,
     fresh: &[StreamId],
@@ -98,6 +107,7 @@ pub(super) async fn append(
         .bind(&commands.recorded_at)
         .bind(position_of(batch.head.position))
         .bind(CHANNEL)
+        .bind(holding == Lock::Held)
         .fetch_one(connection)
         .await?;
     Ok(row.try_get("held")?)

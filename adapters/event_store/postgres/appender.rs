@@ -22,7 +22,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use super::append::append;
+use super::append::{Lock, append};
 use super::cache::{RecentReceipts, StateCache};
 use super::connection::{Link, Setback, backoff};
 use super::locked::{self, News};
@@ -209,7 +209,7 @@ impl Appender {
         if batch.commands.is_empty() && batch.unrecorded.is_empty() {
             return Ok(batch);
         }
-        send(connection, part, &head, batch, &fresh).await
+        send(connection, Lock::NotHeld, part, (head, batch, &fresh)).await
     }
 
     async fn on_locked_path(&mut self, part: &mut [Queued]) -> Result<Batch, Setback> {
@@ -246,7 +246,7 @@ impl Appender {
         if batch.commands.is_empty() {
             return Ok(batch);
         }
-        send(transaction, part, &head, batch, &fresh).await
+        send(transaction, Lock::Held, part, (head, batch, &fresh)).await
     }
 
     /// The batch as it stands on `head`, and the streams that are empty only if their commands are right.
@@ -287,15 +287,15 @@ impl Appender {
 
 async fn send(
     connection: &mut PgConnection,
+    holding: Lock,
     part: &mut [Queued],
-    head: &Head,
-    batch: Batch,
-    fresh: &[StreamId],
+    (known, batch, fresh): (Head, Batch, &[StreamId]),
 ) -> Result<Batch, Setback> {
     for (queued, answer) in part.iter_mut().zip(&batch.answers) {
         queued.sent = answer.as_ref().ok().cloned();
     }
-    if append(connection, head, &batch, fresh).await? { Ok(batch) } else { Err(Setback::Contended) }
+    let stored = append(connection, holding, &known, &batch, fresh).await?;
+    if stored { Ok(batch) } else { Err(Setback::Contended) }
 }
 
 /// A stored receipt that is the very one we sent, and lost the answer to, is no repeat.

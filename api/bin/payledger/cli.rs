@@ -63,7 +63,8 @@ pub struct Database {
     /// Never install Postgres, only say how.
     #[arg(long, env = "PAYLEDGER_NO_INSTALL")]
     pub no_install: bool,
-    /// 32 bytes in hex that seal keys and personal data; by default `master.key` in the data folder.
+    /// 32 bytes in hex that seal keys and personal data; by default those in `PAYLEDGER_MASTER_KEY`, else in
+    /// `master.key` in the data folder.
     #[arg(long, env = "PAYLEDGER_MASTER_KEY_FILE", value_name = "FILE")]
     pub master_key_file: Option<PathBuf>,
 }

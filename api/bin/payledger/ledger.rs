@@ -59,7 +59,7 @@ impl Ledger {
             funds: Arc::new(BooksFunds::new(reader.clone())),
             clock: clock.clone(),
         };
-        let directory = Arc::new(PostgresKeys::new(pool.clone(), master));
+        let directory = Arc::new(PostgresKeys::new(pool.clone(), master).remembering());
         Ok(Ledger {
             store,
             payments,

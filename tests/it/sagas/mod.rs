@@ -5,6 +5,7 @@
 mod agenda;
 mod crash;
 mod generic;
+mod late_success;
 mod measures;
 mod nodes;
 mod scenarios;

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use backon::ExponentialBuilder;
 use commands::payment::{CreatePayment, PaymentDetails, Payments, RefundPayment};
 use commands::ports::funds::FundsUnavailable;
-use commands::ports::{Agenda, Channel, Clock, EventStore, MerchantFunds, Subject, Vault, VaultError};
-use commands::{Channels, Executor, Issued};
+use commands::ports::{Agenda, Channel, Clock, EventStore, MerchantFunds, Receipt, Subject, Vault, VaultError};
+use commands::{Channels, CommandError, Executor, Issued};
 use domain::invariants::{self, Books};
 use domain::merchant::Terms;
 use domain::payment::{Event, Payment, Record};
@@ -67,10 +67,21 @@ impl Stage {
 
     pub async fn create(&self, token: &str) -> PaymentId {
         let payment_id = PaymentId::from_uuid(Uuid::now_v7());
+        self.create_for(payment_id, &payment_id.to_string(), token).await.unwrap();
+        payment_id
+    }
+
+    /// The same command again if it is told the same id.
+    pub async fn create_for(
+        &self,
+        payment_id: PaymentId,
+        order_no: &str,
+        token: &str,
+    ) -> Result<Receipt, CommandError> {
         let create = CreatePayment {
             payment_id,
             merchant_id: self.merchant_id,
-            order_no: payment_id.to_string().parse().unwrap(),
+            order_no: order_no.parse().unwrap(),
             amount: Money::new(AMOUNT, Currency::USD).unwrap(),
             method: "card".to_owned(),
             channel: None,
@@ -79,9 +90,9 @@ impl Stage {
         };
         let mut issued = issued(&format!("create {payment_id}"));
         issued.metadata.traceparent = Some(TRACEPARENT.to_owned());
-        let receipt = self.payments.create(issued, create).await.unwrap();
+        let receipt = self.payments.create(issued, create).await?;
         assert_eq!(receipt.rejection, None);
-        payment_id
+        Ok(receipt)
     }
 
     pub async fn cancel(&self, payment_id: PaymentId) {
@@ -159,11 +170,13 @@ impl Stage {
         for totals in books.totals().values() {
             assert_eq!(totals.debits, totals.credits);
         }
+        let mut records = vec![];
         for payment_id in payments {
             let record = self.record(payment_id).await;
             invariants::payment_amounts(&record).unwrap();
-            invariants::refund_holds(&books, &record).unwrap();
+            records.push(record);
         }
+        invariants::holds(&books, records.iter()).unwrap();
         let mut keys = std::collections::HashSet::new();
         for effect in self.channel.effects() {
             assert!(keys.insert(effect.key.clone()), "{} took effect twice", effect.key);
