@@ -12,6 +12,7 @@ use projections::{Progress, ReadError, Reader};
 use test_support::histories::{create, terms};
 use test_support::manual_clock::ManualClock;
 use test_support::read_models::{PATIENCE, ReadModels};
+use test_support::wait;
 
 #[tokio::test]
 async fn a_query_waits_for_its_position() {
@@ -60,6 +61,37 @@ async fn a_view_stands_still() {
     assert_eq!((old.position, new.position), (1, 2));
     assert_eq!(payments::find_many(&mut old, &[first, second]).await.unwrap().len(), 1);
     assert_eq!(payments::find_many(&mut new, &[first, second]).await.unwrap().len(), 2);
+}
+
+/// A caller that hangs up may do so at any moment, also while a transaction begins.
+#[tokio::test]
+async fn a_query_that_is_cancelled_leaves_no_transaction_behind() {
+    let models = ReadModels::new().await;
+    let running = models.start(vec![Arc::new(Payments)]);
+    create(models.store.as_ref(), terms(1)).await;
+    models.view(&[&Payments]).await;
+    running.stop().await;
+    for step in 0..200 {
+        let view = models.reader.now(&[&Payments]);
+        let _ = tokio::time::timeout(Duration::from_micros(step * 10), view).await;
+    }
+    wait::until("all transactions have ended", Duration::from_secs(5), async || {
+        let open: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+              WHERE datname = current_database() AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'",
+        )
+        .fetch_one(&models.database.pool)
+        .await
+        .unwrap();
+        (open == 0).then_some(())
+    })
+    .await;
+    let frozen: Vec<bool> = futures::future::join_all((0..10).map(async |_| {
+        let read_only = "SELECT current_setting('transaction_read_only')::boolean FROM pg_sleep(0.05)";
+        sqlx::query_scalar(read_only).fetch_one(&models.database.pool).await.unwrap()
+    }))
+    .await;
+    assert!(frozen.iter().all(|frozen| !frozen), "a pooled connection is still inside a view");
 }
 
 #[tokio::test]
