@@ -170,7 +170,7 @@ pub fn life_of_a_payment() -> Vec<payment::Command> {
     };
     let told = |number, outcome| Command::RecordRefund { refund_id: refund_id(number), outcome, at };
     let succeeded = || RefundOutcome::Succeeded { channel_reference: "re_1".to_owned(), fee_returned: 3 };
-    let failure = Failure { code: "expired".to_owned(), message: "The card expired.".to_owned(), decline_code: None };
+    let failure = Failure::new("expired_card", None);
     vec![
         Command::RecordCharge { outcome: ChargeOutcome::Unknown, at },
         Command::RecordCharge { outcome: captured(None), at },
