@@ -1,12 +1,15 @@
 //! Commands of clients: their idempotency key, what tells a repeat from a reused key, and the answer's headers.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequest, OriginalUri, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use commands::Issued;
 use commands::executor::command_id_of_key;
-use commands::ports::{Metadata, Receipt};
+use commands::ports::{Decision, Expected, Metadata, Receipt, StreamRef};
 use commands::trace::current_traceparent;
+use domain::merchant::Merchant;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -37,6 +40,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Command<T> {
         let caller = parts.extensions.get::<Caller>().cloned();
         let caller = caller.ok_or_else(|| Problem::internal(&"a command has no authentication"))?;
         let key = key(&parts.headers)?.to_owned();
+        json::no_query(&parts.uri)?;
         let request_id = parts.extensions.get::<RequestId>().map(ToString::to_string).unwrap_or_default();
         let path = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri).path().to_owned();
         let (method, headers) = (parts.method.clone(), parts.headers.clone());
@@ -105,6 +109,32 @@ pub fn accepted(receipt: Receipt) -> Result<Receipt, Problem> {
             Err(headers.into_iter().fold(problem, |problem, (name, value)| problem.with_header(name, value)))
         }
     }
+}
+
+/// The stream that commands without events are noted under; it never has any.
+const NOTES: &str = "notes";
+
+/// Carries out what is no event of the log, once for each key; answers the header that tells a repeat. If the process
+/// dies in between, the repeat carries it out again: so `effect` is harmless to repeat.
+pub async fn once(
+    app: &App,
+    issued: Issued,
+    object: &str,
+    effect: impl Future<Output = Result<(), Problem>>,
+) -> Result<Option<(HeaderName, HeaderValue)>, Problem> {
+    if app.executor().replay(&issued).await?.is_some() {
+        return Ok(Some(hit()));
+    }
+    effect.await?;
+    let note = commands::ports::Request {
+        metadata: issued.metadata,
+        fingerprint: issued.fingerprint,
+        object: object.to_owned(),
+        streams: vec![StreamRef::new::<Merchant>(NOTES, Expected::Any)],
+        decide: Arc::new(|_| Decision::Append(vec![])),
+    };
+    app.executor().execute(note).await?;
+    Ok(None)
 }
 
 /// A JSON answer with headers.

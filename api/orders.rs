@@ -3,6 +3,8 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use commands::ports::Category;
+use domain::payment::Payment;
 use domain::{ChannelName, Currency, MerchantId, OrderNo, Timestamp};
 use projections::orders::{self as read_model, OrderRow, OrderStatus, Orders};
 use projections::{Filter, Projection, Snapshot, StatusText};
@@ -16,6 +18,7 @@ use crate::auth::roles::ObjectReader;
 use crate::errors;
 use crate::extract::{Json, Named, Params, Parsed};
 use crate::idempotency::answer;
+use crate::outcome;
 use crate::page::{Limit, List, cursor};
 use crate::params::{QueryErrors, QueryHeaders};
 use crate::position::{self, AsOf, Freshness};
@@ -106,8 +109,23 @@ async fn get_order(
         view = freshness.view(&app, VIEW, Some(head)).await?;
         row = find(&mut view, merchant_id, &order_no).await?;
     }
+    let position = as_of.unwrap_or(view.position);
+    drop(view);
+    if let (Some(now), Some(as_of)) = (&row, as_of) {
+        row = order_at(&app, now, as_of).await?;
+    }
     let row = row.ok_or_else(|| Problem::of(errors::ORDER_NOT_FOUND))?;
-    Ok(answer(StatusCode::OK, [position::header(view.position)], &OrderObject::from(row)))
+    Ok(answer(StatusCode::OK, [position::header(position)], &OrderObject::from(row)))
+}
+
+/// The order as its payments stood at `position`; none if there was no payment yet.
+async fn order_at(app: &App, now: &OrderRow, position: u64) -> Result<Option<OrderRow>, Problem> {
+    let category = Category::of::<Payment>();
+    let mut histories = vec![];
+    for payment_id in &now.payment_ids {
+        histories.push(outcome::events_up_to(app, &category.stream(payment_id.to_string()), position).await?);
+    }
+    read_model::of_histories(&histories).map_err(|error| Problem::internal(&error))
 }
 
 /// The order of this number; without a merchant it must be the only one.

@@ -54,18 +54,21 @@ pub async fn of(
 
 /// A stream folded up to its last event at `position` or before.
 pub async fn stream_at(app: &App, category: Category, id: &str, position: u64) -> Result<StreamState, Problem> {
-    let stream: StreamId = category.stream(id);
-    let mut state = category.empty();
+    let events = events_up_to(app, &category.stream(id), position).await?;
+    events.iter().try_fold(category.empty(), |state, event| apply(category, &state, event))
+}
+
+/// The events of a stream at `position` or before, oldest first.
+pub async fn events_up_to(app: &App, stream: &StreamId, position: u64) -> Result<Vec<RecordedEvent>, Problem> {
+    let mut events: Vec<RecordedEvent> = vec![];
     loop {
-        let events = app.store().read_stream(&stream, state.version, PAGE).await?;
-        for event in &events {
-            if event.position > position {
-                return Ok(state);
-            }
-            state = apply(category, &state, event)?;
-        }
-        if events.len() < PAGE {
-            return Ok(state);
+        let version = events.last().map_or(0, |event| event.version);
+        let page = app.store().read_stream(stream, version, PAGE).await?;
+        let read = page.len();
+        events.extend(page.into_iter().take_while(|event| event.position <= position));
+        let behind = events.last().map_or(0, |event| event.version);
+        if read < PAGE || behind < version + u64::try_from(read).unwrap_or(u64::MAX) {
+            return Ok(events);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::auth::roles::OperatorCaller;
 use crate::errors;
 use crate::extract::Params;
-use crate::idempotency::{Command, Nothing, answer};
+use crate::idempotency::{Command, Nothing, answer, once};
 use crate::params::{CommandErrors, CommandHeaders, QueryErrors};
 use crate::problem::Problem;
 
@@ -99,9 +99,13 @@ async fn rebuild_projection(
     command: Command<Nothing>,
 ) -> Result<Response, Problem> {
     let Command { issued, body: Nothing {} } = command;
-    tracing::info!(projection = name, actor = issued.metadata.actor, "a rebuild was asked for");
-    ::projections::rebuild(&app.database, &name).await?;
-    Ok(answer(StatusCode::ACCEPTED, [], &Rebuild { name, state: "rebuilding" }))
+    let actor = issued.metadata.actor.clone();
+    let rebuild = async {
+        tracing::info!(projection = name, actor, "a rebuild was asked for");
+        Ok(::projections::rebuild(&app.database, &name).await?)
+    };
+    let repeated = once(&app, issued, &format!("projection:{name}"), rebuild).await?;
+    Ok(answer(StatusCode::ACCEPTED, repeated, &Rebuild { name, state: "rebuilding" }))
 }
 
 impl From<RebuildError> for Problem {

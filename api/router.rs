@@ -6,10 +6,10 @@ use std::sync::Arc;
 use axum::http::Uri;
 use axum::{Extension, Router, middleware};
 use tokio::sync::Semaphore;
+use utoipa::PartialSchema;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
-use utoipa::PartialSchema;
 use utoipa::openapi::{Components, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Tag};
 use utoipa_axum::router::OpenApiRouter;
 

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::auth::roles::OperatorCaller;
 use crate::errors;
 use crate::extract::{Params, Parsed};
-use crate::idempotency::{Command, Nothing, answer};
+use crate::idempotency::{Command, Nothing, answer, once};
 use crate::page::Limit;
 use crate::params::{CommandErrors, CommandHeaders, QueryErrors};
 use crate::problem::Problem;
@@ -119,10 +119,23 @@ async fn get_saga(
     Ok(answer(StatusCode::OK, [], &SagaObject::from(saga)))
 }
 
+/// A saga that was made due.
+#[derive(Serialize, ToSchema)]
+struct SagaRetry {
+    #[schema(example = "pay_01k9zc4x8me1wbn7t5c1vq0d2r")]
+    id: String,
+    /// Always `saga`.
+    #[schema(example = "saga")]
+    object: &'static str,
+    /// Always `running`.
+    #[schema(example = "running")]
+    state: &'static str,
+}
+
 /// Make a saga due now, as if for the first time
 #[utoipa::path(post, path = "/sagas/{id}/retry", tag = "operations",
     params(("id" = String, Path, description = "`pay_...` or `re_...`"), CommandHeaders),
-    responses((status = 200, description = "The saga", body = SagaObject), CommandErrors))]
+    responses((status = 200, description = "It is due", body = SagaRetry), CommandErrors))]
 async fn retry_saga(
     State(app): State<App>,
     _caller: OperatorCaller,
@@ -130,13 +143,15 @@ async fn retry_saga(
     command: Command<Nothing>,
 ) -> Result<Response, Problem> {
     let Command { issued, body: Nothing {} } = command;
-    find(&app, &id).await?;
-    tracing::info!(saga.id = id, actor = issued.metadata.actor, "a retry was asked for");
-    if !app.agenda.retry(&id, app.clock().now()).await? {
-        return Err(Problem::of(errors::SAGA_NOT_FOUND));
-    }
-    let saga = find(&app, &id).await?;
-    Ok(answer(StatusCode::OK, [], &SagaObject::from(saga)))
+    let actor = issued.metadata.actor.clone();
+    let retry = async {
+        find(&app, &id).await?;
+        tracing::info!(saga.id = id, actor, "a retry was asked for");
+        let found = app.agenda.retry(&id, app.clock().now()).await?;
+        if found { Ok(()) } else { Err(Problem::of(errors::SAGA_NOT_FOUND)) }
+    };
+    let repeated = once(&app, issued, &format!("saga:{id}"), retry).await?;
+    Ok(answer(StatusCode::OK, repeated, &SagaRetry { id, object: "saga", state: "running" }))
 }
 
 async fn find(app: &App, id: &str) -> Result<SagaStatus, Problem> {

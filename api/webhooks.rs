@@ -41,7 +41,7 @@ async fn receive_webhook(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let body = read_body(body).await?;
+    let body = read_body(&headers, body).await?;
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     app.webhooks.receive(&channel, &header, &body).await?;
     Ok(answer(StatusCode::OK, [], &WebhookAnswer { received: true }))

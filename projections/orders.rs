@@ -16,6 +16,7 @@ mod store;
 
 use async_trait::async_trait;
 use commands::ports::RecordedEvent;
+use commands::ports::event::Unreadable;
 use domain::payment::{Event, Payment};
 use domain::{ChannelName, Currency, Decider, MerchantId, OrderNo, PaymentId, Timestamp};
 use sqlx::postgres::PgRow;
@@ -218,6 +219,26 @@ pub async fn list(
         key: row.created_at.as_micros(),
         id: row.payment_ids.first().map(PaymentId::to_string).unwrap_or_default(),
     }))
+}
+
+/// The order that these payments make, from the events of each up to one moment; none if no payment had begun by then.
+/// The payments come oldest first.
+pub fn of_histories(histories: &[Vec<RecordedEvent>]) -> Result<Option<OrderRow>, Unreadable> {
+    let mut attempts = vec![];
+    for history in histories {
+        let mut attempt = None;
+        for recorded in history {
+            let event: Event = recorded.decode()?;
+            if let Event::Created(terms) = &event {
+                attempt = Some(Attempt::of(terms));
+            }
+            if let Some(attempt) = &mut attempt {
+                attempt.fold(&event, recorded.recorded_at);
+            }
+        }
+        attempts.extend(attempt);
+    }
+    Ok(of_attempts(attempts).pop())
 }
 
 fn read(row: &PgRow) -> Result<OrderRow, sqlx::Error> {

@@ -5,15 +5,16 @@ mod signed;
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{OriginalUri, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use bytes::{Bytes, BytesMut};
 use commands::CommandError;
 use commands::ports::{Access, ApiKey, Secret};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use futures::StreamExt;
 
 use crate::app::App;
 use crate::errors;
@@ -21,6 +22,7 @@ use crate::problem::Problem;
 use signed::Signature;
 
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
+const DISCARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// A body that has not arrived by then is not waited for any longer.
 const BODY_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -59,10 +61,10 @@ impl From<ApiKey> for Caller {
 pub async fn authenticate(State(app): State<App>, request: Request, next: Next) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
     let (caller, body) = if parts.headers.contains_key(signed::KEY) {
-        let body = read_body(body).await?;
+        let body = read_body(&parts.headers, body).await?;
         (signer(&app, &parts, &body).await?, body)
     } else {
-        (bearer(&app, &parts.headers).await?, read_body(body).await?)
+        (bearer(&app, &parts.headers).await?, read_body(&parts.headers, body).await?)
     };
     tracing::Span::current().record("caller.role", caller.access.role().as_str());
     parts.extensions.insert(caller);
@@ -70,13 +72,29 @@ pub async fn authenticate(State(app): State<App>, request: Request, next: Next) 
 }
 
 /// At most 64 kB, and not for ever.
-pub async fn read_body(body: Body) -> Result<Bytes, Problem> {
-    let whole = tokio::time::timeout(BODY_DEADLINE, Limited::new(body, BODY_BYTES_MAX).collect()).await;
-    match whole.map_err(|_| Problem::of(errors::REQUEST_TIMEOUT))? {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::of(errors::BODY_TOO_LARGE)),
-        Err(_) => Err(Problem::new(errors::MALFORMED_REQUEST, "the body broke off")),
+pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let too_large = declared.is_some_and(|length| length > BODY_BYTES_MAX);
+    if too_large && headers.contains_key(header::EXPECT) {
+        return Err(Problem::of(errors::BODY_TOO_LARGE));
     }
+    let whole = tokio::time::timeout(BODY_DEADLINE, collect(body)).await;
+    whole.map_err(|_| Problem::of(errors::REQUEST_TIMEOUT))?
+}
+
+/// What is too large is read on for a while: a caller that is cut off while it still writes would not see the answer.
+async fn collect(body: Body) -> Result<Bytes, Problem> {
+    let (mut chunks, mut whole, mut read) = (body.into_data_stream(), BytesMut::new(), 0);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Problem::new(errors::MALFORMED_REQUEST, "the body broke off"))?;
+        read += chunk.len();
+        if read <= BODY_BYTES_MAX {
+            whole.extend_from_slice(&chunk);
+        } else if read > DISCARDED_BYTES_MAX {
+            break;
+        }
+    }
+    if read <= BODY_BYTES_MAX { Ok(whole.freeze()) } else { Err(Problem::of(errors::BODY_TOO_LARGE)) }
 }
 
 async fn bearer(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {

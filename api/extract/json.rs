@@ -3,13 +3,14 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Uri, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
-use super::tree;
+use super::{query, tree};
 use crate::errors;
+use crate::idempotency::Nothing;
 use crate::problem::Problem;
 
 /// A body that asks for something without changing anything. What changes something is a `Command`.
@@ -20,9 +21,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Json<T>, Problem> {
         let headers = request.headers().clone();
+        no_query(request.uri())?;
         let body = read(request, state).await?;
         decode(&parse(&headers, &body)?).map(Json)
     }
+}
+
+/// A request with a body says everything there.
+pub fn no_query(uri: &Uri) -> Result<(), Problem> {
+    query::parse::<Nothing>(uri.query().unwrap_or_default()).map(|Nothing {}| ())
 }
 
 /// The whole body; how large it may be was seen to before.

@@ -45,6 +45,11 @@ pub struct TestMerchant {
 impl TestApp {
     /// With the sandbox as its channel.
     pub async fn start() -> TestApp {
+        TestApp::with_roles(&[Role::Api, Role::Sagas, Role::Projections]).await
+    }
+
+    /// [`TestApp::start`] with some of the roles only.
+    pub async fn with_roles(roles: &[Role]) -> TestApp {
         let port = free_port();
         let folder = tempfile::tempdir().unwrap();
         let sandbox = sandbox_provider::start(SandboxConfig {
@@ -61,21 +66,23 @@ impl TestApp {
             sandbox_webhook_secret: Some(WEBHOOK_SECRET.to_owned()),
             ..ChannelFlags::default()
         };
-        TestApp { sandbox: Some(sandbox), ..TestApp::over(ledger::channels(&flags).unwrap(), port, folder).await }
+        TestApp {
+            sandbox: Some(sandbox),
+            ..TestApp::over(ledger::channels(&flags).unwrap(), port, folder, roles).await
+        }
     }
 
     /// Over any channels.
     pub async fn with_channels(channels: Channels, port: u16) -> TestApp {
-        TestApp::over(channels, port, tempfile::tempdir().unwrap()).await
+        TestApp::over(channels, port, tempfile::tempdir().unwrap(), &[Role::Api, Role::Sagas, Role::Projections]).await
     }
 
-    async fn over(channels: Channels, port: u16, folder: tempfile::TempDir) -> TestApp {
+    async fn over(channels: Channels, port: u16, folder: tempfile::TempDir, roles: &[Role]) -> TestApp {
         let database = test_database().await;
         let master = MasterKey::from_bytes(MASTER_KEY);
         let ledger = Ledger::open(database.pool.clone(), &master, channels).await.unwrap();
         let bind = format!("127.0.0.1:{port}").parse().unwrap();
-        let roles = [Role::Api, Role::Sagas, Role::Projections];
-        let node = Node::start(ledger.clone(), &roles, bind, None, payledger::telemetry::metrics()).await.unwrap();
+        let node = Node::start(ledger.clone(), roles, bind, None, payledger::telemetry::metrics()).await.unwrap();
         TestApp {
             ledger,
             sandbox: None,

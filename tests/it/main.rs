@@ -1,12 +1,20 @@
 //! The integration tests: one binary, a module per noun, over real parts that it starts itself.
 
 mod app;
+mod auth;
+mod bad_input;
 mod books;
 mod crash;
 mod event_catalogue;
 mod event_store;
+mod idempotency;
 mod keys;
+mod ledger_routes;
+mod lists;
 mod nonces;
+mod openapi;
+mod payments;
+mod positions;
 mod projections;
 mod refund_race;
 mod sagas;
