@@ -266,3 +266,43 @@ pub(crate) async fn stored(view: &mut Snapshot, mut each: impl FnMut(Columns) + 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The folded payment is stored as its type writes it. Where that changes, rows of before can no longer be read, or
+    /// say less: raise the version of [`Payments`], so that they are folded anew.
+    #[test]
+    fn a_stored_payment_looks_as_this_version_says() {
+        let log = r#"[
+            {"payment.created":{"payment_id":"pay_00000000000000000000000001",
+                "merchant_id":"mer_00000000000000000000000001","order_no":"A-1","amount":10000,"currency":"USD",
+                "channel":"sandbox","method":"card",
+                "pricing":{"model":"cost_plus","markup_rate":"0.008","refund_fee_policy":"retain"},
+                "expected_channel_fee_rate":"0.01","sealed":{"key":"k","nonce":"n","data":"d"},
+                "created_at":"2026-11-20T00:00:00Z","expires_at":"2026-11-20T00:30:00Z"}},
+            {"payment.captured":{"payment_id":"pay_00000000000000000000000001",
+                "merchant_id":"mer_00000000000000000000000001","channel":"sandbox","channel_reference":"ch_1",
+                "amount":10000,"currency":"USD","channel_fee":{"known":100},"markup":80,"pricing_model":"cost_plus",
+                "captured_at":"2026-11-20T00:00:01Z"}},
+            {"payment.refund_requested":{"refund_id":"re_00000000000000000000000001",
+                "payment_id":"pay_00000000000000000000000001","merchant_id":"mer_00000000000000000000000001",
+                "channel":"sandbox","amount":4000,"currency":"USD","cause":"merchant","reason":null,
+                "requested_at":"2026-11-20T00:00:02Z"}}
+        ]"#;
+        let events: Vec<Event> = serde_json::from_str(log).unwrap();
+        let state = serde_json::to_value(events.iter().fold(State::default(), Payment::evolve)).unwrap();
+        let fields: Vec<&str> = state["Exists"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(fields, ["channel_reference", "phase", "terms"]);
+        let captured = serde_json::json!({
+            "amount": 10000, "channel_fee": {"known": 100}, "markup": 80, "markup_returned": 0,
+            "channel_fee_returned": 0, "captured_at": "2026-11-20T00:00:01.000000Z",
+            "refunds": [{
+                "refund_id": "re_00000000000000000000000001", "amount": 4000, "cause": "merchant", "reason": null,
+                "requested_at": "2026-11-20T00:00:02.000000Z", "channel_reference": null, "status": "Due",
+            }],
+        });
+        assert_eq!(state["Exists"]["phase"]["Captured"], captured);
+    }
+}

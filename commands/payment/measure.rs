@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use domain::payment::{Event, Payment, PaymentStatus};
-use domain::{ChannelName, Currency, Timestamp};
+use domain::payment::{Event, Payment, PaymentStatus, RefundCause, RefundRequested};
+use domain::{ChannelName, Currency, RefundId, Timestamp};
 use parking_lot::Mutex;
 
 use super::Payments;
@@ -70,6 +70,9 @@ impl Outcome {
             Event::RefundSucceeded(_) | Event::RefundSucceededLate(_) => self.count_refund("succeeded"),
             Event::RefundFailed(_) => self.count_refund("failed"),
             Event::RefundReversed(_) => self.count_refund("reversed"),
+            Event::RefundRequested(again) if again.refund_id != RefundId::of_late_success(again.payment_id, 0) => {
+                alert_of_lost_refund(again);
+            }
             _ => {}
         }
     }
@@ -86,5 +89,17 @@ impl Outcome {
 
     fn labels(&self, status: &'static str) -> [(&'static str, String); 3] {
         [("status", status.to_owned()), ("channel", self.channel.to_string()), ("currency", self.currency.to_string())]
+    }
+}
+
+/// The ledger asks for the refund of an unwanted payment again whenever the channel said no to the one before: it never
+/// gives up, and a person should know.
+fn alert_of_lost_refund(again: &RefundRequested) {
+    if again.cause == RefundCause::LateSuccess {
+        tracing::error!(
+            payment.id = %again.payment_id, refund.id = %again.refund_id,
+            "the refund of an unwanted payment failed and is asked for again"
+        );
+        metrics::counter!("refund_of_unwanted_payment_failed_total").increment(1);
     }
 }

@@ -169,13 +169,18 @@ impl Story {
 
     /// Brings every refund and every estimated fee to its end.
     pub async fn finish(&mut self, store: &dyn EventStore) {
-        for (payment, refund_id) in self.refunds.clone() {
-            refunded(store, payment, refund_id, refund_succeeded(0)).await;
-        }
-        for terms in self.payments.clone() {
-            let late = RefundId::of_late_success(terms.payment_id, 0);
-            capture(store, terms.payment_id, terms.amount, Some(self.random.random_range(0..=terms.amount / 5))).await;
-            refunded(store, terms.payment_id, late, RefundOutcome::Failed(failure())).await;
+        for terms in &self.payments {
+            let payment = terms.payment_id;
+            let state = store.load(Category::of::<Payment>(), &payment.to_string()).await.expect("a payment");
+            let record = state.of::<Payment>().and_then(|state| state.record());
+            let Some(taken) = record.and_then(|record| record.capture()) else { continue };
+            let reference = record.and_then(|record| record.channel_reference.clone()).unwrap_or_default();
+            let fee = Some(self.random.random_range(0..=taken.amount / 5));
+            let outcome = ChargeOutcome::Captured { channel_reference: reference, amount: taken.amount, fee };
+            pay(store, payment, Command::RecordCharge { outcome, at: at(9_000) }).await;
+            for refund in taken.refunds.iter().filter(|refund| refund.status.is_pending()) {
+                refunded(store, payment, refund.refund_id, refund_succeeded(0)).await;
+            }
         }
     }
 

@@ -19,13 +19,15 @@ pub(super) fn charge_answer(intent: &PaymentIntent, page: Option<&Url>) -> Chann
             None => ChannelAnswer::Accepted { channel_reference },
         },
         IntentStatus::Processing | IntentStatus::RequiresCapture => ChannelAnswer::Accepted { channel_reference },
-        IntentStatus::Canceled => ChannelAnswer::Voided,
-        IntentStatus::RequiresPaymentMethod => match &intent.last_payment_error {
-            Some(error) => {
-                ChannelAnswer::Declined { channel_reference: Some(channel_reference), failure: error.decline() }
+        IntentStatus::Canceled | IntentStatus::RequiresPaymentMethod => {
+            match (&intent.last_payment_error, intent.status) {
+                (Some(error), _) => {
+                    ChannelAnswer::Declined { channel_reference: Some(channel_reference), failure: error.decline() }
+                }
+                (None, IntentStatus::Canceled) => ChannelAnswer::Voided,
+                (None, _) => unknown("the PaymentIntent has no payment method"),
             }
-            None => unknown("the PaymentIntent has no payment method"),
-        },
+        }
         // The intent is there, and nobody has confirmed it: for us the charge has not reached Stripe.
         IntentStatus::RequiresConfirmation => ChannelAnswer::NotFound,
         IntentStatus::Other => unknown("the PaymentIntent has a status that is not known here"),

@@ -32,7 +32,7 @@ impl StripeChannel {
         }
         match self.locate(order, capture).await {
             Ok(intent) if intent.status == IntentStatus::RequiresConfirmation => self.confirm(order, intent).await,
-            Ok(intent) => self.answer(order, &intent),
+            Ok(intent) => self.tell(order, &intent).await,
             Err(error) => match error.refusal() {
                 Some(failure) => ChannelAnswer::Declined { channel_reference: None, failure },
                 None => error.unknown_charge(),
@@ -44,7 +44,7 @@ impl StripeChannel {
     /// is the one that the charge itself would use.
     pub(super) async fn look_up_charge(&self, order: &ChargeOrder) -> ChannelAnswer {
         match self.locate(order, CaptureMethod::Automatic).await {
-            Ok(intent) => self.answer(order, &intent),
+            Ok(intent) => self.tell(order, &intent).await,
             // Stripe will not even create it, so there is none.
             Err(error) if error.refusal().is_some() && order.channel_reference.is_none() => ChannelAnswer::NotFound,
             Err(error) => error.unknown_charge(),
@@ -137,25 +137,36 @@ impl StripeChannel {
         form.extend(order.return_url.as_deref().map(|url| ("return_url", url)));
         let key = format!("{}:confirm", order.key);
         let error = match self.api.move_intent("confirm_intent", (&intent.id, "confirm"), &key, &form).await {
-            Ok(intent) => return self.answer(order, &intent),
+            Ok(intent) => return self.tell(order, &intent).await,
             Err(error) => error,
         };
         if let Some(failure) = error.decline() {
-            return ChannelAnswer::Declined { channel_reference: Some(intent.id), failure };
+            return self.give_up(order, &intent, failure).await;
         }
         // Refused for its state, or lost: the intent itself knows what has become of it.
         match (self.api.intent(&intent.id).await, error.refusal()) {
             (Ok(now), Some(failure)) if now.status == IntentStatus::RequiresConfirmation => {
-                self.give_up(&now, failure, &format!("{}:give-up", order.key)).await
+                self.give_up(order, &now, failure).await
             }
-            (Ok(now), _) if now.status != IntentStatus::RequiresConfirmation => self.answer(order, &now),
+            (Ok(now), _) if now.status != IntentStatus::RequiresConfirmation => self.tell(order, &now).await,
             _ => error.unknown_charge(),
         }
     }
 
-    /// Stripe will never confirm it as it is: it is cancelled first, so that the decline is final.
-    async fn give_up(&self, intent: &PaymentIntent, failure: Failure, key: &str) -> ChannelAnswer {
-        match self.cancel(intent, key).await {
+    /// A declined intent waits for another payment method, and whoever has its client secret could still pay it. So it
+    /// is closed before the decline is told.
+    async fn tell(&self, order: &ChargeOrder, intent: &PaymentIntent) -> ChannelAnswer {
+        match self.answer(order, intent) {
+            ChannelAnswer::Declined { failure, .. } if intent.status != IntentStatus::Canceled => {
+                self.give_up(order, intent, failure).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Cancels what cannot succeed any more as it is, so that the decline is final.
+    async fn give_up(&self, order: &ChargeOrder, intent: &PaymentIntent, failure: Failure) -> ChannelAnswer {
+        match self.cancel(intent, &format!("{}:give-up", order.key)).await {
             ChannelAnswer::Voided => ChannelAnswer::Declined { channel_reference: Some(intent.id.clone()), failure },
             answer => answer,
         }
@@ -170,8 +181,9 @@ impl StripeChannel {
             Ok(intent) => (Ok(intent), "the PaymentIntent is neither cancelled nor captured".to_owned()),
             Err(error) => (self.api.intent(&intent.id).await, error.reason()),
         };
-        match now.map(|intent| charge_answer(&intent, None)) {
-            Ok(answer @ (ChannelAnswer::Voided | ChannelAnswer::Captured { .. })) => answer,
+        match now {
+            Ok(intent) if intent.status == IntentStatus::Canceled => ChannelAnswer::Voided,
+            Ok(intent) if intent.status == IntentStatus::Succeeded => charge_answer(&intent, None),
             _ => ChannelAnswer::Unknown { reason },
         }
     }

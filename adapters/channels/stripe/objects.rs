@@ -115,14 +115,12 @@ pub(super) struct ErrorEnvelope {
     pub(super) error: ErrorBody,
 }
 
+/// Without Stripe's text, which may quote what was sent.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub(super) struct ErrorBody {
     pub(super) r#type: Option<String>,
     pub(super) code: Option<String>,
     pub(super) decline_code: Option<String>,
-    /// For card errors made for the customer's eyes; for others it may quote what was sent.
-    pub(super) message: Option<String>,
-    pub(super) param: Option<String>,
 }
 
 pub(super) fn metadata<'a>(metadata: &'a Option<BTreeMap<String, String>>, key: &str) -> Option<&'a str> {

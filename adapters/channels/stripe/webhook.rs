@@ -67,16 +67,19 @@ fn object<T: DeserializeOwned>(object: Value) -> Result<T, WebhookError> {
 }
 
 /// A webhook shows the intent as it was then, and webhooks come late and out of order. What is only a step on the way
-/// is told where it adds something: an action without an address adds nothing.
+/// is told where it adds something: an action without an address adds nothing. A failed attempt is no decline yet,
+/// because the intent can still be paid; it is told as news about which the channel is to be asked, which closes it.
 fn charge_fact(intent: &PaymentIntent, page: Option<&Url>) -> Option<WebhookFact> {
     let payment_id = metadata(&intent.metadata, PAYMENT_ID)?.parse().ok()?;
-    let answer = charge_answer(intent, page);
-    let adds_nothing = match answer {
-        ChannelAnswer::Accepted { .. } => intent.status == IntentStatus::RequiresAction,
-        ChannelAnswer::NotFound | ChannelAnswer::Unknown { .. } => true,
-        _ => false,
+    let answer = match (charge_answer(intent, page), intent.status) {
+        (ChannelAnswer::Declined { .. }, IntentStatus::RequiresPaymentMethod) => {
+            ChannelAnswer::Accepted { channel_reference: intent.id.clone() }
+        }
+        (ChannelAnswer::Accepted { .. }, IntentStatus::RequiresAction)
+        | (ChannelAnswer::NotFound | ChannelAnswer::Unknown { .. }, _) => return None,
+        (answer, _) => answer,
     };
-    (!adds_nothing).then_some(WebhookFact::Charge { payment_id, answer })
+    Some(WebhookFact::Charge { payment_id, answer })
 }
 
 fn refund_fact(refund: &Refund) -> Option<WebhookFact> {
