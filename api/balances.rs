@@ -64,6 +64,7 @@ impl From<MerchantBalance> for Balance {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct BalancesQuery {
     /// For everybody but merchants: whose balances; without it, those of all merchants together.

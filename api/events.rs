@@ -42,6 +42,7 @@ impl<'de> Deserialize<'de> for From {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct EventsQuery {
     /// The first position wanted, 1 unless told otherwise.
@@ -117,6 +118,7 @@ fn key(cursor: &Cursor) -> Result<u64, Problem> {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct StreamQuery {
     /// 1 to 100, 20 unless told otherwise.

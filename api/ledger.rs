@@ -29,6 +29,7 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct AsOfQuery {
     /// A `Ledger-Position` or an RFC 3339 time.
@@ -124,6 +125,7 @@ impl<'de> Deserialize<'de> for Prefix {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct AccountsQuery {
     /// 1 to 100, 20 unless told otherwise.
@@ -188,6 +190,7 @@ async fn list_accounts(
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct EntriesQuery {
     /// 1 to 100, 20 unless told otherwise.

@@ -124,6 +124,7 @@ async fn get_merchant(
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ListQuery {
     /// 1 to 100, 20 unless told otherwise.

@@ -79,6 +79,7 @@ impl From<OrderRow> for OrderObject {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ObjectQuery {
     /// For everybody but merchants: whose order, where several merchants have this number.
@@ -147,6 +148,7 @@ async fn find(
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ListQuery {
     /// 1 to 100, 20 unless told otherwise.

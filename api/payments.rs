@@ -171,6 +171,7 @@ async fn answer_payment(
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ObjectQuery {
     /// A `Ledger-Position` or an RFC 3339 time.
@@ -204,6 +205,7 @@ async fn get_payment(
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ListQuery {
     /// 1 to 100, 20 unless told otherwise.

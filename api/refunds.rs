@@ -111,6 +111,7 @@ async fn find(app: &App, freshness: Freshness, id: RefundId) -> Result<(Option<R
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ListQuery {
     /// 1 to 100, 20 unless told otherwise.

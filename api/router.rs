@@ -178,6 +178,11 @@ mod tests {
                 let has_401 = operation["responses"].get("401").is_some();
                 assert_eq!(keyed || path.contains("/webhooks/"), has_401, "{method} {path}");
                 assert_eq!(keyed, operation.get("security").is_none(), "{method} {path}");
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    let name = parameter["name"].as_str().unwrap();
+                    let in_path = parameter["in"] == "path";
+                    assert_eq!(in_path, path.contains(&format!("{{{name}}}")), "{name} of {method} {path}");
+                }
             }
         }
     }

@@ -69,6 +69,7 @@ impl From<SagaStatus> for SagaObject {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ListQuery {
     /// `running`, `waiting` or `stuck`.
