@@ -6,7 +6,7 @@ use axum::response::Response;
 use commands::ports::Category;
 use domain::merchant::{Merchant, Terms};
 use domain::pricing::{PricingModel, RefundFeePolicy, Tier};
-use domain::{MerchantId, Timestamp};
+use domain::{Currency, MerchantId, TimeZone, Timestamp};
 use projections::merchants as read_model;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -39,6 +39,12 @@ struct CreateMerchantBody {
     /// `cost_plus` (the default): the channel's fee is passed on; `blended`: the tier's rate is the whole price.
     #[schema(value_type = Option<String>, example = "cost_plus")]
     pricing: Option<PricingModel>,
+    /// What the merchant reckons in.
+    #[schema(value_type = Option<String>, example = "EUR")]
+    home_currency: Option<Currency>,
+    /// IANA name; the merchant's business day begins and ends there.
+    #[schema(value_type = Option<String>, example = "Europe/Berlin")]
+    time_zone: Option<TimeZone>,
 }
 
 /// A merchant and what was agreed with it.
@@ -63,6 +69,10 @@ struct MerchantObject {
     /// `retain` or `proportional`: what happens to our share on a refund.
     #[schema(value_type = String, example = "retain")]
     refund_fee_policy: RefundFeePolicy,
+    #[schema(example = "EUR")]
+    home_currency: Option<String>,
+    #[schema(example = "Europe/Berlin")]
+    time_zone: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
@@ -77,6 +87,8 @@ impl From<&Terms> for MerchantObject {
             pricing: terms.pricing_model,
             markup_rate: terms.tier.markup_rate().to_string(),
             refund_fee_policy: terms.refund_fee_policy,
+            home_currency: terms.home_currency.map(|currency| currency.to_string()),
+            time_zone: terms.time_zone.as_ref().map(ToString::to_string),
             created_at: terms.onboarded_at,
         }
     }
@@ -96,6 +108,8 @@ async fn create_merchant(
         tier: command.body.tier.0,
         pricing_model: command.body.pricing.unwrap_or(PricingModel::CostPlus),
         refund_fee_policy: RefundFeePolicy::Retain,
+        home_currency: command.body.home_currency,
+        time_zone: command.body.time_zone,
         onboarded_at: app.clock().now(),
     };
     let receipt = accepted(commands::merchant::onboard(app.executor(), command.issued, terms).await?)?;

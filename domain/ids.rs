@@ -166,6 +166,14 @@ names! {
     |text| (1..=64).contains(&text.chars().count()) && text.trim() == text && !text.chars().any(char::is_control),
     "must be 1 to 64 characters without control characters or surrounding white space";
 
+    /// A time zone by its IANA name: `Asia/Shanghai`, `UTC`. Whether there is one of this name is not known here.
+    TimeZone,
+    |text| (1..=64).contains(&text.len())
+        && text.split('/').all(|part| {
+            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte))
+        }),
+    "must be an IANA time zone such as Europe/Berlin";
+
     /// A payment channel's name as it stands in accounts and URLs: `sandbox`, `stripe`.
     ChannelName,
     |text| (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'),

@@ -20,7 +20,7 @@ pub use accounts::{Account, AccountType};
 pub use currency::Currency;
 pub use decider::{Decider, DomainEvent, Rejection, RejectionClass};
 pub use entry::{BalancedEntry, Leg, Side};
-pub use ids::{ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, RefundId};
+pub use ids::{ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, RefundId, TimeZone};
 pub use money::Money;
 pub use sealed::Sealed;
 pub use time::Timestamp;

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::pricing::{Pricing, PricingModel, RefundFeePolicy, Tier};
-use crate::{Decider, DomainEvent, MerchantId, Rejection, RejectionClass, Timestamp};
+use crate::{Currency, Decider, DomainEvent, MerchantId, Rejection, RejectionClass, TimeZone, Timestamp};
 
 #[derive(Debug)]
 pub struct Merchant;
@@ -26,6 +26,12 @@ pub struct Terms {
     pub tier: Tier,
     pub pricing_model: PricingModel,
     pub refund_fee_policy: RefundFeePolicy,
+    /// What the merchant reckons in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home_currency: Option<Currency>,
+    /// Where its business day begins and ends; UTC without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<TimeZone>,
     pub onboarded_at: Timestamp,
 }
 
@@ -146,6 +152,8 @@ mod tests {
             tier: Tier::Starter,
             pricing_model: PricingModel::CostPlus,
             refund_fee_policy: RefundFeePolicy::Retain,
+            home_currency: None,
+            time_zone: None,
             onboarded_at: Timestamp::default(),
         }
     }

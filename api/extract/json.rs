@@ -98,7 +98,7 @@ fn fault(mut pointer: String, message: &str) -> Problem {
 pub fn fault_at(pointer: String, detail: &str) -> Problem {
     let entry = match pointer.as_str() {
         "/amount" => errors::INVALID_AMOUNT,
-        "/currency" => errors::UNKNOWN_CURRENCY,
+        "/currency" | "/home_currency" => errors::UNKNOWN_CURRENCY,
         "/channel" => errors::UNKNOWN_CHANNEL,
         "/expires_in" => errors::INVALID_EXPIRY,
         _ => errors::INVALID_FIELD,

@@ -122,3 +122,51 @@ fn write(problem: Problem, mut response: Response, request_id: &RequestId) -> Re
     headers.extend(problem.headers.iter().cloned());
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::to_bytes;
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use serde_json::Value;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn panicking() -> StatusCode {
+        panic!("a bug with sk_secret in it")
+    }
+
+    async fn answer(path: &str) -> (StatusCode, Value) {
+        let routes = Router::new()
+            .route("/panic", get(panicking))
+            .route("/teapot", get(|| async { (StatusCode::IM_A_TEAPOT, "sk_secret") }))
+            .route("/broken", get(|| async { (StatusCode::BAD_GATEWAY, "sk_secret") }))
+            .route("/busy", get(|| async { Problem::of(errors::OVERLOADED) }))
+            .layer(from_fn(observe));
+        let request = Request::get(path).header("X-Request-Id", "mine").body(Body::empty()).unwrap();
+        let response = routes.oneshot(request).await.unwrap();
+        assert_eq!(response.headers()["x-request-id"], "mine");
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(response.headers().contains_key("retry-after"), response.status() == 503);
+        let status = response.status();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        assert!(!String::from_utf8_lossy(&body).contains("sk_secret"));
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn whatever_goes_wrong_the_answer_is_a_problem() {
+        for (path, status, code) in [
+            ("/panic", 500, "internal_error"),
+            ("/teapot", 400, "malformed_request"),
+            ("/broken", 500, "internal_error"),
+            ("/busy", 503, "overloaded"),
+        ] {
+            let (answered, problem) = answer(path).await;
+            assert_eq!((answered.as_u16(), &problem["code"]), (status, &Value::from(code)), "{path}");
+            assert_eq!((&problem["status"], &problem["request_id"]), (&Value::from(status), &Value::from("mine")));
+        }
+    }
+}

@@ -106,6 +106,8 @@ impl TestApp {
             tier,
             pricing_model: PricingModel::CostPlus,
             refund_fee_policy,
+            home_currency: None,
+            time_zone: None,
             onboarded_at: self.ledger.payments.clock.now(),
         };
         commands::merchant::onboard(&self.ledger.payments.executor, issued(), terms).await.unwrap();

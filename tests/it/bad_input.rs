@@ -1,5 +1,9 @@
 //! Whatever a client sends: a 4xx with a code and the field, and nothing recorded.
 
+use std::io::Write;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -205,4 +209,59 @@ async fn unknown_addresses_methods_and_parameters_are_named() {
         post(&app, &merchant.secret, "/payments?dry_run=true", payment("tok_success", 1).to_string()).await;
     assert_eq!((with_query.status, &with_query.problem["parameter"]), (400, &json!("dry_run")));
     app.stop().await;
+}
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().write(line)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// On one thread, so that the log of every role is this test's.
+#[tokio::test]
+async fn no_log_line_holds_what_a_client_sent() {
+    let log = Captured::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let app = TestApp::start().await;
+    let merchant = app.merchant().await;
+    let mut body = payment("tok_success", 1_000);
+    body["customer"] = json!({"email": "marker@example.com", "name": "marker"});
+    body["description"] = json!("a marker");
+    body["metadata"] = json!({"marker": "marker"});
+    let good = body.to_string();
+    let paid: Value = app.post("/payments", &merchant.secret, &body).await.json().await.unwrap();
+    assert_eq!(paid["status"], "succeeded");
+    let refund = json!({"payment_id": paid["id"], "reason": "marker"});
+    assert_eq!(app.post("/refunds", &merchant.secret, &refund).await.status(), 201);
+    for bad in [
+        good.replace("1000", "-1"),
+        good.replace("USD", "marker"),
+        format!("{good}marker"),
+        good.replace("tok_success", ""),
+    ] {
+        assert!(post(&app, &merchant.secret, "/payments", bad).await.status >= 400);
+    }
+    app.get("/payments?marker=marker", &merchant.secret).await;
+    app.get("/payments", "sk_marker").await;
+    app.stop().await;
+
+    let log = String::from_utf8_lossy(&log.0.lock()).into_owned();
+    assert!(log.contains("request answered"), "the log is captured");
+    for secret in ["marker", merchant.secret.as_str()] {
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(secret)).collect();
+        assert!(lines.is_empty(), "{lines:#?}");
+    }
 }

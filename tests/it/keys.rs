@@ -197,6 +197,8 @@ async fn a_key_is_issued_once_and_its_secret_shown_once() {
         tier: Tier::Starter,
         pricing_model: PricingModel::CostPlus,
         refund_fee_policy: RefundFeePolicy::Retain,
+        home_currency: None,
+        time_zone: None,
         onboarded_at: clock.now(),
     };
     merchant::onboard(&executor, issued("onboard", 0), terms).await.unwrap();

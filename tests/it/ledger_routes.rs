@@ -129,8 +129,17 @@ async fn operators_see_projections_and_sagas() {
     let rebuilt = fresh(&app, "/payments", &merchant.secret).await;
     assert_eq!(rebuilt["data"][0]["id"], id);
 
-    let made: Value =
-        app.post("/merchants", &admin, &json!({"name": "Acme", "tier": "enterprise"})).await.json().await.unwrap();
+    let made: Value = app
+        .post(
+            "/merchants",
+            &admin,
+            &json!({"name": "Acme", "tier": "enterprise", "home_currency": "EUR", "time_zone": "Asia/Shanghai"}),
+        )
+        .await
+        .json()
+        .await
+        .unwrap();
+    assert_eq!((&made["home_currency"], &made["time_zone"]), (&json!("EUR"), &json!("Asia/Shanghai")));
     assert_eq!(
         (&made["tier"], &made["pricing"], &made["markup_rate"]),
         (&json!("enterprise"), &json!("cost_plus"), &json!("0.0045"))
@@ -143,6 +152,16 @@ async fn operators_see_projections_and_sagas() {
     assert_eq!(app.post("/payments", key["secret"].as_str().unwrap(), &body).await.status(), 201);
     let listed = app.get_json("/keys?limit=1", &admin).await;
     assert_eq!((&listed["data"][0]["key_id"], listed["data"][0].get("secret")), (&key["key_id"], None));
+    for (body, pointer) in [
+        (json!({"name": "", "tier": "starter"}), "/name"),
+        (json!({"name": "A", "tier": "gold"}), "/tier"),
+        (json!({"name": "A", "tier": "starter", "pricing": "free"}), "/pricing"),
+        (json!({"name": "A", "tier": "starter", "home_currency": "euro"}), "/home_currency"),
+        (json!({"name": "A", "tier": "starter", "time_zone": "/etc"}), "/time_zone"),
+    ] {
+        let refused: Value = app.post("/merchants", &admin, &body).await.json().await.unwrap();
+        assert_eq!((&refused["status"], &refused["pointer"]), (&json!(422), &json!(pointer)), "{body}");
+    }
     for (body, pointer) in [
         (json!({"role": "merchant"}), "/merchant_id"),
         (json!({"role": "finance", "merchant_id": made["id"]}), "/merchant_id"),

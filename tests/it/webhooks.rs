@@ -199,6 +199,8 @@ impl Stage {
             tier: Tier::Premium,
             pricing_model: PricingModel::CostPlus,
             refund_fee_policy: RefundFeePolicy::Retain,
+            home_currency: None,
+            time_zone: None,
             onboarded_at: clock.now(),
         };
         merchant::onboard(&payments.executor, issued("onboard"), terms).await.unwrap();

@@ -95,6 +95,8 @@ pub fn merchant_terms(n: u128) -> merchant::Terms {
         tier: Tier::Starter,
         pricing_model: PricingModel::CostPlus,
         refund_fee_policy: RefundFeePolicy::Retain,
+        home_currency: None,
+        time_zone: None,
         onboarded_at: at(i64::try_from(n).expect("a small number")),
     }
 }

@@ -28,6 +28,8 @@ pub async fn run(command: Merchants, as_json: bool) -> anyhow::Result<()> {
                 tier,
                 pricing_model: pricing.into(),
                 refund_fee_policy: refund_fees.into(),
+                home_currency: None,
+                time_zone: None,
                 onboarded_at: SystemClock.now(),
             };
             let receipt =

@@ -59,6 +59,8 @@ impl Stage {
             tier: Tier::Starter,
             pricing_model: PricingModel::CostPlus,
             refund_fee_policy: RefundFeePolicy::Retain,
+            home_currency: None,
+            time_zone: None,
             onboarded_at: clock.now(),
         };
         commands::merchant::onboard(&payments.executor, issued("onboard"), terms).await.unwrap();

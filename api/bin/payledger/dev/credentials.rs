@@ -108,6 +108,8 @@ async fn demo_merchant(ledger: &Ledger) -> anyhow::Result<MerchantId> {
         tier: Tier::Premium,
         pricing_model: PricingModel::CostPlus,
         refund_fee_policy: RefundFeePolicy::Retain,
+        home_currency: None,
+        time_zone: None,
         onboarded_at: ledger.payments.clock.now(),
     };
     let command = Issued::internally("dev", "demo-merchant", "dev");
