@@ -37,8 +37,8 @@ const CONTENTIONS_MAX: u32 = 20;
 pub(super) struct Queued {
     request: Request,
     answer: oneshot::Sender<Result<Receipt, StoreError>>,
-    /// The receipt that was last sent to the database and may have been stored.
-    sent: Option<Receipt>,
+    /// Version and position of the receipt that was last sent to the database and may have been stored.
+    sent: Option<(u64, u64)>,
 }
 
 impl Queued {
@@ -111,6 +111,7 @@ impl Appender {
                 self.store(std::mem::take(&mut arrived)).await;
             }
         }
+        self.link.close().await;
     }
 
     /// Stores the batch, or finds out why not, and answers all of it.
@@ -277,7 +278,7 @@ impl Appender {
         }
         follow::move_to(&self.head, stored.head.position);
         for (queued, answer) in part.into_iter().zip(stored.answers) {
-            let answer = answer.map(|receipt| first_answer(receipt, queued.sent.as_ref()));
+            let answer = answer.map(|receipt| first_answer(receipt, queued.sent));
             count(&answer);
             // The caller may have given up; the command counts all the same.
             let _ = queued.answer.send(answer);
@@ -292,16 +293,17 @@ async fn send(
     (known, batch, fresh): (Head, Batch, &[StreamId]),
 ) -> Result<Batch, Setback> {
     for (queued, answer) in part.iter_mut().zip(&batch.answers) {
-        queued.sent = answer.as_ref().ok().cloned();
+        let first = answer.as_ref().ok().filter(|receipt| !receipt.replayed);
+        queued.sent = first.map(|receipt| (receipt.version, receipt.position));
     }
     let stored = append(connection, holding, &known, &batch, fresh).await?;
     if stored { Ok(batch) } else { Err(Setback::Contended) }
 }
 
 /// A stored receipt that is the very one we sent, and lost the answer to, is no repeat.
-fn first_answer(receipt: Receipt, sent: Option<&Receipt>) -> Receipt {
-    let first = Receipt { replayed: false, ..receipt };
-    if sent == Some(&first) { first } else { Receipt { replayed: receipt.replayed, ..first } }
+fn first_answer(receipt: Receipt, sent: Option<(u64, u64)>) -> Receipt {
+    let replayed = receipt.replayed && sent != Some((receipt.version, receipt.position));
+    Receipt { replayed, ..receipt }
 }
 
 fn fail(part: Vec<Queued>, error: &StoreError) {

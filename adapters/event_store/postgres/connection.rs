@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use commands::ports::StoreError;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 
 /// Why a batch was not stored as planned.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(super) enum Setback {
     Lost(String),
     /// The database cannot do it now. Nothing was stored.
     Refused(String),
-    /// The database will never take this batch as it is. Nothing was stored.
+    /// Some command of the batch can never be stored as things are. Nothing was stored.
     Unstorable(String),
 }
 
@@ -36,10 +36,10 @@ impl From<sqlx::Error> for Setback {
     }
 }
 
-/// A row that was read makes no sense.
+/// A row that was read makes no sense: whoever asked for it is told so, and nobody else.
 impl From<StoreError> for Setback {
     fn from(error: StoreError) -> Self {
-        Setback::Refused(error.to_string())
+        Setback::Unstorable(error.to_string())
     }
 }
 
@@ -68,6 +68,15 @@ impl Link {
         match self.connection.take() {
             Some(open) => Ok(open),
             None => Ok(self.options.connect().await?),
+        }
+    }
+
+    /// Says goodbye, so that the server has nothing to complain about.
+    pub(super) async fn close(self) {
+        if let Some(connection) = self.connection
+            && let Err(error) = connection.close().await
+        {
+            tracing::debug!(%error, "the appender's connection was not closed properly");
         }
     }
 

@@ -10,6 +10,9 @@ use super::append::CHANNEL;
 use super::connection::backoff;
 use super::rows;
 
+/// A server that says nothing for so long is taken to be gone, although the connection looks alive.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
 /// Starts a task with a connection of its own that moves `head` forward until it is aborted.
 pub(super) fn spawn(options: &PgConnectOptions, head: watch::Sender<u64>, poll_every: Duration) -> AbortHandle {
     let options = options.clone().application_name("payledger follower");
@@ -38,8 +41,11 @@ async fn follow(
     connected();
     loop {
         // Asked after LISTEN took effect and after each silence, so nothing falls between the two.
-        let newest: i64 = sqlx::query_scalar(rows::NEWEST_POSITION).fetch_one(&mut listener).await?;
-        advance(head, newest);
+        let newest = sqlx::query_scalar(rows::NEWEST_POSITION).fetch_one(&mut listener);
+        match tokio::time::timeout(ANSWER_WITHIN, newest).await {
+            Ok(newest) => advance(head, newest?),
+            Err(_) => return Ok(()),
+        }
         while let Ok(notification) = tokio::time::timeout(poll_every, listener.try_recv()).await {
             let Some(notification) = notification? else { return Ok(()) };
             advance(head, notification.payload().parse().unwrap_or_default());
