@@ -177,11 +177,11 @@ mod tests {
     fn the_reference_page_is_current() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/ERRORS.md");
         let page = reference_markdown();
-        if std::env::var_os("UPDATE_GENERATED").is_some() {
+        if std::env::var_os("UPDATE_CATALOGUES").is_some() {
             std::fs::write(path, &page).unwrap();
         }
         let committed = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(committed == page, "api/ERRORS.md is not current: run this test with UPDATE_GENERATED=1");
+        assert!(committed == page, "api/ERRORS.md is not current: run this test with UPDATE_CATALOGUES=1");
     }
 
     #[test]

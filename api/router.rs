@@ -160,11 +160,11 @@ mod tests {
     fn the_committed_document_is_current() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
         let document = openapi().to_pretty_json().unwrap() + "\n";
-        if std::env::var_os("UPDATE_GENERATED").is_some() {
+        if std::env::var_os("UPDATE_CATALOGUES").is_some() {
             std::fs::write(path, &document).unwrap();
         }
         let committed = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(committed == document, "api/openapi.json is not current: run this test with UPDATE_GENERATED=1");
+        assert!(committed == document, "api/openapi.json is not current: run this test with UPDATE_CATALOGUES=1");
     }
 
     #[test]
