@@ -81,7 +81,8 @@ pub struct NoServices;
 mod tests {
     use cqrs_es::test::TestFramework;
     use domain::order_claim::{Command, Event, OrderClaim, OrderClaimRejection};
-    use domain::{MerchantId, PaymentId};
+    use domain::payment::{self, Payment, PaymentRejection};
+    use domain::{MerchantId, PaymentId, Timestamp};
     use uuid::Uuid;
 
     use super::*;
@@ -115,6 +116,28 @@ mod tests {
         let release = Command::Release { payment_id: payment(1) };
         let released = BridgedEvent(Event::Released { payment_id: payment(1) });
         framework().given(vec![claimed(1)]).when(release).then_expect_events(vec![released]);
+    }
+
+    /// The payment's own history, read from the golden events, decided on by cqrs-es.
+    #[test]
+    fn given_when_then_runs_over_the_payment() {
+        let golden = |name: &str| {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/events/");
+            let text = std::fs::read_to_string(format!("{folder}{name}.v1.json")).unwrap();
+            serde_json::from_str::<BridgedEvent<Payment>>(&text).unwrap()
+        };
+        let at = Timestamp::from_micros(1_000_000);
+        let framework = || TestFramework::<Bridged<Payment>>::with(NoServices);
+        let created = || golden("payment.created");
+        let cancelled =
+            payment::Event::CancellationRequested { cause: payment::CancellationCause::Merchant, requested_at: at };
+        let cancel = || payment::Command::Cancel { at };
+        framework().given_no_previous_events().when(cancel()).then_expect_error(PaymentRejection::NotFound);
+        framework().given(vec![created()]).when(cancel()).then_expect_events(vec![BridgedEvent(cancelled)]);
+        framework()
+            .given(vec![created(), golden("payment.captured")])
+            .when(cancel())
+            .then_expect_error(PaymentRejection::NotCancellable);
     }
 
     #[test]

@@ -86,7 +86,11 @@ fn fault(mut pointer: String, message: &str) -> Problem {
     if message.starts_with("unknown field ") {
         return Problem::new(errors::UNKNOWN_FIELD, "the field is not known here").at(pointer);
     }
-    let expected = message.split_once(", expected ").map(|(_, expected)| format!("must be {expected}"));
+    let expected = message.split_once(", expected ").map(|(_, expected)| match expected {
+        // Serde names the type; a caller knows objects only.
+        structure if structure.starts_with("struct ") => "must be an object".to_owned(),
+        other => format!("must be {other}"),
+    });
     fault_at(pointer, &expected.unwrap_or_else(|| message.to_owned()))
 }
 

@@ -38,6 +38,11 @@ pub const CATALOGUE: &[Metric] = &[
     counter("payment_amount", &["channel", "currency"], "Captured money in minor units of the currency."),
     histogram("payment_duration_seconds", &["status", "channel"], "From the creation of a payment to its outcome."),
     counter("refund_total", &["status", "channel", "currency"], "Refunds by outcome; a reversal counts again."),
+    counter(
+        "refund_of_unwanted_payment_failed_total",
+        &[],
+        "Refunds of late successes that the channel refused; each is asked for again.",
+    ),
     counter("http_requests_total", &["method", "route", "status"], "Requests answered."),
     histogram("http_request_duration_seconds", &["method", "route"], "From a request's head to its answer's."),
     counter("command_total", &["category", "outcome"], "Commands by the kind of their stream and what came of them."),

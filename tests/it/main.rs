@@ -1,5 +1,7 @@
 //! The integration tests: one binary, a module per noun, over real parts that it starts itself.
 
+#![allow(clippy::unwrap_used)]
+
 mod app;
 mod auth;
 mod bad_input;

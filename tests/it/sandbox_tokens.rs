@@ -16,7 +16,7 @@ const fn ends(token: &'static str, status: &'static str, decline_code: Option<&'
     Case { token, status, decline_code, charged }
 }
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 15] = [
     ends("tok_success", "succeeded", None, true),
     ends("tok_declined", "failed", Some("declined"), false),
     ends("tok_insufficient_funds", "failed", Some("insufficient_funds"), false),
@@ -30,6 +30,8 @@ const CASES: [Case; 13] = [
     ends("tok_refund_fails", "succeeded", None, true),
     ends("tok_refund_fails_late", "succeeded", None, true),
     ends("tok_dispute", "succeeded", None, true),
+    ends("tok_dispute_won", "succeeded", None, true),
+    ends("tok_dispute_lost", "succeeded", None, true),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

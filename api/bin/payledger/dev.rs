@@ -1,6 +1,6 @@
 //! `payledger dev`: the whole ledger on this machine with one command, and what to try first.
 
-mod credentials;
+pub mod credentials;
 mod sample;
 
 use adapters::sandbox_provider::{self, SandboxConfig, SandboxHandle};

@@ -38,7 +38,7 @@ pub async fn run(command: Merchants, as_json: bool) -> anyhow::Result<()> {
             if let Some(rejection) = receipt.rejection {
                 bail!("{}", rejection.detail);
             }
-            show(&[terms.clone()], as_json, || output::json(&object(&terms)))
+            show(std::slice::from_ref(&terms), as_json, || output::json(&object(&terms)))
         }
         Merchants::List { database } => {
             let operator = Operator::open(&database).await?;

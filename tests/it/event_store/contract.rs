@@ -270,7 +270,7 @@ pub async fn a_tailing_reader_misses_nothing(stores: &Stores) {
         tokio::spawn(async move {
             for number in 0..COMMANDS {
                 let own = format!("{writer}-{}", number / 10);
-                let shared = format!("shared-{}", number % 5);
+                let shared = format!("shared-{}", number % 50);
                 let streams = [(own.as_str(), Expected::Any), (shared.as_str(), Expected::Any)];
                 let receipt = store.execute(turns(&format!("{writer}-{number}"), &streams, 4)).await.unwrap();
                 assert!(store.head().await.unwrap() >= receipt.position, "what is acknowledged is visible");

@@ -9,7 +9,6 @@ use std::time::Duration;
 use adapters::event_store::{PostgresEventStore, PostgresOptions};
 use commands::ports::clock::SystemClock;
 use commands::ports::{Decision, EventStore, Expected, NewEvent, Receipt, Request, StoreError};
-use domain::Timestamp;
 use futures::future::join_all;
 use sqlx::PgPool;
 use test_support::postgres::{TestDatabase, test_database};
@@ -180,12 +179,11 @@ fn told(answer: &Result<Receipt, StoreError>) -> String {
     }
 }
 
-/// An event whose time no timestamptz can hold.
+/// An event whose text is no JSON.
 fn unstorable(name: &str, order: &str) -> Request {
     let event = domain::order_claim::Event::Released { payment_id: payment_id(1) };
     let decide = move |_: &[commands::ports::StreamState]| {
-        let effective_at = Some(Timestamp::from_micros(i64::MIN));
-        Decision::Append(vec![NewEvent { effective_at, ..NewEvent::of(0, event.clone()) }])
+        Decision::Append(vec![NewEvent { payload: "{".to_owned(), ..NewEvent::of(0, event.clone()) }])
     };
     Request { decide: Arc::new(decide), ..claim(name, order, 1) }
 }

@@ -1,6 +1,7 @@
 //! What a query may rely on: the position that it asks for, and the one that it is told.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use adapters::event_store::MemoryEventStore;
@@ -12,6 +13,7 @@ use projections::{Progress, ReadError, Reader};
 use test_support::histories::{create, terms};
 use test_support::manual_clock::ManualClock;
 use test_support::read_models::{PATIENCE, ReadModels};
+use test_support::wait;
 
 #[tokio::test]
 async fn a_query_waits_for_its_position() {
@@ -60,6 +62,53 @@ async fn a_view_stands_still() {
     assert_eq!((old.position, new.position), (1, 2));
     assert_eq!(payments::find_many(&mut old, &[first, second]).await.unwrap().len(), 1);
     assert_eq!(payments::find_many(&mut new, &[first, second]).await.unwrap().len(), 2);
+}
+
+/// The future's output, or nothing if it is not there at the `last` time that it is polled: then it is dropped.
+async fn up_to_poll<T>(last: u32, future: impl Future<Output = T>) -> Option<T> {
+    let (mut future, mut polls) = (std::pin::pin!(future), 0);
+    std::future::poll_fn(|context| {
+        polls += 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if polls == last => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// A caller that hangs up may do so at any moment, also while a transaction begins.
+#[tokio::test]
+async fn a_query_that_is_cancelled_leaves_no_transaction_behind() {
+    let models = ReadModels::new().await;
+    let running = models.start(vec![Arc::new(Payments)]);
+    create(models.store.as_ref(), terms(1)).await;
+    models.view(&[&Payments]).await;
+    running.stop().await;
+    for moment in 1..100 {
+        let view = models.reader.now(&[&Payments]);
+        if up_to_poll(moment, view).await.is_some() {
+            break;
+        }
+    }
+    wait::until("all transactions have ended", Duration::from_secs(5), async || {
+        let open: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+              WHERE datname = current_database() AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'",
+        )
+        .fetch_one(&models.database.pool)
+        .await
+        .unwrap();
+        (open == 0).then_some(())
+    })
+    .await;
+    let frozen: Vec<bool> = futures::future::join_all((0..10).map(async |_| {
+        let read_only = "SELECT current_setting('transaction_read_only')::boolean FROM pg_sleep(0.05)";
+        sqlx::query_scalar(read_only).fetch_one(&models.database.pool).await.unwrap()
+    }))
+    .await;
+    assert!(frozen.iter().all(|frozen| !frozen), "a pooled connection is still inside a view");
 }
 
 #[tokio::test]

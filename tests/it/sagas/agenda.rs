@@ -200,7 +200,7 @@ async fn people_see_what_is_there(desk: Desk) {
 
     let listed = desk.agenda.list(Some(SagaState::Stuck), 10).await.unwrap();
     let shown = desk.agenda.find(&refund_id.to_string()).await.unwrap().unwrap();
-    assert_eq!(listed, [shown.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&shown));
     assert_eq!((shown.saga_id, shown.kind, shown.payment_id), (refund, "refund", payment_id));
     assert_eq!((shown.state, shown.attempts, shown.position), (SagaState::Stuck, 7, 4));
     assert_eq!((shown.last_error.as_deref(), shown.claimed_by), (Some("capture_out_of_range"), None));

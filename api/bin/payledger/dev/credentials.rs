@@ -47,6 +47,14 @@ pub fn file(data_dir: &Path) -> PathBuf {
     data_dir.join("credentials.json")
 }
 
+/// The sandbox that `dev` runs on this data folder at this moment, if somebody listens there.
+pub fn sandbox_of_dev(data_dir: &Path) -> Option<String> {
+    let known: Credentials = serde_json::from_str(&fs::read_to_string(file(data_dir)).ok()?).ok()?;
+    let address = known.sandbox_url.strip_prefix("http://")?;
+    std::net::TcpStream::connect(address).ok()?;
+    Some(known.sandbox_url)
+}
+
 impl Credentials {
     /// Keys of an earlier start are kept; the addresses are those of this one.
     pub async fn find_or_create(
