@@ -45,7 +45,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Command<T> {
         let path = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri).path().to_owned();
         let (method, headers) = (parts.method.clone(), parts.headers.clone());
         let body = json::read(Request::from_parts(parts, body), app).await?;
-        let tree = json::parse(&headers, &body)?;
+        let (body, tree) = json::value(&headers, &body)?;
         let issued = Issued {
             metadata: Metadata {
                 command_id: command_id_of_key(&caller.scope(), &key),
@@ -56,7 +56,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Command<T> {
             },
             fingerprint: Some(fingerprint(method.as_str(), &path, &tree)),
         };
-        Ok(Command { issued, body: json::decode(&tree)? })
+        Ok(Command { issued, body })
     }
 }
 

@@ -5,6 +5,7 @@ pub mod app;
 pub mod auth;
 mod balances;
 mod docs;
+mod document;
 pub mod errors;
 mod events;
 pub mod extract;
@@ -30,4 +31,5 @@ pub mod telemetry;
 mod webhooks;
 
 pub use app::{App, Parts};
-pub use router::{api_router, openapi, ops_router, router};
+pub use document::openapi;
+pub use router::{api_router, ops_router, router};

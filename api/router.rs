@@ -6,11 +6,6 @@ use std::sync::Arc;
 use axum::http::Uri;
 use axum::{Extension, Router, middleware};
 use tokio::sync::Semaphore;
-use utoipa::PartialSchema;
-use utoipa::openapi::security::{
-    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
-};
-use utoipa::openapi::{Components, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Tag};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
@@ -18,14 +13,13 @@ use crate::auth::authenticate;
 use crate::docs::Document;
 use crate::errors;
 use crate::middleware::{observe, shed};
-use crate::params::error_responses;
 use crate::problem::Problem;
 use crate::{
-    balances, docs, events, health, keys, ledger, merchants, orders, payments, problem, projections, refunds, sagas,
+    balances, docs, document, events, health, keys, ledger, merchants, orders, payments, projections, refunds, sagas,
     webhooks,
 };
 
-const BASE: &str = "/api/v1";
+pub const BASE: &str = "/api/v1";
 
 /// Everything on one listener.
 pub fn router(app: App) -> Router {
@@ -44,16 +38,7 @@ pub fn ops_router(app: App) -> Router {
     finish(ops().with_state(app))
 }
 
-/// The document of all routes, wherever they are served.
-pub fn openapi() -> OpenApi {
-    let routes = OpenApiRouter::with_openapi(preface())
-        .nest(BASE, with_keys().merge(webhooks::routes()))
-        .merge(health::routes())
-        .merge(docs::routes());
-    routes.into_openapi()
-}
-
-fn with_keys() -> OpenApiRouter<App> {
+pub fn with_keys() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(payments::routes())
         .merge(refunds::routes())
@@ -78,7 +63,7 @@ fn api(app: &App) -> Router<App> {
 
 fn ops() -> Router<App> {
     let routes: Router<App> = health::routes().merge(docs::routes()).into();
-    routes.layer(Extension(Document::of(&openapi())))
+    routes.layer(Extension(Document::of(&document::openapi())))
 }
 
 fn finish(routes: Router) -> Router {
@@ -86,126 +71,4 @@ fn finish(routes: Router) -> Router {
         .fallback(|_: Uri| async { Problem::of(errors::NOT_FOUND) })
         .method_not_allowed_fallback(|| async { Problem::of(errors::METHOD_NOT_ALLOWED) })
         .layer(middleware::from_fn(observe))
-}
-
-fn preface() -> OpenApi {
-    let info = InfoBuilder::new()
-        .title("payledger")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(include_str!("openapi.md")))
-        .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()));
-    let tags = [
-        ("payments", "Payments, from the merchant's intent to their outcome"),
-        ("refunds", "Money that goes back"),
-        ("orders", "What all payments under one order number have come to"),
-        ("balances", "What a merchant has with us"),
-        ("ledger", "The books, for finance and auditors"),
-        ("log", "The events, for auditors, operators and admins"),
-        ("merchants", "Onboarding, for admins"),
-        ("keys", "API keys, for admins"),
-        ("operations", "Projections and sagas, for operators and admins"),
-        ("webhooks", "News from channels, signed by them"),
-        ("health", "Of this process; open"),
-        ("reference", "This document and the error reference; open"),
-    ];
-    let tag = |(name, description): (&str, &str)| {
-        let mut tag = Tag::new(name);
-        tag.description = Some(description.to_owned());
-        tag
-    };
-    OpenApiBuilder::new()
-        .info(info.build())
-        .tags(Some(tags.map(tag)))
-        .components(Some(components()))
-        .security(Some([SecurityRequirement::new("bearer", [""; 0]), signed()]))
-        .build()
-}
-
-fn components() -> Components {
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The key's secret")).build();
-    let mut components = Components::new();
-    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    for (name, header, description) in SIGNATURE {
-        let value = ApiKeyValue::with_description(header, description);
-        components.add_security_scheme(name, SecurityScheme::ApiKey(ApiKey::Header(value)));
-    }
-    components.schemas.insert("Problem".to_owned(), problem::Document::schema());
-    components.responses = error_responses();
-    components
-}
-
-/// The four headers of a signed request.
-const SIGNATURE: [(&str, &str, &str); 4] = [
-    ("signed_key", "X-Api-Key", "The key's id"),
-    ("signed_timestamp", "X-Timestamp", "Unix seconds, within 300 of ours"),
-    ("signed_nonce", "X-Nonce", "1 to 128 visible characters, new for each request"),
-    (
-        "signed_signature",
-        "X-Signature",
-        "`v1=<hex>` of HMAC-SHA256(secret, timestamp \\n nonce \\n METHOD \\n path-and-query \\n idempotency-key-or-empty \\n hex(SHA-256(body)))",
-    ),
-];
-
-fn signed() -> SecurityRequirement {
-    let first = SecurityRequirement::new(SIGNATURE[0].0, [""; 0]);
-    SIGNATURE[1..].iter().fold(first, |requirement, (name, ..)| requirement.add(*name, [""; 0]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::Value;
-
-    #[test]
-    fn the_committed_document_is_current() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
-        let document = openapi().to_pretty_json().unwrap() + "\n";
-        if std::env::var_os("UPDATE_CATALOGUES").is_some() {
-            std::fs::write(path, &document).unwrap();
-        }
-        let committed = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(committed == document, "api/openapi.json is not current: run this test with UPDATE_CATALOGUES=1");
-    }
-
-    #[test]
-    fn every_operation_is_described_with_its_errors() {
-        let document = serde_json::to_value(openapi()).unwrap();
-        for (path, item) in document["paths"].as_object().unwrap() {
-            for (method, operation) in item.as_object().unwrap() {
-                let named = |field: &str| operation[field].as_str().is_some_and(|text| !text.is_empty());
-                assert!(named("summary") && named("operationId"), "{method} {path} says nothing of itself");
-                let keyed = path.starts_with(BASE) && !path.contains("/webhooks/");
-                let has_401 = operation["responses"].get("401").is_some();
-                assert_eq!(keyed || path.contains("/webhooks/"), has_401, "{method} {path}");
-                assert_eq!(keyed, operation.get("security").is_none(), "{method} {path}");
-                for parameter in operation["parameters"].as_array().into_iter().flatten() {
-                    let name = parameter["name"].as_str().unwrap();
-                    let in_path = parameter["in"] == "path";
-                    assert_eq!(in_path, path.contains(&format!("{{{name}}}")), "{name} of {method} {path}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn every_reference_of_the_document_leads_somewhere() {
-        let document = serde_json::to_value(openapi()).unwrap();
-        let mut references = vec![];
-        collect(&document, &mut references);
-        assert!(references.len() > 50);
-        for reference in references {
-            assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference} leads nowhere");
-        }
-    }
-
-    fn collect(value: &Value, references: &mut Vec<String>) {
-        match value {
-            Value::Object(fields) => {
-                references.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
-                fields.values().for_each(|value| collect(value, references));
-            }
-            Value::Array(items) => items.iter().for_each(|item| collect(item, references)),
-            _ => {}
-        }
-    }
 }

@@ -38,7 +38,8 @@ impl Caller {
     pub fn scope(&self) -> String {
         match self.access.merchant_id() {
             Some(merchant_id) => merchant_id.to_string(),
-            None => self.principal.clone(),
+            // The colon keeps a principal from passing for a merchant.
+            None => format!("principal:{}", self.principal),
         }
     }
 

@@ -5,8 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use domain::money::AMOUNT_MAX;
+use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
-use serde::{Deserialize, Serialize};
 
 /// Minor units of one object: 1 to 10^15 - 1, written as a JSON integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,6 @@ impl<'de> Deserialize<'de> for Amount {
 }
 
 /// Seconds until a payment without an outcome expires: one minute to 30 days.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExpiresIn(pub Duration);
 
 impl<'de> Deserialize<'de> for ExpiresIn {
@@ -70,7 +69,6 @@ impl<'de> Visitor<'de> for Integer {
 macro_rules! texts {
     ($($(#[$doc:meta])* $name:ident $message:literal $check:expr;)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
         pub struct $name(pub String);
 
         impl<'de> Deserialize<'de> for $name {
@@ -114,7 +112,6 @@ fn is_http_url(text: &str) -> bool {
 }
 
 /// The merchant's own notes on an object: up to 50 texts of up to 500 characters under keys of up to 40.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata(pub BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for Metadata {

@@ -23,7 +23,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         let headers = request.headers().clone();
         no_query(request.uri())?;
         let body = read(request, state).await?;
-        decode(&parse(&headers, &body)?).map(Json)
+        value(&headers, &body).map(|(value, _)| Json(value))
     }
 }
 
@@ -37,16 +37,19 @@ pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, 
     Bytes::from_request(request, state).await.map_err(|_| Problem::of(errors::MALFORMED_REQUEST))
 }
 
-/// The tree of a body. No body at all is an empty object.
-pub fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Value, Problem> {
-    if body.is_empty() && !headers.contains_key(header::CONTENT_TYPE) {
-        return Ok(Value::Object(serde_json::Map::new()));
+/// A body's value and its tree. An empty body will do where nothing needs to be said.
+pub fn value<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<(T, Value), Problem> {
+    if body.is_empty() {
+        let nothing = Value::Object(serde_json::Map::new());
+        let empty = |_| Problem::new(errors::MALFORMED_JSON, "the body is empty");
+        return decode(&nothing).map(|value| (value, nothing)).map_err(empty);
     }
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if !content_type.is_some_and(is_json) {
         return Err(Problem::of(errors::UNSUPPORTED_MEDIA_TYPE));
     }
-    tree::parse(body)
+    let tree = tree::parse(body)?;
+    Ok((decode(&tree)?, tree))
 }
 
 /// `application/json`, in UTF-8 if it names its encoding.
@@ -59,7 +62,7 @@ fn is_json(content_type: &str) -> bool {
         })
 }
 
-pub fn decode<T: DeserializeOwned>(tree: &Value) -> Result<T, Problem> {
+fn decode<T: DeserializeOwned>(tree: &Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(tree).map_err(|failure| {
         let pointer = pointer(failure.path());
         fault(pointer, &failure.inner().to_string())

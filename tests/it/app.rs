@@ -136,6 +136,15 @@ impl TestApp {
         answer.json().await.unwrap()
     }
 
+    /// What a read model answers once it has seen everything that is in the log now.
+    pub async fn fresh(&self, path: &str, secret: &str) -> Value {
+        let head = self.ledger.store.head().await.unwrap();
+        let request = self.request(Method::GET, path, secret).header("Ledger-Min-Position", api::position::token(head));
+        let answer = request.header("Prefer", "wait=30").send().await.unwrap();
+        assert_eq!(answer.status(), 200, "GET {path}");
+        answer.json().await.unwrap()
+    }
+
     /// POSTs with a fresh idempotency key and waits for the outcome.
     pub async fn post(&self, path: &str, secret: &str, body: &Value) -> Response {
         self.post_keyed(path, secret, &Uuid::now_v7().to_string(), body).await

@@ -272,7 +272,7 @@ async fn log_and_search() {
     app.stop().await;
 
     let log = String::from_utf8_lossy(&log.0.lock()).into_owned();
-    assert!(log.contains("request answered"), "the log is captured");
+    assert!(log.contains("request answered"), "the log is captured: {log}");
     for secret in ["marker", merchant.secret.as_str()] {
         let lines: Vec<&str> = log.lines().filter(|line| line.contains(secret)).collect();
         assert!(lines.is_empty(), "{lines:#?}");

@@ -3,18 +3,13 @@
 use std::collections::BTreeSet;
 
 use commands::ports::Role as KeyRole;
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::app::{TestApp, TestMerchant, payment};
 
 /// The list, once the read model has seen everything that is in the log now.
 async fn list(app: &TestApp, path: &str, secret: &str) -> Value {
-    let head = app.ledger.store.head().await.unwrap();
-    let request = app.request(Method::GET, path, secret).header("Ledger-Min-Position", api::position::token(head));
-    let answer = request.header("Prefer", "wait=30").send().await.unwrap();
-    assert_eq!(answer.status(), 200, "GET {path}");
-    let list: Value = answer.json().await.unwrap();
+    let list = app.fresh(path, secret).await;
     assert_eq!(list["object"], "list");
     assert_eq!(list["has_more"].as_bool().unwrap(), list["next_cursor"].is_string(), "{path}");
     list

@@ -72,6 +72,9 @@ async fn a_payment_that_waits_for_its_customer_can_be_cancelled() {
 
     let again = app.post(&cancel, &merchant.secret, &json!({})).await;
     assert_eq!(again.status(), 200, "it is cancelled already");
+    let empty = app.request(Method::POST, &cancel, &merchant.secret).header("Idempotency-Key", "e");
+    let empty = empty.header("Content-Type", "application/json").send().await.unwrap();
+    assert_eq!(empty.status(), 200, "there is nothing to say");
     let paid = app.pay(&merchant, "tok_success", 5_000).await;
     let late =
         app.post(&format!("/payments/{}/cancel", paid["id"].as_str().unwrap()), &merchant.secret, &json!({})).await;
