@@ -407,14 +407,15 @@ pub async fn a_refusal_is_never_decided_on_an_old_state(stores: &Stores) {
 
 /// A command may say that a stream is new, and be wrong where only another store could know.
 pub async fn a_stream_that_exists_elsewhere_is_not_new(stores: &Stores) {
-    stores[0].execute(create_payment("1", "a", 1)).await.unwrap();
-    stores[0].execute(create_payment("2", "b", 2)).await.unwrap();
+    for (order, number) in [("a", 1), ("b", 2), ("c", 3), ("d", 4)] {
+        stores[0].execute(create_payment(&number.to_string(), order, number)).await.unwrap();
+    }
     let table = [
-        (create_payment("append", "c", 1), "conflict v1"),
-        (create_payment("refusal", "b", 1), "conflict v1"),
-        (without_fingerprint(create_payment("unrecorded refusal", "b", 1)), "conflict v1"),
+        (create_payment("refusal", "a", 2), "conflict v1"),
+        (without_fingerprint(create_payment("unrecorded refusal", "a", 3)), "conflict v1"),
+        (create_payment("append", "e", 4), "conflict v1"),
         (create_payment("1", "a", 1), "again done v1 @2"),
-        (create_payment("new", "c", 3), "done v1 @6"),
+        (create_payment("new", "e", 5), "done v1 @10"),
     ];
     for (request, expected) in table {
         assert_eq!(told(&stores[1].execute(request.clone()).await), expected, "{}", request.object);
