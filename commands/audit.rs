@@ -3,16 +3,15 @@
 
 use std::collections::{HashMap, HashSet};
 
+use domain::Decider;
 use domain::chain::ChainHash;
 use domain::invariants::{self, Books, Density, Violation};
-use domain::merchant::Merchant;
-use domain::order_claim::OrderClaim;
-use domain::payment::{Event, Payment, Record, State};
-use domain::{Decider, DomainEvent};
+use domain::payment::{Event, Payment, Record};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::ports::{EventStore, RecordedEvent, StoreError};
+use crate::aggregates::{self, Aggregate};
+use crate::ports::{EventStore, RecordedEvent, StoreError, StreamState};
 
 /// Events read at once.
 const PAGE: usize = 5_000;
@@ -46,7 +45,8 @@ impl Check {
 pub struct LogAudit {
     pub position: u64,
     pub books: Books,
-    payments: HashMap<String, State>,
+    /// By category and id, as of `position`.
+    streams: HashMap<&'static str, HashMap<String, StreamState>>,
     density: Density,
     previous: Option<ChainHash>,
     last_command: Option<Uuid>,
@@ -83,23 +83,13 @@ impl LogAudit {
         self.position = event.position;
         self.chain(event);
         self.command(event);
-        match stream.category.as_ref() {
-            Payment::CATEGORY => self.payment(event),
-            OrderClaim::CATEGORY => self.readable::<OrderClaim>(event),
-            Merchant::CATEGORY => self.readable::<Merchant>(event),
-            unknown => {
-                self.note(Err(Violation::of(
-                    1,
-                    format!("position {} is of no known category: {unknown}", event.position),
-                )));
+        match aggregates::find(&stream.category) {
+            Some(aggregate) => self.fold(aggregate, event),
+            None => {
+                let detail = format!("position {} is of no known category: {}", event.position, stream.category);
+                self.note(Err(Violation::of(1, detail)));
             }
         }
-    }
-
-    /// What posts nothing must be readable all the same.
-    fn readable<D: Decider>(&mut self, recorded: &RecordedEvent) {
-        let read = recorded.decode::<D::Event>();
-        self.note(read.map(drop).map_err(|error| Violation::of(1, error.to_string())));
     }
 
     fn chain(&mut self, event: &RecordedEvent) {
@@ -123,19 +113,26 @@ impl LogAudit {
         }
     }
 
-    fn payment(&mut self, recorded: &RecordedEvent) {
-        let event = match recorded.decode::<Event>() {
-            Ok(event) => event,
+    fn fold(&mut self, aggregate: &'static Aggregate, recorded: &RecordedEvent) {
+        match aggregate.postings(recorded) {
+            Ok(None) => {}
+            Ok(Some(entry)) => {
+                self.transactions += 1;
+                let posted = self.books.post(entry.legs());
+                self.note(posted);
+            }
             Err(error) => return self.note(Err(Violation::of(1, error.to_string()))),
-        };
-        if let Some(entry) = event.postings() {
-            self.transactions += 1;
-            let posted = self.books.post(entry.legs());
-            self.note(posted);
         }
-        let state = self.payments.remove(&recorded.stream.id).unwrap_or_default();
-        self.note(invariants::captured_once(&state, &event));
-        self.payments.insert(recorded.stream.id.clone(), Payment::evolve(state, &event));
+        let streams = self.streams.entry(aggregate.category.name).or_default();
+        let stream = streams.entry(recorded.stream.id.clone()).or_insert_with(|| aggregate.category.empty());
+        let before = stream.clone();
+        match aggregate.category.apply_recorded(&before, recorded) {
+            Ok(after) => *stream = after,
+            Err(error) => return self.note(Err(Violation::of(1, error.to_string()))),
+        }
+        if let (Some(state), Ok(event)) = (before.of::<Payment>(), recorded.decode::<Event>()) {
+            self.note(invariants::captured_once(state, &event));
+        }
     }
 
     fn note(&mut self, outcome: Result<(), Violation>) {
@@ -148,7 +145,8 @@ impl LogAudit {
 
     /// Every payment of the log as of its end.
     pub fn payments(&self) -> impl Iterator<Item = &Record> {
-        self.payments.values().filter_map(State::record)
+        let payments = self.streams.get(Payment::CATEGORY).into_iter().flat_map(HashMap::values);
+        payments.filter_map(|stream| stream.of::<Payment>().and_then(|state| state.record()))
     }
 
     /// The ids of the commands that appended something.
@@ -157,8 +155,8 @@ impl LogAudit {
     }
 
     pub fn checks(&mut self) -> Vec<Check> {
-        let (amounts, holds) = self.payment_checks();
-        self.note(amounts);
+        let (states, holds) = self.state_checks();
+        self.note(states);
         let available = self.books.available_balances();
         let held = available.and_then(|available| holds.map(|holds| available + holds));
         let held = held.map(|count| count as u64);
@@ -174,14 +172,21 @@ impl LogAudit {
             Check::of(1, "debits equal credits", "transactions", figure(1, self.transactions)),
             Check::of(2, "versions and positions have no gap", "events", figure(2, self.density.events())),
             Check::of(3, "each command took effect once", "commands", figure(3, self.commands.len() as u64)),
-            Check::of(4, "refunded <= captured <= authorised", "payments", figure(4, self.payments.len() as u64)),
+            Check::of(4, "refunded <= captured <= authorised", "payments", figure(4, self.payments().count() as u64)),
             Check::of(5, "available >= 0 and each hold ends at zero", "accounts", held),
             Check::of(9, "the hash chain verifies", "events", figure(9, self.density.events())),
         ]
     }
 
-    fn payment_checks(&self) -> (Result<(), Violation>, Result<usize, Violation>) {
-        let amounts = self.payments().try_for_each(invariants::payment_amounts);
-        (amounts, invariants::holds(&self.books, self.payments()))
+    fn state_checks(&self) -> (Result<(), Violation>, Result<usize, Violation>) {
+        let known = || {
+            aggregates::all().iter().flat_map(|aggregate| {
+                let streams = self.streams.get(aggregate.category.name).into_iter().flat_map(HashMap::values);
+                streams.map(move |stream| (aggregate, stream))
+            })
+        };
+        let states = known().try_for_each(|(aggregate, stream)| aggregate.check(stream));
+        let guarded = known().flat_map(|(aggregate, stream)| aggregate.guarded(stream));
+        (states, invariants::holds(&self.books, guarded))
     }
 }

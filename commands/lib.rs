@@ -1,6 +1,7 @@
 //! The use cases: gather facts, load, decide, append, retry. `ports` holds every trait that adapters implement.
 //! Knows no SQL, no HTTP and no channel's protocol.
 
+pub mod aggregates;
 pub mod audit;
 pub mod bridge;
 pub mod channels;

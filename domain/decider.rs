@@ -6,7 +6,8 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::BalancedEntry;
+use crate::invariants::Violation;
+use crate::{Account, BalancedEntry, Currency};
 
 /// One aggregate. `decide` reads nothing but its arguments; `evolve` decides nothing and cannot fail.
 pub trait Decider: Send + Sync + 'static {
@@ -22,7 +23,21 @@ pub trait Decider: Send + Sync + 'static {
     fn decide(state: &Self::State, command: Self::Command) -> Result<Vec<Self::Event>, Self::Rejection>;
 
     fn evolve(state: Self::State, event: &Self::Event) -> Self::State;
+
+    /// What each account that this stream alone guards must hold now, in minor units on its normal side; accounts that
+    /// hold nothing may be left out.
+    fn guarded(_: &Self::State) -> Vec<Holding> {
+        vec![]
+    }
+
+    /// Invariant 4 and the like: what must hold of the state whatever happened to it.
+    fn check(_: &Self::State) -> Result<(), Violation> {
+        Ok(())
+    }
 }
+
+/// An account and what it must hold, in minor units.
+pub type Holding = ((Account, Currency), i64);
 
 /// A fact of one aggregate. Serialised, it is externally tagged with its type name.
 pub trait DomainEvent: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {

@@ -79,6 +79,13 @@ ids! {
     PreAuthId "pa";
     MerchantId "mer";
     ApiKeyId "key";
+    SettlementId "set";
+    WithdrawalId "wd";
+    DisputeId "dp";
+    OrderId "ord";
+    BankAccountId "ba";
+    AdjustmentId "adj";
+    StatementId "stm";
 }
 
 impl RefundId {
@@ -176,6 +183,11 @@ names! {
 
     /// A payment channel's name as it stands in accounts and URLs: `sandbox`, `stripe`.
     ChannelName,
+    |text| (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'),
+    "must be 1 to 32 lower-case letters, digits or underscores";
+
+    /// A bank of ours by its short name, as it stands in accounts: `sandbox`.
+    BankName,
     |text| (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'),
     "must be 1 to 32 lower-case letters, digits or underscores";
 }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::chain::ChainHash;
+use crate::decider::Holding;
 use crate::payment::{ChannelFee, Event, Record, Refund, RefundStatus, State};
 use crate::{Account, Currency, Leg, Side, Timestamp};
 
@@ -166,21 +167,20 @@ pub fn payment_amounts(record: &Record) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Invariant 5, the second half: an account that is kept for one refund or one payment holds exactly what is still
-/// open of it, and nobody else's holds anything. Answers how many accounts were checked.
-pub fn holds<'a>(books: &Books, records: impl Iterator<Item = &'a Record>) -> Result<usize, Violation> {
-    let mut open: BTreeMap<(Account, Currency), i64> = records.flat_map(open_amounts).collect();
-    let kept = |account: &Account| matches!(account, Account::MerchantRefundHold(..) | Account::ChannelFeeAccrual(..));
+/// Invariant 5, the second half: an account that one stream guards holds exactly what that stream's state says, and
+/// nobody else's holds anything. Answers how many accounts were checked.
+pub fn holds(books: &Books, guarded: impl Iterator<Item = Holding>) -> Result<usize, Violation> {
+    let mut expected: BTreeMap<(Account, Currency), i64> = guarded.collect();
     let mut checked = 0;
-    for ((account, currency), totals) in books.accounts.iter().filter(|((account, _), _)| kept(account)) {
-        let expected = i128::from(open.remove(&(account.clone(), *currency)).unwrap_or(0));
+    for ((account, currency), totals) in books.accounts.iter().filter(|((account, _), _)| account.has_one_guard()) {
+        let expected = i128::from(expected.remove(&(account.clone(), *currency)).unwrap_or(0));
         let held = account.account_type().balance(totals.debits, totals.credits);
         if held != expected {
             return Err(Violation::of(5, format!("{account} holds {held} {currency} instead of {expected}")));
         }
         checked += 1;
     }
-    match open.into_iter().find(|(_, amount)| *amount != 0) {
+    match expected.into_iter().find(|(_, amount)| *amount != 0) {
         Some(((account, currency), amount)) => {
             Err(Violation::of(5, format!("{account} holds nothing instead of {amount} {currency}")))
         }
@@ -189,7 +189,7 @@ pub fn holds<'a>(books: &Books, records: impl Iterator<Item = &'a Record>) -> Re
 }
 
 /// What must stand in the accounts kept for this payment alone.
-fn open_amounts(record: &Record) -> Vec<((Account, Currency), i64)> {
+pub(crate) fn guarded_by_payment(record: &Record) -> Vec<Holding> {
     let Some(capture) = record.capture() else { return vec![] };
     let (terms, currency) = (&record.terms, record.terms.currency);
     let pending = capture.refunds.iter().filter(|refund| refund.status.is_pending());

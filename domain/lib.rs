@@ -18,9 +18,12 @@ pub mod time;
 
 pub use accounts::{Account, AccountType};
 pub use currency::Currency;
-pub use decider::{Decider, DomainEvent, Rejection, RejectionClass};
+pub use decider::{Decider, DomainEvent, Holding, Rejection, RejectionClass};
 pub use entry::{BalancedEntry, Leg, Side};
-pub use ids::{ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, RefundId, TimeZone};
+pub use ids::{
+    AdjustmentId, ApiKeyId, BankAccountId, BankName, ChannelName, DisputeId, MerchantId, OrderId, OrderNo, PaymentId,
+    PreAuthId, RefundId, SettlementId, StatementId, TimeZone, WithdrawalId,
+};
 pub use money::Money;
 pub use sealed::Sealed;
 pub use time::Timestamp;

@@ -30,6 +30,8 @@ pub use event::{
 pub use refund::{Refund, RefundOutcome, RefundStatus};
 pub use rejection::PaymentRejection;
 
+use crate::decider::Holding;
+use crate::invariants::{self, Violation};
 use crate::money::AMOUNT_MAX;
 use crate::{Decider, PaymentId, RefundId, Sealed, Timestamp};
 
@@ -182,6 +184,14 @@ impl Decider for Payment {
             }
             (State::Absent, _) => State::Absent,
         }
+    }
+
+    fn guarded(state: &State) -> Vec<Holding> {
+        state.record().map(invariants::guarded_by_payment).unwrap_or_default()
+    }
+
+    fn check(state: &State) -> Result<(), Violation> {
+        state.record().map_or(Ok(()), invariants::payment_amounts)
     }
 }
 

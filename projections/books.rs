@@ -10,9 +10,9 @@ mod sums;
 mod trial_balance;
 
 use async_trait::async_trait;
+use commands::aggregates;
 use commands::ports::RecordedEvent;
-use domain::payment::{self, Payment};
-use domain::{BalancedEntry, Decider, DomainEvent};
+use domain::BalancedEntry;
 use sqlx::PgConnection;
 
 pub use balances::{MerchantBalance, balances};
@@ -33,11 +33,11 @@ impl Projection for Books {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn categories(&self) -> &'static [&'static str] {
-        &[Payment::CATEGORY]
+        aggregates::categories()
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -64,10 +64,10 @@ impl Projection for Books {
     }
 }
 
-/// What the event does to the books, if anything.
+/// What the event does to the books, if anything. The runner hands on events of known categories only.
 pub(crate) fn entry_of(event: &RecordedEvent) -> Result<Option<BalancedEntry>, ApplyError> {
-    match event.stream.category.as_ref() {
-        Payment::CATEGORY => Ok(event.decode::<payment::Event>()?.postings()),
-        _ => Ok(None),
+    match aggregates::find(&event.stream.category) {
+        Some(aggregate) => Ok(aggregate.postings(event)?),
+        None => Ok(None),
     }
 }

@@ -16,7 +16,7 @@ pub mod vault;
 pub use agenda::{Agenda, AgendaUnavailable, SagaId, SagaState, SagaStatus};
 pub use channel::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder, WebhookFact};
 pub use clock::Clock;
-pub use event::{Metadata, RecordedEvent, StreamId};
+pub use event::{Metadata, RecordedEvent, StreamId, Unreadable};
 pub use event_store::{EventStore, StoreError};
 pub use funds::MerchantFunds;
 pub use inbox::{InboxError, WebhookInbox};

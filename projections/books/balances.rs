@@ -16,7 +16,7 @@ pub struct MerchantBalance {
     pub pending: i128,
     pub available: i128,
     pub reserved: i128,
-    /// Set aside for refunds, disputes and withdrawals that are not final yet.
+    /// Set aside for refunds, disputes, settlements and withdrawals that are not final yet.
     pub on_hold: i128,
     /// What the merchant owes us.
     pub receivable: i128,
@@ -38,13 +38,14 @@ impl MerchantBalance {
         match account {
             Account::MerchantPending(_) => self.pending += balance,
             Account::MerchantAvailable(_) => self.available += balance,
-            Account::MerchantRefundHold(..) => self.on_hold += balance,
+            Account::MerchantReserve(..) => self.reserved += balance,
+            Account::MerchantRefundHold(..)
+            | Account::MerchantDisputeHold(..)
+            | Account::MerchantSettlement(..)
+            | Account::MerchantWithdrawalHold(..) => self.on_hold += balance,
             Account::MerchantReceivable(_) => self.receivable += balance,
-            Account::ChannelReceivable(_)
-            | Account::ChannelFeeAccrual(..)
-            | Account::RevenueProcessing
-            | Account::RecoveryChannelFee
-            | Account::ExpenseChannelFee(_) => {}
+            // An authorisation is not money yet; the rest is not the merchant's.
+            _ => {}
         }
     }
 }

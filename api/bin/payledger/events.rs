@@ -4,11 +4,9 @@ use std::io::Write;
 
 use anyhow::{Context, bail};
 use api::render::event::EventObject;
+use commands::aggregates;
 use commands::ports::{EventStore, RecordedEvent, StreamId};
-use domain::merchant::Merchant;
-use domain::order_claim::OrderClaim;
-use domain::payment::Payment;
-use domain::{Decider, Timestamp};
+use domain::Timestamp;
 use projections::as_of::position_at;
 use serde_json::{Value, json};
 
@@ -95,18 +93,8 @@ async fn moment(store: &dyn EventStore, text: &str) -> anyhow::Result<u64> {
 }
 
 fn fold(category: &str, events: &[RecordedEvent]) -> anyhow::Result<Value> {
-    fn folded<D: Decider>(events: &[RecordedEvent]) -> anyhow::Result<Value> {
-        let state = events
-            .iter()
-            .try_fold(D::State::default(), |state, event| anyhow::Ok(D::evolve(state, &event.decode::<D::Event>()?)))?;
-        Ok(serde_json::to_value(state)?)
-    }
-    match category {
-        Payment::CATEGORY => folded::<Payment>(events),
-        OrderClaim::CATEGORY => folded::<OrderClaim>(events),
-        Merchant::CATEGORY => folded::<Merchant>(events),
-        _ => bail!("there is no category {category}"),
-    }
+    let aggregate = aggregates::find(category).with_context(|| format!("there is no category {category}"))?;
+    Ok(aggregate.show(&aggregate.fold(events)?))
 }
 
 fn object(event: RecordedEvent) -> anyhow::Result<EventObject> {

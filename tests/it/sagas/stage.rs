@@ -172,13 +172,13 @@ impl Stage {
         for totals in books.totals().values() {
             assert_eq!(totals.debits, totals.credits);
         }
-        let mut records = vec![];
+        let mut guarded = vec![];
         for payment_id in payments {
-            let record = self.record(payment_id).await;
-            invariants::payment_amounts(&record).unwrap();
-            records.push(record);
+            let state = domain::payment::State::Exists(Box::new(self.record(payment_id).await));
+            Payment::check(&state).unwrap();
+            guarded.extend(Payment::guarded(&state));
         }
-        invariants::holds(&books, records.iter()).unwrap();
+        invariants::holds(&books, guarded.into_iter()).unwrap();
         let mut keys = std::collections::HashSet::new();
         for effect in self.channel.effects() {
             assert!(keys.insert(effect.key.clone()), "{} took effect twice", effect.key);
