@@ -2,10 +2,13 @@
 //! Nothing here is async, reads a clock, draws randomness, does I/O or writes a log.
 
 pub mod accounts;
+pub mod bank_account;
+pub mod bank_details;
 pub mod chain;
 pub mod currency;
 pub mod decider;
 pub mod entry;
+pub mod iban;
 pub mod ids;
 pub mod invariants;
 pub mod merchant;
@@ -15,6 +18,7 @@ pub mod payment;
 pub mod pricing;
 pub mod sealed;
 pub mod time;
+pub mod withdrawal;
 
 pub use accounts::{Account, AccountType};
 pub use currency::Currency;
