@@ -9,6 +9,7 @@ pub mod entry;
 pub mod ids;
 pub mod invariants;
 pub mod merchant;
+pub mod merchant_account;
 pub mod money;
 pub mod order_claim;
 pub mod payment;
