@@ -5,8 +5,10 @@ use std::sync::LazyLock;
 
 use domain::invariants::Violation;
 use domain::merchant::Merchant;
+use domain::merchant_account::MerchantAccount;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
+use domain::settlement::Settlement;
 use domain::{BalancedEntry, Decider, DomainEvent, Holding};
 use serde_json::Value;
 
@@ -23,8 +25,15 @@ pub struct Aggregate {
     show: fn(&StreamState) -> Value,
 }
 
-static ALL: LazyLock<Vec<Aggregate>> =
-    LazyLock::new(|| vec![Aggregate::of::<Merchant>(), Aggregate::of::<OrderClaim>(), Aggregate::of::<Payment>()]);
+static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
+    vec![
+        Aggregate::of::<Merchant>(),
+        Aggregate::of::<MerchantAccount>(),
+        Aggregate::of::<OrderClaim>(),
+        Aggregate::of::<Payment>(),
+        Aggregate::of::<Settlement>(),
+    ]
+});
 
 static CATEGORIES: LazyLock<Vec<&'static str>> = LazyLock::new(|| all().iter().map(|one| one.category.name).collect());
 
