@@ -6,8 +6,10 @@ use std::sync::LazyLock;
 use domain::bank_account::BankAccount;
 use domain::invariants::Violation;
 use domain::merchant::Merchant;
+use domain::merchant_account::MerchantAccount;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
+use domain::settlement::Settlement;
 use domain::withdrawal::Withdrawal;
 use domain::{BalancedEntry, Decider, DomainEvent, Holding};
 use serde_json::Value;
@@ -29,8 +31,10 @@ static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
     vec![
         Aggregate::of::<BankAccount>(),
         Aggregate::of::<Merchant>(),
+        Aggregate::of::<MerchantAccount>(),
         Aggregate::of::<OrderClaim>(),
         Aggregate::of::<Payment>(),
+        Aggregate::of::<Settlement>(),
         Aggregate::of::<Withdrawal>(),
     ]
 });

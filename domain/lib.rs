@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod bank_account;
 pub mod bank_details;
+pub mod calendar;
 pub mod chain;
 pub mod currency;
 pub mod decider;
@@ -12,11 +13,13 @@ pub mod iban;
 pub mod ids;
 pub mod invariants;
 pub mod merchant;
+pub mod merchant_account;
 pub mod money;
 pub mod order_claim;
 pub mod payment;
 pub mod pricing;
 pub mod sealed;
+pub mod settlement;
 pub mod time;
 pub mod withdrawal;
 
