@@ -10,6 +10,7 @@ pub mod keys;
 pub mod merchant;
 pub mod payment;
 pub mod ports;
+pub mod pre_auth;
 pub mod trace;
 pub mod webhook;
 

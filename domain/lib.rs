@@ -12,6 +12,7 @@ pub mod merchant;
 pub mod money;
 pub mod order_claim;
 pub mod payment;
+pub mod pre_auth;
 pub mod pricing;
 pub mod sealed;
 pub mod time;

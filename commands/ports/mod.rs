@@ -1,6 +1,7 @@
 //! Every trait that an adapter implements, and the values that cross it.
 
 pub mod agenda;
+pub mod authorizations;
 pub mod channel;
 pub mod clock;
 pub mod event;
@@ -14,6 +15,7 @@ pub mod stream_state;
 pub mod vault;
 
 pub use agenda::{Agenda, AgendaUnavailable, SagaId, SagaState, SagaStatus};
+pub use authorizations::{AuthorizationAnswer, AuthorizationOrder, Authorizations, CaptureOrder};
 pub use channel::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder, WebhookFact};
 pub use clock::Clock;
 pub use event::{Metadata, RecordedEvent, StreamId, Unreadable};
