@@ -2,7 +2,9 @@
 //! Nothing here is async, reads a clock, draws randomness, does I/O or writes a log.
 
 pub mod accounts;
+pub mod adjustment;
 pub mod chain;
+pub mod channel_account;
 pub mod currency;
 pub mod decider;
 pub mod entry;
@@ -12,6 +14,7 @@ pub mod merchant;
 pub mod money;
 pub mod order_claim;
 pub mod payment;
+pub mod period;
 pub mod pricing;
 pub mod sealed;
 pub mod time;
@@ -19,7 +22,7 @@ pub mod time;
 pub use accounts::{Account, AccountType};
 pub use currency::Currency;
 pub use decider::{Decider, DomainEvent, Holding, Rejection, RejectionClass};
-pub use entry::{BalancedEntry, Leg, Side};
+pub use entry::{BalancedEntry, Leg, NotAnEntry, Side};
 pub use ids::{
     AdjustmentId, ApiKeyId, BankAccountId, BankName, ChannelName, DisputeId, MerchantId, OrderId, OrderNo, PaymentId,
     PreAuthId, RefundId, SettlementId, StatementId, TimeZone, WithdrawalId,
