@@ -3,10 +3,13 @@
 
 use std::sync::LazyLock;
 
+use domain::adjustment::Adjustment;
+use domain::channel_account::ChannelAccount;
 use domain::invariants::Violation;
 use domain::merchant::Merchant;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
+use domain::period::Period;
 use domain::{BalancedEntry, Decider, DomainEvent, Holding};
 use serde_json::Value;
 
@@ -23,8 +26,16 @@ pub struct Aggregate {
     show: fn(&StreamState) -> Value,
 }
 
-static ALL: LazyLock<Vec<Aggregate>> =
-    LazyLock::new(|| vec![Aggregate::of::<Merchant>(), Aggregate::of::<OrderClaim>(), Aggregate::of::<Payment>()]);
+static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
+    vec![
+        Aggregate::of::<Adjustment>(),
+        Aggregate::of::<ChannelAccount>(),
+        Aggregate::of::<Merchant>(),
+        Aggregate::of::<OrderClaim>(),
+        Aggregate::of::<Payment>(),
+        Aggregate::of::<Period>(),
+    ]
+});
 
 static CATEGORIES: LazyLock<Vec<&'static str>> = LazyLock::new(|| all().iter().map(|one| one.category.name).collect());
 

@@ -234,3 +234,12 @@ impl AdjustmentStatus {
         }
     }
 }
+
+impl std::str::FromStr for AdjustmentStatus {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let known = AdjustmentStatus::ALL.into_iter().find(|status| status.as_str() == text);
+        known.ok_or("must be proposed, approved or rejected")
+    }
+}
