@@ -16,6 +16,8 @@ mod process;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use domain::pre_auth::{Authorization, Hold, Open, Phase, Record};
 use domain::{PreAuthId, Timestamp};
 
@@ -35,8 +37,12 @@ pub const AWAIT_CHANNEL: Step = Step::new("await_channel", Schedule::CHANNEL_WOR
 pub const AWAIT_CUSTOMER: Step = Step::new("await_customer", Schedule::CUSTOMER_ACTS);
 /// Its time is over: say so.
 pub const EXPIRE: Step = Step::new("expire", Schedule::AT_ONCE);
+/// Captures are in flight: what becomes of them wakes this saga, which looks again now and then all the same.
+pub const AWAIT_CAPTURES: Step = Step::new("await_captures", Schedule::AT_ONCE);
 /// Nothing more is wanted of the money: make sure that the channel holds none.
 pub const RELEASE: Step = Step::new("release", Schedule::AT_ONCE);
+
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// The authorisation's idempotency key at the channel. Never derived from the attempt.
 pub fn authorize_key(pre_auth_id: PreAuthId) -> String {
@@ -69,11 +75,13 @@ fn of_open(record: &Record, open: &Open, now: Timestamp) -> Due {
     Due { deadline: Some(until), ..Due::now(step) }
 }
 
-/// While captures are in flight nothing is due: their outcome wakes this saga.
 fn of_held(hold: &Hold, now: Timestamp) -> Option<Due> {
     if hold.is_open() {
         let not_before = (now < hold.expires_at).then_some(hold.expires_at);
         return Some(Due { not_before, ..Due::now(EXPIRE) });
+    }
+    if hold.in_flight() > 0 {
+        return Some(Due { not_before: Some(now.plus(LOOK_AGAIN_AFTER)), ..Due::now(AWAIT_CAPTURES) });
     }
     hold.is_to_be_released().then(|| Due::now(RELEASE))
 }

@@ -10,7 +10,7 @@ use commands::pre_auth::PreAuths;
 use domain::pre_auth::{Event, PreAuth, Record, State};
 use domain::{ChannelName, Money, Timestamp};
 
-use super::{AUTHORIZE, AWAIT_CHANNEL, AWAIT_CUSTOMER, EXPIRE, FIND_OUT_AUTHORIZATION, RELEASE};
+use super::{AUTHORIZE, AWAIT_CAPTURES, AWAIT_CHANNEL, AWAIT_CUSTOMER, EXPIRE, FIND_OUT_AUTHORIZATION, RELEASE};
 use super::{authorize_key, next_step, release_key};
 use crate::attempt::{Attempt, FRESH, accepted};
 use crate::process::{Learned, Meaning, Process, Trouble};
@@ -40,7 +40,7 @@ impl Process for PreAuthProcess {
     }
 
     fn steps(&self) -> &'static [Step] {
-        &[AUTHORIZE, FIND_OUT_AUTHORIZATION, AWAIT_CHANNEL, AWAIT_CUSTOMER, EXPIRE, RELEASE]
+        &[AUTHORIZE, FIND_OUT_AUTHORIZATION, AWAIT_CHANNEL, AWAIT_CUSTOMER, EXPIRE, AWAIT_CAPTURES, RELEASE]
     }
 
     fn meaning(&self, event: &RecordedEvent) -> Option<Meaning> {
@@ -74,6 +74,9 @@ impl Process for PreAuthProcess {
         if step == EXPIRE {
             accepted(self.pre_auths.expire(attempt.issued("expired"), pre_auth_id).await?)?;
             return Ok(Learned { outcome: "expired", error: None });
+        }
+        if step == AWAIT_CAPTURES {
+            return Ok(Learned { outcome: "in_flight", error: None });
         }
         let errand = self.errand(record).await?;
         let fresh = attempt.now.since(record.terms.created_at) <= FRESH;

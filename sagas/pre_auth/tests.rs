@@ -96,7 +96,8 @@ fn a_hold_expires_and_is_released_once_no_capture_is_in_flight() {
     check(&[authorized(), capture(4_000), taken(4_000)], 40, Some(waiting));
     check(&[authorized(), cancel()], 30, Some(Due::now(RELEASE)));
     check(&[authorized(), cancel(), released()], 30, None);
-    check(&[authorized(), capture(4_000), cancel()], 30, None);
+    let in_flight = Due { not_before: Some(at(330)), ..Due::now(AWAIT_CAPTURES) };
+    check(&[authorized(), capture(4_000), cancel()], 30, Some(in_flight));
     check(&[authorized(), capture(4_000), cancel(), taken(4_000)], 40, Some(Due::now(RELEASE)));
     check(&[authorized(), capture(4_000), cancel(), captured(CaptureOutcome::Failed)], 40, Some(Due::now(RELEASE)));
     check(&[authorized(), capture(10_000), taken(10_000)], 40, None);

@@ -257,8 +257,9 @@ pub const SCENARIOS: &[Scenario] = &[
                 pass(stage, driver, WEEK - MINUTE).await;
                 stage.channel.lose_answers(Some(Loss::AfterEffect));
                 captured(stage, driver, id, 4_000, false).await;
-                stage.channel.lose_answers(None);
                 pass(stage, driver, 6 * MINUTE).await;
+                stage.channel.lose_answers(None);
+                pass(stage, driver, 60 * MINUTE).await;
                 end(stage, id).await
             })
         },
