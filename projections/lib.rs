@@ -24,6 +24,7 @@ pub mod verify;
 
 use std::sync::Arc;
 
+pub use database::begin;
 pub use filter::{Filter, StatusText};
 pub use page::{Cursor, NotACursor, Page};
 pub use progress::Progress;
