@@ -231,7 +231,7 @@ async fn window(
 /// The position of the last event that was recorded before `moment`.
 async fn before(app: &App, moment: Timestamp) -> Result<u64, Problem> {
     let last = Timestamp::from_micros(moment.as_micros().saturating_sub(1));
-    Ok(projections::as_of::position_at(app.store().as_ref(), last).await?)
+    Ok(commands::as_of::position_at(app.store().as_ref(), last).await?)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 pub mod adjustment;
 pub mod aggregates;
+pub mod as_of;
 pub mod audit;
 pub mod bridge;
 pub mod channel_account;
@@ -13,6 +14,8 @@ pub mod merchant;
 pub mod payment;
 pub mod period;
 pub mod ports;
+pub mod pre_auth;
+pub mod settlement;
 pub mod trace;
 pub mod webhook;
 

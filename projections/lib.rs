@@ -2,7 +2,6 @@
 //! rebuilds them. Everything here can be thrown away and folded again from the log; nothing here decides a command.
 
 pub mod adjustments;
-pub mod as_of;
 pub mod books;
 mod checkpoint;
 mod database;
@@ -25,6 +24,7 @@ pub mod verify;
 use std::sync::Arc;
 
 pub use database::begin;
+pub use commands::as_of;
 pub use filter::{Filter, StatusText};
 pub use page::{Cursor, NotACursor, Page};
 pub use progress::Progress;

@@ -1,6 +1,7 @@
 //! The sandbox channel: a client of the sandbox provider's HTTP API. It knows the provider's JSON, nothing of its inside.
 
 mod answers;
+mod authorizations;
 mod payouts;
 #[cfg(test)]
 mod tests;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use commands::ports::channel::{Channel, PayoutsAnswer, StatementAnswer, Webhook, WebhookError};
-use commands::ports::{ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder};
+use commands::ports::{Authorizations, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder};
 use domain::{ChannelName, Money, Timestamp};
 use reqwest::RequestBuilder;
 use rust_decimal::Decimal;
@@ -149,6 +150,10 @@ impl Channel for SandboxChannel {
             }
         }
         StatementAnswer::Lines(lines)
+    }
+
+    fn authorizations(&self) -> Option<&dyn Authorizations> {
+        Some(self)
     }
 
     fn read_webhook(

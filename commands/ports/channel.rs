@@ -4,9 +4,11 @@ use std::fmt;
 
 use async_trait::async_trait;
 use domain::payment::Failure;
-use domain::{ChannelName, Currency, Money, PaymentId, RefundId, Timestamp};
+use domain::{ChannelName, Currency, Money, PaymentId, PreAuthId, RefundId, Timestamp};
 use rust_decimal::Decimal;
 use serde::Serialize;
+
+use super::authorizations::{AuthorizationAnswer, Authorizations};
 
 /// Every call is safe to repeat with the same key: the channel performs it at most once.
 /// None of the calls returns an error: what cannot be told from the answer is `Unknown`.
@@ -42,6 +44,11 @@ pub trait Channel: Send + Sync {
     /// Everything that the payout is made of.
     async fn payout_statement(&self, _payout: &str) -> StatementAnswer {
         StatementAnswer::Unknown { reason: "this channel tells no statements".to_owned() }
+    }
+
+    /// How this channel holds money without taking it; `None` if it cannot.
+    fn authorizations(&self) -> Option<&dyn Authorizations> {
+        None
     }
 
     /// Verifies the channel's signature over a webhook and reads what it tells.
@@ -214,6 +221,7 @@ pub struct Webhook {
 pub enum WebhookFact {
     Charge { payment_id: PaymentId, answer: ChannelAnswer },
     Refund { payment_id: Option<PaymentId>, refund_id: RefundId, answer: RefundAnswer },
+    Authorization { pre_auth_id: PreAuthId, answer: AuthorizationAnswer },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
