@@ -21,6 +21,7 @@ use crate::errors;
 use crate::extract::fields::Amount;
 use crate::extract::{Named, Params};
 use crate::idempotency::{self, Command, Nothing, accepted, answer};
+use crate::outcome;
 use crate::page::{List, ListQuery};
 use crate::params::{CommandErrors, CommandHeaders, QueryErrors, QueryHeaders};
 use crate::position::{self, Freshness};
@@ -52,7 +53,8 @@ struct ProposeBody {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct LegBody {
-    /// Any account that no single stream guards.
+    /// Any account that no single stream guards. A merchant's `available` takes one more leg, on an account that is
+    /// neither guarded nor `pending`; its `receivable` is written off against `expense:merchant_loss`.
     #[schema(value_type = String, example = "bank:sandbox:cash")]
     account: Account,
     /// `debit` or `credit`.
@@ -186,9 +188,10 @@ async fn reject_adjustment(
     as_of_command(&app, StatusCode::OK, &accepted(receipt)?).await
 }
 
-/// The adjustment right behind the command.
+/// The adjustment right behind the command, which may have appended to other streams too.
 async fn as_of_command(app: &App, status: StatusCode, receipt: &Receipt) -> Result<Response, Problem> {
-    let stream = app.store().load_at(Category::of::<Adjustment>(), &receipt.stream.id, receipt.version).await?;
+    let category = Category::of::<Adjustment>();
+    let stream = outcome::stream_at(app, category, &receipt.object, receipt.position).await?;
     let record = stream.of::<Adjustment>().and_then(|state| state.record());
     let record = record.ok_or_else(|| Problem::internal(&format!("{} was never proposed", receipt.object)))?;
     let headers = idempotency::headers(receipt, receipt.position);

@@ -73,6 +73,40 @@ async fn two_people_post_the_owners_money() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_merchants_account_guards_it_posts_itself() {
+    let app = TestApp::start().await;
+    let merchant = app.merchant().await;
+    let (anna, ben) = (app.key(KeyRole::Finance, None).await.1, app.key(KeyRole::Finance, None).await.1);
+    let available = format!("merchant:{}:available", merchant.id);
+    let propose = async |debit: &str, credit: &str, amount: i64| {
+        let legs = json!([leg(debit, "debit", amount), leg(credit, "credit", amount)]);
+        let body = json!({"reason": "goodwill", "currency": "USD", "legs": legs});
+        let proposed: Value = app.post("/ledger/adjustments", &anna, &body).await.json().await.unwrap();
+        format!("/ledger/adjustments/{}/approve", proposed["id"].as_str().unwrap())
+    };
+    let balance = async || app.fresh("/balances", &merchant.secret).await["balances"][0]["available"].clone();
+    let given = propose("expense:merchant_loss", &available, 500).await;
+    assert_eq!(app.post_keyed(&given, &ben, "give", &json!({})).await.status(), 200);
+    assert_eq!(balance().await, json!(500));
+    let repeat = app.post_keyed(&given, &ben, "give", &json!({})).await;
+    assert_eq!((repeat.headers()["idempotency-hit"].to_str().unwrap(), repeat.status().as_u16()), ("true", 200));
+    assert_eq!(app.post(&given, &ben, &json!({})).await.status(), 200, "under another key it is the same approval");
+    assert_eq!(balance().await, json!(500));
+
+    let too_much = propose(&available, "bank:main:cash", 501).await;
+    let refused = code_of(app.post(&too_much, &ben, &json!({})).await).await;
+    assert_eq!((refused.0, refused.1.as_str()), (422, "insufficient_balance"));
+    let taken = propose(&available, "bank:main:cash", 500).await;
+    assert_eq!(app.post(&taken, &ben, &json!({})).await.status(), 200);
+    assert_eq!(balance().await, json!(0));
+    let owed = format!("merchant:{}:receivable", merchant.id);
+    let write_off = propose("expense:merchant_loss", &owed, 1).await;
+    assert_eq!(app.post(&write_off, &ben, &json!({})).await.status(), 422, "it owes nothing");
+    crate::audit::everything_holds(&app).await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_adjustment_is_refused_and_posts_nothing() {
     let app = TestApp::start().await;
     let merchant = app.merchant().await;
@@ -91,7 +125,7 @@ async fn what_is_no_adjustment_is_refused_and_posts_nothing() {
         (to("cash"), "unknown_account", "/legs/1/account"),
         (to("bank:Main:cash"), "unknown_account", "/legs/1/account"),
         (to(&format!("merchant:{stranger}:pending")), "unknown_account", "/legs"),
-        (to(&format!("merchant:{}:available", merchant.id)), "account_not_adjustable", "/legs"),
+        (to(&format!("merchant:{}:receivable", merchant.id)), "account_not_adjustable", "/legs"),
         (to("memo:auth:sandbox"), "account_not_adjustable", "/legs"),
         (with("legs", json!([leg("equity:owner", "debit", 0)])), "invalid_amount", "/legs/0/amount"),
         (with("legs", json!([leg("equity:owner", "left", 1)])), "invalid_field", "/legs/0/side"),
