@@ -129,6 +129,10 @@ impl Channel for SandboxChannel {
         refund_answer(self.http.call("find_refund", self.get("refunds", &order.refund_id.to_string())).await)
     }
 
+    fn authorizations(&self) -> Option<&dyn Authorizations> {
+        Some(self)
+    }
+
     async fn payouts(&self, page: Option<&str>) -> PayoutsAnswer {
         let request =
             self.http.client().get(address(&self.base, &["payouts"])).query(&[("after", page.unwrap_or("0"))]);
@@ -150,10 +154,6 @@ impl Channel for SandboxChannel {
             }
         }
         StatementAnswer::Lines(lines)
-    }
-
-    fn authorizations(&self) -> Option<&dyn Authorizations> {
-        Some(self)
     }
 
     fn read_webhook(

@@ -36,6 +36,11 @@ pub trait Channel: Send + Sync {
 
     async fn find_refund(&self, order: &RefundOrder) -> RefundAnswer;
 
+    /// How this channel holds money without taking it; `None` if it cannot.
+    fn authorizations(&self) -> Option<&dyn Authorizations> {
+        None
+    }
+
     /// A page of what the channel has paid out to us, oldest first; the first one without a `page`.
     async fn payouts(&self, _page: Option<&str>) -> PayoutsAnswer {
         PayoutsAnswer::Unsupported
@@ -44,11 +49,6 @@ pub trait Channel: Send + Sync {
     /// Everything that the payout is made of.
     async fn payout_statement(&self, _payout: &str) -> StatementAnswer {
         StatementAnswer::Unknown { reason: "this channel tells no statements".to_owned() }
-    }
-
-    /// How this channel holds money without taking it; `None` if it cannot.
-    fn authorizations(&self) -> Option<&dyn Authorizations> {
-        None
     }
 
     /// Verifies the channel's signature over a webhook and reads what it tells.
