@@ -25,6 +25,7 @@ pub mod verify;
 use std::sync::Arc;
 
 pub use commands::as_of;
+pub use database::begin;
 pub use filter::{Filter, StatusText};
 pub use page::{Cursor, NotACursor, Page};
 pub use progress::Progress;

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use domain::{Account, ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId};
+use domain::{Account, AdjustmentId, ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId};
 
 use crate::errors::{self, ErrorCode};
 use crate::problem::Problem;
@@ -15,6 +15,10 @@ pub struct Named<T>(pub T);
 /// What a path may name, and what is said if there is none.
 pub trait Addressed: FromStr {
     const MISSING: &'static ErrorCode;
+}
+
+impl Addressed for AdjustmentId {
+    const MISSING: &'static ErrorCode = errors::ADJUSTMENT_NOT_FOUND;
 }
 
 impl Addressed for PaymentId {

@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod adjustments;
 mod app;
+mod audit;
 mod auth;
 mod bad_input;
 mod books;
+mod channel_payouts;
 mod crash;
 mod event_catalogue;
 mod event_store;
@@ -18,6 +21,7 @@ mod nonces;
 mod openapi;
 mod operations;
 mod payments;
+mod periods;
 mod positions;
 mod pre_auths;
 mod projections;
@@ -25,6 +29,7 @@ mod refund_race;
 mod sagas;
 mod sandbox_channel;
 mod sandbox_tokens;
+mod statements;
 mod stripe;
 mod stripe_ledger;
 mod telemetry;

@@ -6,6 +6,7 @@ use anyhow::Context;
 use domain::invariants::Violation;
 use domain::payment::{Capture, Record, RefundStatus};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// Operations asked for at once.
 const PAGE: usize = 100;
@@ -21,25 +22,25 @@ pub struct Operation {
 }
 
 #[derive(Deserialize)]
-struct Page {
-    data: Vec<Operation>,
+struct Page<T> {
+    data: Vec<T>,
     next_after: Option<usize>,
 }
 
-/// The whole book of the sandbox at `url`.
-pub async fn read(url: &str) -> anyhow::Result<Vec<Operation>> {
+/// The whole `collection` of the sandbox at `url`.
+pub async fn read<T: DeserializeOwned>(url: &str, collection: &str) -> anyhow::Result<Vec<T>> {
     let client = reqwest::Client::new();
-    let mut operations = vec![];
+    let mut rows = vec![];
     let mut after = Some(0);
     while let Some(start) = after {
-        let address = format!("{}/book?after={start}&limit={PAGE}", url.trim_end_matches('/'));
+        let address = format!("{}/{collection}?after={start}&limit={PAGE}", url.trim_end_matches('/'));
         let answer =
             client.get(&address).send().await.with_context(|| format!("the sandbox at {url} does not answer"))?;
-        let page: Page = answer.error_for_status()?.json().await.context("the sandbox's book cannot be read")?;
-        operations.extend(page.data);
+        let page: Page<T> = answer.error_for_status()?.json().await.context("the sandbox's book cannot be read")?;
+        rows.extend(page.data);
         after = page.next_after;
     }
-    Ok(operations)
+    Ok(rows)
 }
 
 /// Compares every payment on the sandbox with its book; answers how many operations were compared.
