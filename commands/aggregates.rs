@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use domain::dispute::Dispute;
 use domain::invariants::Violation;
 use domain::merchant::Merchant;
 use domain::order_claim::OrderClaim;
@@ -23,8 +24,14 @@ pub struct Aggregate {
     show: fn(&StreamState) -> Value,
 }
 
-static ALL: LazyLock<Vec<Aggregate>> =
-    LazyLock::new(|| vec![Aggregate::of::<Merchant>(), Aggregate::of::<OrderClaim>(), Aggregate::of::<Payment>()]);
+static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
+    vec![
+        Aggregate::of::<Dispute>(),
+        Aggregate::of::<Merchant>(),
+        Aggregate::of::<OrderClaim>(),
+        Aggregate::of::<Payment>(),
+    ]
+});
 
 static CATEGORIES: LazyLock<Vec<&'static str>> = LazyLock::new(|| all().iter().map(|one| one.category.name).collect());
 

@@ -5,6 +5,7 @@ pub mod aggregates;
 pub mod audit;
 pub mod bridge;
 pub mod channels;
+pub mod dispute;
 pub mod executor;
 pub mod keys;
 pub mod merchant;

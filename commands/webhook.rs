@@ -11,6 +11,7 @@ use metrics::counter;
 use parking_lot::Mutex;
 use tracing::Instrument;
 
+use crate::dispute::Disputes;
 use crate::executor::{CommandError, Issued};
 use crate::payment::Payments;
 use crate::ports::channel::{Webhook, WebhookError};
@@ -172,8 +173,9 @@ impl Webhooks {
     async fn act(&self, id: &WebhookId, facts: Vec<WebhookFact>) -> Result<WebhookOutcome, CommandError> {
         let mut outcome = WebhookOutcome::Ignored { reason: "it tells nothing about a payment".to_owned() };
         for (index, fact) in facts.into_iter().enumerate() {
+            let fact = self.located(id, fact).await?;
             let Some(payment_id) = payment_of(&fact) else {
-                let reason = "a refund without its payment is left to the poller".to_owned();
+                let reason = "news that name no payment of ours are left to the poller".to_owned();
                 outcome = outcome.followed_by(WebhookOutcome::Ignored { reason });
                 continue;
             };
@@ -184,6 +186,21 @@ impl Webhooks {
             outcome = outcome.followed_by(recorded);
         }
         Ok(outcome)
+    }
+
+    /// Some channels do not say which payment a dispute is about, unless they are asked.
+    async fn located(&self, id: &WebhookId, fact: WebhookFact) -> Result<WebhookFact, CommandError> {
+        match fact {
+            WebhookFact::Dispute(report) if report.payment_id.is_none() => {
+                let asked = self.disputes().ask(&id.channel, &report.channel_reference).await?;
+                Ok(WebhookFact::Dispute(asked.unwrap_or(report)))
+            }
+            fact => Ok(fact),
+        }
+    }
+
+    fn disputes(&self) -> Disputes {
+        Disputes { payments: self.payments.clone() }
     }
 
     async fn record(
@@ -212,6 +229,7 @@ impl Webhooks {
                 WebhookFact::Refund { refund_id, answer, .. } => {
                     self.payments.record_refund(issued, payment_id, refund_id, answer).await
                 }
+                WebhookFact::Dispute(report) => self.disputes().record(issued, &id.channel, report).await,
             }
         };
         Ok(outcome_of(record.instrument(span).await?))
@@ -250,6 +268,7 @@ fn payment_of(fact: &WebhookFact) -> Option<PaymentId> {
     match fact {
         WebhookFact::Charge { payment_id, .. } => Some(*payment_id),
         WebhookFact::Refund { payment_id, .. } => *payment_id,
+        WebhookFact::Dispute(report) => report.payment_id,
     }
 }
 

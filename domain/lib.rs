@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod chain;
 pub mod currency;
 pub mod decider;
+pub mod dispute;
 pub mod entry;
 pub mod ids;
 pub mod invariants;

@@ -1,6 +1,7 @@
 //! The sandbox channel: a client of the sandbox provider's HTTP API. It knows the provider's JSON, nothing of its inside.
 
 mod answers;
+mod disputes;
 #[cfg(test)]
 mod tests;
 mod webhook;
@@ -9,7 +10,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use commands::ports::channel::{Channel, Webhook, WebhookError};
-use commands::ports::{ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder};
+use commands::ports::{
+    ChannelAnswer, ChargeOrder, DisputeAnswer, DisputeOrder, DisputeReport, RefundAnswer, RefundOrder,
+};
 use domain::{ChannelName, Money, Timestamp};
 use reqwest::RequestBuilder;
 use rust_decimal::Decimal;
@@ -122,6 +125,22 @@ impl Channel for SandboxChannel {
 
     async fn find_refund(&self, order: &RefundOrder) -> RefundAnswer {
         refund_answer(self.http.call("find_refund", self.get("refunds", &order.refund_id.to_string())).await)
+    }
+
+    async fn find_dispute(&self, channel_reference: &str) -> DisputeAnswer {
+        self.look_up_dispute(channel_reference).await
+    }
+
+    async fn disputes_since(&self, since: Timestamp) -> Result<Vec<DisputeReport>, String> {
+        self.list_disputes(since).await
+    }
+
+    async fn submit_evidence(&self, order: &DisputeOrder, text: &str) -> DisputeAnswer {
+        self.answer_dispute(order, "evidence", &json!({ "text": text })).await
+    }
+
+    async fn accept_dispute(&self, order: &DisputeOrder) -> DisputeAnswer {
+        self.answer_dispute(order, "accept", &json!({})).await
     }
 
     fn read_webhook(

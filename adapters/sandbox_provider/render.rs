@@ -10,6 +10,9 @@ use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// Evidence is asked for within seven days; nobody is held to it. The provider charges no fee for a dispute.
+const EVIDENCE_WITHIN_MS: u64 = 7 * 24 * 3600 * 1000;
+
 #[derive(Debug, Clone)]
 pub(super) struct Renderer {
     pub(super) instance: Arc<str>,
@@ -101,6 +104,7 @@ impl Renderer {
             "status": status,
             "reason": "fraudulent",
             "evidence_submitted": dispute.evidence_submitted,
+            "evidence_due_by": time(dispute.created_ms.saturating_add(EVIDENCE_WITHIN_MS)),
             "created_at": time(dispute.created_ms),
         })
     }

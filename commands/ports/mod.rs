@@ -3,6 +3,7 @@
 pub mod agenda;
 pub mod channel;
 pub mod clock;
+pub mod disputes;
 pub mod event;
 pub mod event_store;
 pub mod funds;
@@ -16,6 +17,7 @@ pub mod vault;
 pub use agenda::{Agenda, AgendaUnavailable, SagaId, SagaState, SagaStatus};
 pub use channel::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder, WebhookFact};
 pub use clock::Clock;
+pub use disputes::{DisputeAnswer, DisputeOrder, DisputeReport, ReportedStage};
 pub use event::{Metadata, RecordedEvent, StreamId, Unreadable};
 pub use event_store::{EventStore, StoreError};
 pub use funds::MerchantFunds;
