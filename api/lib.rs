@@ -4,6 +4,7 @@
 pub mod app;
 pub mod auth;
 mod balances;
+mod disputes;
 mod docs;
 mod document;
 pub mod errors;

@@ -5,6 +5,7 @@ pub mod as_of;
 pub mod books;
 mod checkpoint;
 mod database;
+pub mod disputes;
 mod filter;
 pub mod merchants;
 pub mod orders;
@@ -35,6 +36,7 @@ pub use status::{ProjectionState, ProjectionStatus, list};
 pub fn all() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(books::Books),
+        Arc::new(disputes::Disputes),
         Arc::new(merchants::Merchants),
         Arc::new(orders::Orders),
         Arc::new(payments::Payments),

@@ -10,6 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use commands::ports::{EventStore, RecordedEvent};
 
+use crate::disputes::Disputes;
 use crate::payments::Payments;
 use crate::{ApplyError, ReadError, Reader};
 
@@ -39,6 +40,7 @@ impl Verification {
 pub async fn verify(reader: &Reader, store: &dyn EventStore, name: &str) -> Result<Option<Verification>, ReadError> {
     Ok(Some(match name {
         "books" => books::verify(reader, store).await?,
+        "disputes" => streams::verify::<Disputes>(reader, store, &Disputes).await?,
         "merchants" => payments::verify_merchants(reader, store).await?,
         "orders" => payments::verify_orders(reader, store).await?,
         "payments" => streams::verify::<Payments>(reader, store, &Payments).await?,

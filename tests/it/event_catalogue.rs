@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use commands::aggregates;
+use domain::dispute::Dispute;
 use domain::merchant::Merchant;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
@@ -44,6 +45,7 @@ fn describe<D: Decider>(page: &mut String) {
 #[test]
 fn every_event_is_in_the_catalogue_and_stays_readable() {
     let mut page = "# Events\n\nGenerated from the code and the golden files. Amounts are minor units; what an event does to the books stands below it.\n".to_owned();
+    describe::<Dispute>(&mut page);
     describe::<Merchant>(&mut page);
     describe::<OrderClaim>(&mut page);
     describe::<Payment>(&mut page);

@@ -7,6 +7,7 @@ mod auth;
 mod bad_input;
 mod books;
 mod crash;
+mod disputes;
 mod event_catalogue;
 mod event_store;
 mod events;
