@@ -3,11 +3,19 @@
 
 use std::sync::LazyLock;
 
+use domain::adjustment::Adjustment;
+use domain::bank_account::BankAccount;
+use domain::channel_account::ChannelAccount;
 use domain::dispute::Dispute;
 use domain::invariants::Violation;
 use domain::merchant::Merchant;
+use domain::merchant_account::MerchantAccount;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
+use domain::period::Period;
+use domain::pre_auth::PreAuth;
+use domain::settlement::Settlement;
+use domain::withdrawal::Withdrawal;
 use domain::{BalancedEntry, Decider, DomainEvent, Holding};
 use serde_json::Value;
 
@@ -30,6 +38,17 @@ static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
         Aggregate::of::<Merchant>(),
         Aggregate::of::<OrderClaim>(),
         Aggregate::of::<Payment>(),
+        Aggregate::of::<Adjustment>(),
+        Aggregate::of::<BankAccount>(),
+        Aggregate::of::<ChannelAccount>(),
+        Aggregate::of::<Merchant>(),
+        Aggregate::of::<MerchantAccount>(),
+        Aggregate::of::<OrderClaim>(),
+        Aggregate::of::<Payment>(),
+        Aggregate::of::<Period>(),
+        Aggregate::of::<PreAuth>(),
+        Aggregate::of::<Settlement>(),
+        Aggregate::of::<Withdrawal>(),
     ]
 });
 

@@ -10,6 +10,8 @@ use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// Authorised money can be captured for seven days.
+const HELD_FOR_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 /// Evidence is asked for within seven days; nobody is held to it. The provider charges no fee for a dispute.
 const EVIDENCE_WITHIN_MS: u64 = 7 * 24 * 3600 * 1000;
 
@@ -43,6 +45,7 @@ impl Renderer {
             "fee": charge.fee,
             "failure": charge.failure.map(failure),
             "next_action": waits.then(|| json!({ "type": "redirect", "url": self.action_url(&charge.reference) })),
+            "capture_before": (!charge.capture).then(|| time(charge.created_ms.saturating_add(HELD_FOR_MS))),
             "created_at": time(charge.created_ms),
         })
     }
