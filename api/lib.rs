@@ -5,6 +5,7 @@ mod adjustments;
 pub mod app;
 pub mod auth;
 mod balances;
+mod disputes;
 mod docs;
 mod document;
 pub mod errors;

@@ -10,6 +10,7 @@ mod bad_input;
 mod books;
 mod channel_payouts;
 mod crash;
+mod disputes;
 mod event_catalogue;
 mod event_store;
 mod events;

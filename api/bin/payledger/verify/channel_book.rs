@@ -1,8 +1,12 @@
 //! Invariant 6: at most one effective channel operation per key, and the sandbox's own book says what ours says.
 
+mod disputes;
+
 use std::collections::{HashMap, HashSet};
 
 use anyhow::Context;
+use commands::ports::clock::{Clock, SystemClock};
+use domain::Timestamp;
 use domain::invariants::Violation;
 use domain::payment::{Capture, Record, RefundStatus};
 use serde::Deserialize;
@@ -19,6 +23,7 @@ pub struct Operation {
     idempotency_key: String,
     amount: i64,
     fee: i64,
+    time: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +55,7 @@ pub fn compare<'a>(book: &[Operation], payments: impl Iterator<Item = &'a Record
     let captures = index(book, "capture")?;
     let refunds = index(book, "refund")?;
     let reversals = index(book, "refund_reversal")?;
+    let disputes = disputes::Disputes::of(book, SystemClock.now());
     let mut known = HashSet::new();
     for record in payments.filter(|record| record.terms.channel.as_str() == "sandbox") {
         let id = record.payment_id().to_string();
@@ -61,6 +67,9 @@ pub fn compare<'a>(book: &[Operation], payments: impl Iterator<Item = &'a Record
                 return Err(differs(&id, "the channel charged what we call ended"));
             }
             (None, _) => {}
+        }
+        if let Some(capture) = record.capture() {
+            disputes.agree_with(&id, capture)?;
         }
         for refund in record.capture().iter().flat_map(|capture| &capture.refunds) {
             let refund_id = refund.refund_id.to_string();
@@ -125,6 +134,7 @@ mod tests {
             idempotency_key: key.to_owned(),
             amount: 1,
             fee: 0,
+            time: SystemClock.now(),
         }
     }
 
