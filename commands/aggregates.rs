@@ -7,6 +7,8 @@ use domain::invariants::Violation;
 use domain::merchant::Merchant;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
+use domain::rates::Rates;
+use domain::tier::Tier;
 use domain::{BalancedEntry, Decider, DomainEvent, Holding};
 use serde_json::Value;
 
@@ -23,8 +25,15 @@ pub struct Aggregate {
     show: fn(&StreamState) -> Value,
 }
 
-static ALL: LazyLock<Vec<Aggregate>> =
-    LazyLock::new(|| vec![Aggregate::of::<Merchant>(), Aggregate::of::<OrderClaim>(), Aggregate::of::<Payment>()]);
+static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
+    vec![
+        Aggregate::of::<Merchant>(),
+        Aggregate::of::<OrderClaim>(),
+        Aggregate::of::<Payment>(),
+        Aggregate::of::<Rates>(),
+        Aggregate::of::<Tier>(),
+    ]
+});
 
 static CATEGORIES: LazyLock<Vec<&'static str>> = LazyLock::new(|| all().iter().map(|one| one.category.name).collect());
 

@@ -10,6 +10,8 @@ pub mod keys;
 pub mod merchant;
 pub mod payment;
 pub mod ports;
+pub mod rates;
+pub mod tier;
 pub mod trace;
 pub mod webhook;
 

@@ -2,6 +2,7 @@
 //! Nothing here is async, reads a clock, draws randomness, does I/O or writes a log.
 
 pub mod accounts;
+pub mod calendar;
 pub mod chain;
 pub mod currency;
 pub mod decider;
@@ -13,7 +14,9 @@ pub mod money;
 pub mod order_claim;
 pub mod payment;
 pub mod pricing;
+pub mod rates;
 pub mod sealed;
+pub mod tier;
 pub mod time;
 
 pub use accounts::{Account, AccountType};

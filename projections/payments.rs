@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use commands::ports::RecordedEvent;
 use domain::payment::{Event, Payment, PaymentStatus, Record, State};
-use domain::{Decider, PaymentId, Timestamp};
+use domain::{Currency, Decider, MerchantId, PaymentId, Timestamp};
 use futures::TryStreamExt;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, QueryBuilder, Row};
@@ -214,6 +214,30 @@ pub async fn find_many(view: &mut Snapshot, payment_ids: &[PaymentId]) -> Result
     query.push(" AND payment_id = ANY(").push_bind(ids).push(")");
     let rows = query.build().fetch_all(view.connection()).await?;
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+/// What the merchant's payments that were created at `since` or later have captured, by currency, in minor units.
+pub async fn captured_since(
+    view: &mut Snapshot,
+    merchant_id: MerchantId,
+    since: Timestamp,
+) -> Result<Vec<(Currency, i128)>, ReadError> {
+    let rows = sqlx::query(
+        "SELECT currency, sum((state #>> '{Exists,phase,Captured,amount}')::numeric)::text AS volume
+           FROM rm_payments.payments
+          WHERE merchant_id = $1 AND status = 'succeeded' AND created_at >= $2
+          GROUP BY currency ORDER BY currency",
+    )
+    .bind(merchant_id.to_string())
+    .bind(since.to_datetime())
+    .fetch_all(view.connection())
+    .await?;
+    let volume = |row: &PgRow| {
+        let (currency, volume): (&str, &str) = (row.try_get("currency")?, row.try_get("volume")?);
+        let read = currency.parse().ok().zip(volume.parse().ok());
+        read.ok_or_else(|| damaged(format!("{volume} {currency} is no volume")))
+    };
+    Ok(rows.iter().map(volume).collect::<Result<_, sqlx::Error>>()?)
 }
 
 /// A page of payments, newest first.

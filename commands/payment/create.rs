@@ -53,7 +53,7 @@ impl Payments {
     /// Everything that is fixed when a payment is created.
     async fn terms(&self, create: &CreatePayment) -> Result<Created, CommandError> {
         let channel = self.channels.choose(create.channel.as_ref(), create.amount)?;
-        let agreed = merchant::terms(&self.executor, create.merchant_id).await?;
+        let agreed = merchant::terms(&self.executor, create.merchant_id, self.clock.now()).await?;
         let agreed =
             agreed.ok_or_else(|| CommandError::Bug(format!("{} has a key but no terms", create.merchant_id)))?;
         let details = serde_json::to_vec(&create.details).map_err(|error| CommandError::Bug(error.to_string()))?;
@@ -68,7 +68,7 @@ impl Payments {
             currency: create.amount.currency(),
             channel: channel.name().clone(),
             method: create.method.clone(),
-            pricing: agreed.pricing(),
+            pricing: agreed.pricing,
             expected_channel_fee_rate: channel.expected_fee_rate(),
             sealed,
             created_at,

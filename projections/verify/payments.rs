@@ -56,7 +56,7 @@ pub(super) async fn verify_merchants(reader: &Reader, store: &dyn EventStore) ->
     let mut view = reader.now(&[&Merchants]).await?;
     let (position, tables) = (view.position, merchants::stored(&mut view).await?);
     drop(view);
-    let tables = tables.iter().map(|row| (row.terms.merchant_id.to_string(), format!("{:?}", row.terms))).collect();
+    let tables = tables.iter().map(|row| (row.record.merchant_id.to_string(), format!("{:?}", row.record))).collect();
     let mut states: HashMap<String, merchant::State> = HashMap::new();
     replay(store, position, |event| {
         if event.stream.category == Merchant::CATEGORY {
@@ -66,8 +66,8 @@ pub(super) async fn verify_merchants(reader: &Reader, store: &dyn EventStore) ->
         Ok(())
     })
     .await?;
-    let terms = states.values().filter_map(|state| state.terms());
-    let expected = terms.map(|terms| (terms.merchant_id.to_string(), format!("{terms:?}"))).collect();
+    let records = states.values().filter_map(|state| state.record());
+    let expected = records.map(|record| (record.merchant_id.to_string(), format!("{record:?}"))).collect();
     Ok(compare("merchants", position, &expected, tables))
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use commands::ports::SagaId;
 use domain::payment::{ActionRequired, CancellationCause, Created, Event, Failed, Failure, Payment};
-use domain::pricing::{Pricing, PricingModel, RefundFeePolicy, Tier};
+use domain::pricing::{Pricing, PricingModel, RefundFeePolicy};
 use domain::{Currency, Decider, MerchantId, PaymentId, Sealed, Timestamp};
 use uuid::Uuid;
 
@@ -34,10 +34,10 @@ pub(crate) fn record(events: &[Event]) -> Record {
         method: "card".to_owned(),
         pricing: Pricing {
             model: PricingModel::CostPlus,
-            markup_rate: Tier::Starter.markup_rate(),
+            markup_rate: rust_decimal::Decimal::new(8, 3),
             refund_fee_policy: RefundFeePolicy::Retain,
         },
-        expected_channel_fee_rate: Tier::Starter.markup_rate(),
+        expected_channel_fee_rate: rust_decimal::Decimal::new(8, 3),
         sealed: sealed(),
         created_at: minutes(0),
         expires_at: minutes(30),

@@ -9,6 +9,8 @@ use commands::aggregates;
 use domain::merchant::Merchant;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
+use domain::rates::Rates;
+use domain::tier::Tier;
 use domain::{Decider, DomainEvent, Side};
 use serde_json::Value;
 
@@ -47,6 +49,8 @@ fn every_event_is_in_the_catalogue_and_stays_readable() {
     describe::<Merchant>(&mut page);
     describe::<OrderClaim>(&mut page);
     describe::<Payment>(&mut page);
+    describe::<Rates>(&mut page);
+    describe::<Tier>(&mut page);
     let described = page.lines().filter_map(|line| line.strip_prefix("## ")).collect::<Vec<_>>();
     assert_eq!(described, aggregates::categories());
     let path = root().join("domain/EVENTS.md");

@@ -170,9 +170,9 @@ async fn merchants_are_listed_newest_first() {
     let mut view = models.view(&[&Merchants]).await;
     let first = merchants::list(&mut view, 2, None).await.unwrap();
     let rest = merchants::list(&mut view, 2, first.next.as_ref()).await.unwrap();
-    let names: Vec<&str> = first.rows.iter().chain(&rest.rows).map(|row| row.terms.name.as_str()).collect();
+    let names: Vec<&str> = first.rows.iter().chain(&rest.rows).map(|row| row.record.name.as_str()).collect();
     assert_eq!(names, ["Merchant 3", "Merchant 2", "Merchant 1"]);
     let found = merchants::find(&mut view, merchant_id(2)).await.unwrap();
-    assert_eq!(found.map(|row| row.terms.name), Some("Merchant 2".to_owned()));
+    assert_eq!(found.map(|row| row.record.name), Some("Merchant 2".to_owned()));
     assert_eq!(merchants::find(&mut view, merchant_id(9)).await.unwrap(), None);
 }
