@@ -3,12 +3,17 @@
 
 use std::sync::LazyLock;
 
+use domain::bank_account::BankAccount;
 use domain::invariants::Violation;
 use domain::merchant::Merchant;
+use domain::merchant_account::MerchantAccount;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
 use domain::rates::Rates;
 use domain::tier::Tier;
+use domain::settlement::Settlement;
+use domain::withdrawal::Withdrawal;
+use domain::pre_auth::PreAuth;
 use domain::{BalancedEntry, Decider, DomainEvent, Holding};
 use serde_json::Value;
 
@@ -32,6 +37,17 @@ static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
         Aggregate::of::<Payment>(),
         Aggregate::of::<Rates>(),
         Aggregate::of::<Tier>(),
+        Aggregate::of::<BankAccount>(),
+        Aggregate::of::<Merchant>(),
+        Aggregate::of::<MerchantAccount>(),
+        Aggregate::of::<OrderClaim>(),
+        Aggregate::of::<Payment>(),
+        Aggregate::of::<Settlement>(),
+        Aggregate::of::<Withdrawal>(),
+        Aggregate::of::<Merchant>(),
+        Aggregate::of::<OrderClaim>(),
+        Aggregate::of::<Payment>(),
+        Aggregate::of::<PreAuth>(),
     ]
 });
 

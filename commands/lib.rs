@@ -2,6 +2,7 @@
 //! Knows no SQL, no HTTP and no channel's protocol.
 
 pub mod aggregates;
+pub mod as_of;
 pub mod audit;
 pub mod bridge;
 pub mod channels;
@@ -12,6 +13,8 @@ pub mod payment;
 pub mod ports;
 pub mod rates;
 pub mod tier;
+pub mod settlement;
+pub mod pre_auth;
 pub mod trace;
 pub mod webhook;
 

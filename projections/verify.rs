@@ -3,12 +3,15 @@
 
 mod books;
 mod payments;
+mod streams;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use commands::ports::{EventStore, RecordedEvent};
 
+use crate::merchants::Merchants;
+use crate::payments::Payments;
 use crate::{ApplyError, ReadError, Reader};
 
 /// Differences that are told; more of them say nothing new.
@@ -37,9 +40,9 @@ impl Verification {
 pub async fn verify(reader: &Reader, store: &dyn EventStore, name: &str) -> Result<Option<Verification>, ReadError> {
     Ok(Some(match name {
         "books" => books::verify(reader, store).await?,
-        "merchants" => payments::verify_merchants(reader, store).await?,
+        "merchants" => streams::verify::<Merchants>(reader, store, &Merchants).await?,
         "orders" => payments::verify_orders(reader, store).await?,
-        "payments" => payments::verify_payments(reader, store).await?,
+        "payments" => streams::verify::<Payments>(reader, store, &Payments).await?,
         "refunds" => payments::verify_refunds(reader, store).await?,
         _ => return Ok(None),
     }))

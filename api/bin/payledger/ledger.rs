@@ -73,6 +73,11 @@ impl Ledger {
             pool,
         })
     }
+
+    /// What the sagas of this node act through.
+    pub fn use_cases(&self) -> sagas::UseCases {
+        sagas::UseCases { payments: self.payments.clone() }
+    }
 }
 
 /// Puts the tiers and rates that a new ledger starts with into the log, where they are missing.
