@@ -23,11 +23,13 @@ mod payments;
 pub mod position;
 pub mod problem;
 mod projections;
+mod rates;
 mod refunds;
 pub mod render;
 mod router;
 mod sagas;
 pub mod telemetry;
+mod tiers;
 mod webhooks;
 
 pub use app::{App, Parts};

@@ -1,5 +1,6 @@
 //! Merchants: onboard one, change what was agreed with it, look it up, list them.
 
+mod limits;
 mod object;
 mod terms;
 
@@ -7,11 +8,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use commands::ports::{Receipt, StreamState};
-use domain::merchant::{Command as MerchantCommand, Merchant, Record, Terms};
+use domain::merchant::{Command as MerchantCommand, Merchant, Record, Status, Terms};
 use domain::pricing::{PricingModel, RefundFeePolicy};
 use domain::tier::TierName;
 use domain::{Currency, MerchantId, TimeZone, Timestamp};
-use projections::merchants as read_model;
+use projections::merchants::Merchants;
+use projections::{Filter, streams};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -35,6 +37,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(create_merchant, list_merchants))
         .routes(routes!(get_merchant, change_terms))
         .routes(routes!(change_tier))
+        .routes(routes!(limits::get_limits))
         .routes(routes!(suspend_merchant))
         .routes(routes!(activate_merchant))
         .routes(routes!(close_merchant))
@@ -109,9 +112,9 @@ async fn change_tier(
 
 /// Change what was agreed with a merchant
 ///
-/// Fields that are left out stay as they are. Payments that exist keep the pricing they were created with.
+/// Fields that are left out stay as they are; no Idempotency-Key is needed. Payments that exist keep the pricing they were created with.
 #[utoipa::path(patch, path = "/merchants/{id}", tag = "merchants",
-    params(("id" = String, Path, description = "`mer_...`"), CommandHeaders), request_body = ChangeTermsBody,
+    params(("id" = String, Path, description = "`mer_...`")), request_body = ChangeTermsBody,
     responses((status = 200, description = "The merchant", body = MerchantObject), CommandErrors))]
 async fn change_terms(
     State(app): State<App>,
@@ -229,12 +232,13 @@ async fn list_merchants(
     freshness: Freshness,
 ) -> Result<Response, Problem> {
     let begin = cursor(query.cursor.as_deref())?;
-    let mut view = freshness.view(&app, &[&read_model::Merchants], None).await?;
-    let page = read_model::list(&mut view, query.limit.0, begin.as_ref()).await?;
+    let mut view = freshness.view(&app, &[&Merchants], None).await?;
+    let page = streams::list::<Merchants, Status>(&mut view, &Filter::default(), query.limit.0, begin.as_ref()).await?;
     let headers = [position::header(view.position)];
     drop(view);
     let now = app.clock().now();
     let tiers = object::tiers(&app, now).await?;
-    let list = List::of(page, |row| MerchantObject::of(&row.record, &tiers, now));
+    let (records, next) = (page.rows.iter().filter_map(|row| row.state.record()), page.next);
+    let list = List::new(records.map(|record| MerchantObject::of(record, &tiers, now)).collect(), next);
     Ok(answer(StatusCode::OK, headers, &list))
 }

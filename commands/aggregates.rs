@@ -7,13 +7,14 @@ use domain::bank_account::BankAccount;
 use domain::invariants::Violation;
 use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
+use domain::merchant_limits::MerchantLimits;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
-use domain::rates::Rates;
-use domain::tier::Tier;
-use domain::settlement::Settlement;
-use domain::withdrawal::Withdrawal;
 use domain::pre_auth::PreAuth;
+use domain::rates::Rates;
+use domain::settlement::Settlement;
+use domain::tier::Tier;
+use domain::withdrawal::Withdrawal;
 use domain::{BalancedEntry, Decider, DomainEvent, Holding};
 use serde_json::Value;
 
@@ -33,6 +34,7 @@ pub struct Aggregate {
 static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
     vec![
         Aggregate::of::<Merchant>(),
+        Aggregate::of::<MerchantLimits>(),
         Aggregate::of::<OrderClaim>(),
         Aggregate::of::<Payment>(),
         Aggregate::of::<Rates>(),

@@ -9,12 +9,13 @@ pub mod channels;
 pub mod executor;
 pub mod keys;
 pub mod merchant;
+pub mod merchant_limits;
 pub mod payment;
 pub mod ports;
-pub mod rates;
-pub mod tier;
-pub mod settlement;
 pub mod pre_auth;
+pub mod rates;
+pub mod settlement;
+pub mod tier;
 pub mod trace;
 pub mod webhook;
 

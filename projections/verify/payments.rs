@@ -1,8 +1,6 @@
 //! Refunds, orders and merchants against the fold of every stream. Refunds and orders, which fold events in
 //! their own way, are compared with what the folded payment itself says of them.
 
-use std::collections::HashMap;
-
 use commands::ports::EventStore;
 use domain::payment::Record;
 

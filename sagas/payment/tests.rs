@@ -33,10 +33,11 @@ pub(crate) fn record(events: &[Event]) -> Record {
         method: "card".to_owned(),
         pricing: Pricing {
             model: PricingModel::CostPlus,
-            markup_rate: rust_decimal::Decimal::new(8, 3),
+            markup_rate: "0.008".parse().unwrap(),
             refund_fee_policy: RefundFeePolicy::Retain,
         },
-        expected_channel_fee_rate: rust_decimal::Decimal::new(8, 3),
+        expected_channel_fee_rate: "0.008".parse().unwrap(),
+        limit: None,
         sealed: sealed(),
         created_at: minutes(0),
         expires_at: minutes(30),

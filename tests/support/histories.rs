@@ -82,7 +82,9 @@ pub fn terms(n: u32) -> Created {
             refund_fee_policy: RefundFeePolicy::Retain,
         },
         expected_channel_fee_rate: rust_decimal::Decimal::new(1, 2),
+        limit: None,
         sealed: sealed(),
+        pre_auth_id: None,
         created_at: at(i64::from(n)),
         expires_at: at(i64::from(n) + 1_800),
     }

@@ -6,8 +6,10 @@ use anyhow::{Context, bail};
 use commands::ports::clock::SystemClock;
 use commands::ports::{Clock, Receipt};
 use domain::MerchantId;
-use domain::merchant::{Command, Record, Terms};
+use domain::merchant::{Command, Record, Status, Terms};
 use domain::pricing::{PricingModel, RefundFeePolicy};
+use projections::merchants::Merchants as ReadModel;
+use projections::{Filter, streams};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -53,11 +55,11 @@ pub async fn run(command: Merchants, as_json: bool) -> anyhow::Result<()> {
         }
         Merchants::List { database } => {
             let operator = Operator::open(&database).await?;
-            let mut view = operator.view(Arc::new(projections::merchants::Merchants)).await?;
-            let page = projections::merchants::list(&mut view, LIMIT, None).await?;
+            let mut view = operator.view(Arc::new(ReadModel)).await?;
+            let page = streams::list::<ReadModel, Status>(&mut view, &Filter::default(), LIMIT, None).await?;
             drop(view);
             operator.close().await?;
-            let merchants: Vec<Record> = page.rows.into_iter().map(|row| row.record).collect();
+            let merchants: Vec<Record> = page.rows.iter().filter_map(|row| row.state.record().cloned()).collect();
             show(&merchants, as_json, || output::json(&merchants.iter().map(object).collect::<Vec<_>>()))
         }
     }
