@@ -3,7 +3,9 @@
 
 use std::sync::LazyLock;
 
+use domain::adjustment::Adjustment;
 use domain::bank_account::BankAccount;
+use domain::channel_account::ChannelAccount;
 use domain::invariants::Violation;
 use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
@@ -14,6 +16,9 @@ use domain::pre_auth::PreAuth;
 use domain::rates::Rates;
 use domain::settlement::Settlement;
 use domain::tier::Tier;
+use domain::period::Period;
+use domain::pre_auth::PreAuth;
+use domain::settlement::Settlement;
 use domain::withdrawal::Withdrawal;
 use domain::{BalancedEntry, Decider, DomainEvent, Holding};
 use serde_json::Value;
@@ -39,17 +44,17 @@ static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
         Aggregate::of::<Payment>(),
         Aggregate::of::<Rates>(),
         Aggregate::of::<Tier>(),
+        Aggregate::of::<Adjustment>(),
         Aggregate::of::<BankAccount>(),
+        Aggregate::of::<ChannelAccount>(),
         Aggregate::of::<Merchant>(),
         Aggregate::of::<MerchantAccount>(),
         Aggregate::of::<OrderClaim>(),
         Aggregate::of::<Payment>(),
+        Aggregate::of::<Period>(),
+        Aggregate::of::<PreAuth>(),
         Aggregate::of::<Settlement>(),
         Aggregate::of::<Withdrawal>(),
-        Aggregate::of::<Merchant>(),
-        Aggregate::of::<OrderClaim>(),
-        Aggregate::of::<Payment>(),
-        Aggregate::of::<PreAuth>(),
     ]
 });
 

@@ -1,21 +1,25 @@
 //! The use cases: gather facts, load, decide, append, retry. `ports` holds every trait that adapters implement.
 //! Knows no SQL, no HTTP and no channel's protocol.
 
+pub mod adjustment;
 pub mod aggregates;
 pub mod as_of;
 pub mod audit;
 pub mod bridge;
+pub mod channel_account;
 pub mod channels;
 pub mod executor;
 pub mod keys;
 pub mod merchant;
 pub mod merchant_limits;
 pub mod payment;
+pub mod period;
 pub mod ports;
 pub mod pre_auth;
 pub mod rates;
 pub mod settlement;
 pub mod tier;
+pub mod settlement;
 pub mod trace;
 pub mod webhook;
 
