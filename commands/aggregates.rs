@@ -36,19 +36,19 @@ pub struct Aggregate {
 
 static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
     vec![
-        Aggregate::of::<Merchant>(),
-        Aggregate::of::<MerchantLimits>(),
-        Aggregate::of::<OrderClaim>(),
-        Aggregate::of::<Payment>(),
-        Aggregate::of::<Rates>(),
-        Aggregate::of::<Tier>(),
         Aggregate::of::<Adjustment>(),
         Aggregate::of::<BankAccount>(),
         Aggregate::of::<ChannelAccount>(),
+        Aggregate::of::<Merchant>(),
         Aggregate::of::<MerchantAccount>(),
+        Aggregate::of::<MerchantLimits>(),
+        Aggregate::of::<OrderClaim>(),
+        Aggregate::of::<Payment>(),
         Aggregate::of::<Period>(),
         Aggregate::of::<PreAuth>(),
+        Aggregate::of::<Rates>(),
         Aggregate::of::<Settlement>(),
+        Aggregate::of::<Tier>(),
         Aggregate::of::<Withdrawal>(),
     ]
 });

@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod adjustments;
 mod app;
+mod audit;
 mod auth;
 mod bad_input;
 mod books;
+mod channel_payouts;
 mod crash;
 mod event_catalogue;
 mod event_store;
@@ -14,17 +17,18 @@ mod idempotency;
 mod keys;
 mod ledger;
 mod lists;
-mod merchants;
 mod nonces;
 mod openapi;
 mod operations;
 mod payments;
+mod periods;
 mod positions;
 mod projections;
 mod refund_race;
 mod sagas;
 mod sandbox_channel;
 mod sandbox_tokens;
+mod statements;
 mod stripe;
 mod stripe_ledger;
 mod telemetry;
