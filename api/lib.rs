@@ -28,12 +28,14 @@ pub mod position;
 mod pre_auths;
 pub mod problem;
 mod projections;
+mod rates;
 mod refunds;
 pub mod render;
 mod router;
 mod sagas;
 mod statements;
 pub mod telemetry;
+mod tiers;
 mod webhooks;
 
 pub use app::{App, Parts};

@@ -16,7 +16,7 @@ use crate::middleware::{observe, shed};
 use crate::problem::Problem;
 use crate::{
     adjustments, balances, disputes, docs, document, events, health, keys, ledger, merchants, orders, payments,
-    payouts, periods, pre_auths, projections, refunds, sagas, statements, webhooks,
+    payouts, periods, pre_auths, projections, rates, refunds, sagas, statements, tiers, webhooks,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -53,6 +53,8 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(periods::routes())
         .merge(events::routes())
         .merge(merchants::routes())
+        .merge(tiers::routes())
+        .merge(rates::routes())
         .merge(keys::routes())
         .merge(projections::routes())
         .merge(sagas::routes())

@@ -12,11 +12,14 @@ pub mod dispute;
 pub mod executor;
 pub mod keys;
 pub mod merchant;
+pub mod merchant_limits;
 pub mod payment;
 pub mod period;
 pub mod ports;
 pub mod pre_auth;
+pub mod rates;
 pub mod settlement;
+pub mod tier;
 pub mod trace;
 pub mod webhook;
 

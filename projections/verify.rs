@@ -13,6 +13,7 @@ use commands::ports::{EventStore, RecordedEvent};
 
 use crate::adjustments::Adjustments;
 use crate::disputes::Disputes;
+use crate::merchants::Merchants;
 use crate::payments::Payments;
 use crate::{ApplyError, ReadError, Reader};
 
@@ -44,7 +45,7 @@ pub async fn verify(reader: &Reader, store: &dyn EventStore, name: &str) -> Resu
         "adjustments" => streams::verify::<Adjustments>(reader, store, &Adjustments).await?,
         "books" => books::verify(reader, store).await?,
         "disputes" => streams::verify::<Disputes>(reader, store, &Disputes).await?,
-        "merchants" => payments::verify_merchants(reader, store).await?,
+        "merchants" => streams::verify::<Merchants>(reader, store, &Merchants).await?,
         "orders" => payments::verify_orders(reader, store).await?,
         "payments" => streams::verify::<Payments>(reader, store, &Payments).await?,
         "pre_auths" => streams::verify(reader, store, &crate::pre_auths::PreAuths).await?,

@@ -10,5 +10,5 @@ mod measures;
 mod nodes;
 mod pre_auths;
 mod scenarios;
-mod stage;
+pub mod stage;
 mod stories;
