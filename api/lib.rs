@@ -24,6 +24,7 @@ mod payments;
 mod payouts;
 mod periods;
 pub mod position;
+mod pre_auths;
 pub mod problem;
 mod projections;
 mod refunds;

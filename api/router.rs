@@ -16,7 +16,7 @@ use crate::middleware::{observe, shed};
 use crate::problem::Problem;
 use crate::{
     adjustments, balances, docs, document, events, health, keys, ledger, merchants, orders, payments, payouts, periods,
-    projections, refunds, sagas, statements, webhooks,
+    pre_auths, projections, refunds, sagas, statements, webhooks,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -41,6 +41,7 @@ pub fn ops_router(app: App) -> Router {
 pub fn with_keys() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(payments::routes())
+        .merge(pre_auths::routes())
         .merge(refunds::routes())
         .merge(orders::routes())
         .merge(balances::routes())

@@ -23,6 +23,7 @@ mod operations;
 mod payments;
 mod periods;
 mod positions;
+mod pre_auths;
 mod projections;
 mod refund_race;
 mod sagas;
