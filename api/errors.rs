@@ -167,6 +167,8 @@ catalogue! {
         "Use a path of the chart of accounts, and a merchant that exists.";
     ACCOUNT_NOT_ADJUSTABLE "account_not_adjustable" 422 change "The account is guarded by its own stream"
         "A merchant's available money, holds, reserves and debts are changed by withdrawals, refunds, settlements and disputes only.";
+    WRITE_OFF_EXCEEDS_RECEIVABLE "write_off_exceeds_receivable" 422 change "The merchant does not owe that much"
+        "Write off at most what the merchant's `receivable` holds.";
     ENTRY_UNBALANCED "entry_unbalanced" 422 change "Debits and credits differ"
         "Send at least two legs whose debits equal their credits.";
     TOO_MANY_LEGS "too_many_legs" 422 change "The adjustment has too many legs"

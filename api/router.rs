@@ -17,6 +17,8 @@ use crate::problem::Problem;
 use crate::{
     adjustments, balances, disputes, docs, document, events, health, keys, ledger, merchants, orders, payments,
     payouts, periods, pre_auths, projections, rates, refunds, sagas, statements, tiers, webhooks,
+    adjustments, balances, docs, document, events, health, keys, ledger, merchants, orders, payments, payouts, periods,
+    pre_auths, projections, refunds, sagas, statements, webhooks,
 };
 
 pub const BASE: &str = "/api/v1";

@@ -6,9 +6,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use chrono::NaiveDate;
 use domain::tier::TierName;
-use domain::{
-    Account, AdjustmentId, ApiKeyId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId,
-};
+use domain::{Account, AdjustmentId, ApiKeyId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId};
 
 use crate::errors::{self, ErrorCode};
 use crate::problem::Problem;

@@ -19,6 +19,8 @@ use domain::payment::Payment;
 use domain::period::Period;
 use domain::pre_auth::PreAuth;
 use domain::rates::Rates;
+
+use domain::pre_auth::PreAuth;
 use domain::settlement::Settlement;
 use domain::tier::Tier;
 use domain::withdrawal::Withdrawal;
