@@ -4,6 +4,7 @@
 pub mod app;
 pub mod auth;
 mod balances;
+mod bank_accounts;
 mod docs;
 mod document;
 pub mod errors;
@@ -29,6 +30,7 @@ mod router;
 mod sagas;
 pub mod telemetry;
 mod webhooks;
+mod withdrawals;
 
 pub use app::{App, Parts};
 pub use document::openapi;

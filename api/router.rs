@@ -15,8 +15,8 @@ use crate::errors;
 use crate::middleware::{observe, shed};
 use crate::problem::Problem;
 use crate::{
-    balances, docs, document, events, health, keys, ledger, merchants, orders, payments, projections, refunds, sagas,
-    webhooks,
+    balances, bank_accounts, docs, document, events, health, keys, ledger, merchants, orders, payments, projections,
+    refunds, sagas, webhooks, withdrawals,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -44,6 +44,8 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(refunds::routes())
         .merge(orders::routes())
         .merge(balances::routes())
+        .merge(withdrawals::routes())
+        .merge(bank_accounts::routes())
         .merge(ledger::routes())
         .merge(events::routes())
         .merge(merchants::routes())

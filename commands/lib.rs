@@ -18,6 +18,7 @@ pub mod pre_auth;
 pub mod settlement;
 pub mod trace;
 pub mod webhook;
+pub mod withdrawal;
 
 pub use channels::Channels;
 pub use executor::{CommandError, Executor, Issued};

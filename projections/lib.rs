@@ -20,6 +20,7 @@ pub mod statements;
 mod status;
 pub mod streams;
 pub mod verify;
+pub mod withdrawals;
 
 use std::sync::Arc;
 
@@ -37,12 +38,14 @@ pub use status::{ProjectionState, ProjectionStatus, list};
 pub fn all() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(adjustments::Adjustments),
+        Arc::new(withdrawals::BankAccounts),
         Arc::new(books::Books),
         Arc::new(merchants::Merchants),
         Arc::new(orders::Orders),
         Arc::new(payments::Payments),
         Arc::new(refunds::Refunds),
         Arc::new(statements::Statements),
+        Arc::new(withdrawals::Withdrawals),
     ]
 }
 

@@ -13,6 +13,7 @@ use commands::ports::{EventStore, RecordedEvent};
 
 use crate::adjustments::Adjustments;
 use crate::payments::Payments;
+use crate::withdrawals::{BankAccounts, Withdrawals};
 use crate::{ApplyError, ReadError, Reader};
 
 /// Differences that are told; more of them say nothing new.
@@ -41,12 +42,14 @@ impl Verification {
 pub async fn verify(reader: &Reader, store: &dyn EventStore, name: &str) -> Result<Option<Verification>, ReadError> {
     Ok(Some(match name {
         "adjustments" => streams::verify::<Adjustments>(reader, store, &Adjustments).await?,
+        "bank_accounts" => streams::verify::<BankAccounts>(reader, store, &BankAccounts).await?,
         "books" => books::verify(reader, store).await?,
         "merchants" => payments::verify_merchants(reader, store).await?,
         "orders" => payments::verify_orders(reader, store).await?,
         "payments" => streams::verify::<Payments>(reader, store, &Payments).await?,
         "refunds" => payments::verify_refunds(reader, store).await?,
         "statements" => statements::verify(reader, store).await?,
+        "withdrawals" => streams::verify::<Withdrawals>(reader, store, &Withdrawals).await?,
         _ => return Ok(None),
     }))
 }

@@ -18,10 +18,12 @@ mod runner;
 pub mod schedule;
 pub mod step;
 mod watchdog;
+pub mod withdrawal;
 
 use std::sync::Arc;
 
 use commands::payment::Payments;
+use commands::withdrawal::Withdrawals;
 
 pub use interpreter::{Interpreter, Patience};
 pub use process::{Process, Processes};
@@ -32,6 +34,7 @@ pub use step::Step;
 #[derive(Clone)]
 pub struct UseCases {
     pub payments: Payments,
+    pub withdrawals: Withdrawals,
 }
 
 impl UseCases {
@@ -40,6 +43,7 @@ impl UseCases {
         Processes::new(vec![
             Arc::new(payment::PaymentProcess::new(self.payments.clone())),
             Arc::new(refund::RefundProcess::new(self.payments.clone())),
+            Arc::new(withdrawal::WithdrawalProcess::new(self.withdrawals.clone())),
         ])
     }
 }

@@ -104,6 +104,9 @@ pub fn fault_at(pointer: String, detail: &str) -> Problem {
         "/currency" | "/home_currency" => errors::UNKNOWN_CURRENCY,
         "/channel" => errors::UNKNOWN_CHANNEL,
         "/expires_in" => errors::INVALID_EXPIRY,
+        "/bank_account/iban" => errors::INVALID_IBAN,
+        "/bank_account/bic" => errors::INVALID_BIC,
+        "/bank_account/account_number" => errors::INVALID_ACCOUNT_NUMBER,
         _ => errors::INVALID_FIELD,
     };
     Problem::new(entry, detail.to_owned()).at(pointer)

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use domain::{Account, ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, RefundId};
+use domain::{Account, ApiKeyId, BankAccountId, ChannelName, MerchantId, OrderNo, PaymentId, RefundId, WithdrawalId};
 
 use crate::errors::{self, ErrorCode};
 use crate::problem::Problem;
@@ -39,6 +39,14 @@ impl Addressed for ApiKeyId {
 
 impl Addressed for Account {
     const MISSING: &'static ErrorCode = errors::ACCOUNT_NOT_FOUND;
+}
+
+impl Addressed for BankAccountId {
+    const MISSING: &'static ErrorCode = errors::BANK_ACCOUNT_NOT_FOUND;
+}
+
+impl Addressed for WithdrawalId {
+    const MISSING: &'static ErrorCode = errors::WITHDRAWAL_NOT_FOUND;
 }
 
 impl Addressed for ChannelName {

@@ -4,6 +4,7 @@ pub mod event;
 pub mod payment;
 pub mod refund;
 pub mod story;
+pub mod withdrawal;
 
 use serde::Serialize;
 use utoipa::ToSchema;

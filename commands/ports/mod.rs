@@ -23,11 +23,11 @@ pub use channel::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder
 pub use clock::Clock;
 pub use event::{Metadata, RecordedEvent, StreamId, Unreadable};
 pub use event_store::{EventStore, StoreError};
-pub use funds::MerchantFunds;
+pub use funds::{MerchantFunds, PendingBalance};
 pub use inbox::{InboxError, WebhookInbox};
 pub use keys::{Access, ApiKey, KeyDirectory, KeyDirectoryError, Role, Secret};
 pub use nonces::{Nonces, NoncesUnavailable};
 pub use pending_activity::PendingActivity;
 pub use request::{Decision, Expected, NewEvent, Receipt, RejectionRecord, Request, StreamRef};
 pub use stream_state::{Category, StreamState, nth_state, state_of};
-pub use vault::{Subject, Vault, VaultError};
+pub use vault::{BlindIndex, Subject, Vault, VaultError};

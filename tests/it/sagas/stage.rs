@@ -12,7 +12,10 @@ use async_trait::async_trait;
 use backon::ExponentialBuilder;
 use commands::payment::{CreatePayment, PaymentDetails, Payments, RefundPayment};
 use commands::ports::funds::FundsUnavailable;
-use commands::ports::{Agenda, Channel, Clock, EventStore, MerchantFunds, Receipt, Subject, Vault, VaultError};
+use commands::ports::{
+    Agenda, Channel, Clock, EventStore, MerchantFunds, PendingBalance, Receipt, Subject, Vault, VaultError,
+};
+use commands::withdrawal::Withdrawals;
 use commands::{Channels, CommandError, Executor, Issued};
 use domain::invariants::{self, Books};
 use domain::merchant::Terms;
@@ -131,7 +134,7 @@ impl Stage {
     }
 
     pub fn use_cases(&self) -> UseCases {
-        UseCases { payments: self.payments.clone() }
+        UseCases { payments: self.payments.clone(), withdrawals: withdrawals(&self.payments) }
     }
 
     /// A node on this stage, running.
@@ -202,6 +205,19 @@ pub fn payments(store: Arc<dyn EventStore>, channel: Arc<dyn Channel>, clock: Ma
         vault: Arc::new(MemoryVault::in_memory()),
         funds: Arc::new(FundsOfLog(store)),
         clock: Arc::new(clock),
+    }
+}
+
+/// With no bank: nobody is paid out here.
+pub fn withdrawals(payments: &Payments) -> Withdrawals {
+    Withdrawals {
+        executor: payments.executor.clone(),
+        vault: payments.vault.clone(),
+        index: Arc::new(MemoryVault::in_memory()),
+        pending: Arc::new(FundsOfLog(payments.executor.store().clone())),
+        bank: None,
+        policy: Arc::default(),
+        clock: payments.clock.clone(),
     }
 }
 
@@ -283,6 +299,13 @@ impl MerchantFunds for FundsOfLog {
             }
         }
         Ok(books.balance(&Account::MerchantPending(merchant), currency))
+    }
+}
+
+#[async_trait]
+impl PendingBalance for FundsOfLog {
+    async fn pending(&self, merchant: MerchantId, currency: Currency, _: u64) -> Result<i128, FundsUnavailable> {
+        self.net_balance(merchant, currency, 0).await
     }
 }
 
