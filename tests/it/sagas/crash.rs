@@ -15,7 +15,7 @@ use domain::{ChannelName, Money, Timestamp};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::stage::{Node, Stage, config, payments, withdrawals};
+use super::stage::{Node, Stage, config, payments};
 
 /// Counts the moments at which a process may die, and makes it die at one of them.
 #[derive(Clone)]
@@ -55,7 +55,7 @@ pub fn doomed_node(stage: &Stage, crash: &Crash) -> Node {
     let agenda = Arc::new(Mortal { inner: stage.agenda.clone(), crash: crash.clone() });
     let mut mortal = payments(store, channel, stage.clock.clone());
     mortal.vault = stage.payments.vault.clone();
-    let use_cases = sagas::UseCases { withdrawals: withdrawals(&mortal), payments: mortal };
+    let use_cases = sagas::UseCases { withdrawals: stage.withdrawals(&mortal), payments: mortal };
     Node::start(sagas::SagaRunner::new(&use_cases, agenda, config()))
 }
 

@@ -11,3 +11,4 @@ mod nodes;
 mod scenarios;
 mod stage;
 mod stories;
+mod withdrawals;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::agenda::MemoryAgenda;
+use adapters::bank::{FolderBank, SandboxBank};
 use adapters::event_store::MemoryEventStore;
 use adapters::vault::MemoryVault;
 use async_trait::async_trait;
@@ -15,7 +16,7 @@ use commands::ports::funds::FundsUnavailable;
 use commands::ports::{
     Agenda, Channel, Clock, EventStore, MerchantFunds, PendingBalance, Receipt, Subject, Vault, VaultError,
 };
-use commands::withdrawal::Withdrawals;
+use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, CommandError, Executor, Issued};
 use domain::invariants::{self, Books};
 use domain::merchant::Terms;
@@ -32,6 +33,8 @@ use uuid::Uuid;
 pub const AMOUNT: i64 = 10_000;
 /// Of the requests that create payments.
 pub const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+/// Of new bank accounts.
+pub const COOLING_OFF: Duration = Duration::from_secs(60 * 60);
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Clones share everything.
@@ -43,6 +46,7 @@ pub struct Stage {
     pub agenda: Arc<dyn Agenda>,
     pub payments: Payments,
     pub merchant_id: MerchantId,
+    pub bank: Arc<StageBank>,
 }
 
 impl Stage {
@@ -67,7 +71,7 @@ impl Stage {
             onboarded_at: clock.now(),
         };
         commands::merchant::onboard(&payments.executor, issued("onboard"), terms).await.unwrap();
-        Stage { clock, store, channel, agenda, payments, merchant_id }
+        Stage { clock, store, channel, agenda, payments, merchant_id, bank: Arc::new(StageBank::open()) }
     }
 
     pub async fn create(&self, token: &str) -> PaymentId {
@@ -134,7 +138,20 @@ impl Stage {
     }
 
     pub fn use_cases(&self) -> UseCases {
-        UseCases { payments: self.payments.clone(), withdrawals: withdrawals(&self.payments) }
+        UseCases { payments: self.payments.clone(), withdrawals: self.withdrawals(&self.payments) }
+    }
+
+    /// What a node with these payments does with withdrawals, over the stage's bank.
+    pub fn withdrawals(&self, payments: &Payments) -> Withdrawals {
+        Withdrawals {
+            executor: payments.executor.clone(),
+            vault: payments.vault.clone(),
+            index: Arc::new(MemoryVault::in_memory()),
+            pending: Arc::new(FundsOfLog(self.store.clone())),
+            bank: Some(Arc::new(self.bank.bank.clone())),
+            policy: Arc::new(WithdrawalPolicy { cooling_off: COOLING_OFF, ..WithdrawalPolicy::default() }),
+            clock: payments.clock.clone(),
+        }
     }
 
     /// A node on this stage, running.
@@ -208,21 +225,24 @@ pub fn payments(store: Arc<dyn EventStore>, channel: Arc<dyn Channel>, clock: Ma
     }
 }
 
-/// With no bank: nobody is paid out here.
-pub fn withdrawals(payments: &Payments) -> Withdrawals {
-    Withdrawals {
-        executor: payments.executor.clone(),
-        vault: payments.vault.clone(),
-        index: Arc::new(MemoryVault::in_memory()),
-        pending: Arc::new(FundsOfLog(payments.executor.store().clone())),
-        bank: None,
-        policy: Arc::default(),
-        clock: payments.clock.clone(),
-    }
-}
-
 pub fn issued(purpose: &str) -> Issued {
     Issued::internally("test", purpose, purpose)
+}
+
+/// A bank over folders of its own, whose other side works when it is told to.
+pub struct StageBank {
+    pub folder: tempfile::TempDir,
+    pub bank: FolderBank,
+    pub sandbox: SandboxBank,
+}
+
+impl StageBank {
+    fn open() -> StageBank {
+        let folder = tempfile::tempdir().unwrap();
+        let counter = payledger::bank::sandbox(folder.path().into()).unwrap();
+        let sandbox = SandboxBank::open(counter.sandbox.unwrap()).unwrap();
+        StageBank { folder, bank: counter.bank, sandbox }
+    }
 }
 
 /// Real time passes in milliseconds here; what waits longer waits for the clock of the stage.
