@@ -47,6 +47,7 @@ pub async fn verify(reader: &Reader, store: &dyn EventStore, name: &str) -> Resu
         "merchants" => payments::verify_merchants(reader, store).await?,
         "orders" => payments::verify_orders(reader, store).await?,
         "payments" => streams::verify::<Payments>(reader, store, &Payments).await?,
+        "pre_auths" => streams::verify(reader, store, &crate::pre_auths::PreAuths).await?,
         "refunds" => payments::verify_refunds(reader, store).await?,
         "statements" => statements::verify(reader, store).await?,
         "withdrawals" => streams::verify::<Withdrawals>(reader, store, &Withdrawals).await?,

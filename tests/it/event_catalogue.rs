@@ -11,6 +11,7 @@ use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
+use domain::pre_auth::PreAuth;
 use domain::settlement::Settlement;
 use domain::withdrawal::Withdrawal;
 use domain::{Decider, DomainEvent, Side};
@@ -53,6 +54,7 @@ fn every_event_is_in_the_catalogue_and_stays_readable() {
     describe::<MerchantAccount>(&mut page);
     describe::<OrderClaim>(&mut page);
     describe::<Payment>(&mut page);
+    describe::<PreAuth>(&mut page);
     describe::<Settlement>(&mut page);
     describe::<Withdrawal>(&mut page);
     let described = page.lines().filter_map(|line| line.strip_prefix("## ")).collect::<Vec<_>>();
