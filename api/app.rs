@@ -9,6 +9,7 @@ use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::{Agenda, Clock, EventStore, Nonces};
 use commands::webhook::Webhooks;
+use commands::withdrawal::Withdrawals;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::health::Readiness;
@@ -23,6 +24,7 @@ pub struct Parts {
     pub keys: ApiKeys,
     pub nonces: Arc<dyn Nonces>,
     pub webhooks: Webhooks,
+    pub withdrawals: Withdrawals,
     pub agenda: Arc<dyn Agenda>,
     pub reader: projections::Reader,
     pub database: sqlx::PgPool,

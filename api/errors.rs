@@ -63,6 +63,10 @@ catalogue! {
         "Check the id and whose key you use.";
     ORDER_NOT_FOUND "order_not_found" 404 change "There is no such order"
         "Check the order number and whose key you use.";
+    WITHDRAWAL_NOT_FOUND "withdrawal_not_found" 404 change "There is no such withdrawal"
+        "Check the id and whose key you use.";
+    BANK_ACCOUNT_NOT_FOUND "bank_account_not_found" 404 change "There is no such bank account"
+        "`GET /bank-accounts` lists those that withdrawals were requested to.";
     MERCHANT_NOT_FOUND "merchant_not_found" 404 change "There is no such merchant"
         "Check the id.";
     TIER_NOT_FOUND "tier_not_found" 404 change "There is no such tier"
@@ -101,6 +105,16 @@ catalogue! {
         "Refund a payment once it is `succeeded`.";
     PAYMENT_NOT_CANCELLABLE "payment_not_cancellable" 409 change "The payment has ended, or captures a pre-auth"
         "Refund a payment that succeeded; nothing else is to be done.";
+    WITHDRAWAL_ALREADY_EXISTS "withdrawal_already_exists" 409 change "The withdrawal exists with other terms"
+        "Look at the withdrawal before you decide.";
+    WITHDRAWAL_ALREADY_DECIDED "withdrawal_already_decided" 409 change "The withdrawal was decided already"
+        "Look at its `status`: it was approved, rejected or cancelled, or it has gone to the bank.";
+    WITHDRAWAL_NOT_CANCELLABLE "withdrawal_not_cancellable" 409 change "The withdrawal can no longer be cancelled"
+        "It has gone to the bank, or it has ended.";
+    WITHDRAWAL_NOT_APPROVED "withdrawal_not_approved" 409 retry "The withdrawal is not approved"
+        "Finance approves it first.";
+    BANK_ACCOUNT_COOLING_OFF "bank_account_cooling_off" 409 retry "The bank account is too new"
+        "Wait until `usable_from` of the bank account.";
     PRE_AUTH_ALREADY_EXISTS "pre_auth_already_exists" 409 change "The pre-auth exists with other terms"
         "Look at the pre-auth before you decide.";
     PRE_AUTH_NOT_CAPTURABLE "pre_auth_not_capturable" 409 retry "Nothing can be captured now"
@@ -149,6 +163,14 @@ catalogue! {
         "Send a JSON integer from 1 to 999999999999999 in minor units: 1050 for 10.50 USD, 1050 for 1050 JPY.";
     UNKNOWN_CURRENCY "unknown_currency" 422 change "The currency is not known"
         "Send the upper-case ISO 4217 code, or BTC, ETH, USDT or USDC.";
+    INVALID_IBAN "invalid_iban" 422 change "The IBAN is not right"
+        "Check the country, the length and the check digits.";
+    INVALID_BIC "invalid_bic" 422 change "The BIC is not right"
+        "Send 8 or 11 upper-case characters such as COBADEFFXXX, or leave it out with an IBAN.";
+    INVALID_ACCOUNT_NUMBER "invalid_account_number" 422 change "The account number is not right"
+        "Send 4 to 34 letters and digits.";
+    CURRENCY_NOT_SUPPORTED_BY_BANK "currency_not_supported_by_bank" 422 change "The bank cannot transfer this currency"
+        "Withdraw in a currency of ISO 4217.";
     UNKNOWN_CHANNEL "unknown_channel" 422 change "The channel is not known"
         "Leave the channel out, or name one of this installation.";
     AMOUNT_NOT_SUPPORTED "amount_not_supported_by_channel" 422 change "The channel cannot express this amount"
@@ -233,6 +255,14 @@ catalogue! {
         "Leave `amount` out to refund the rest.";
     INSUFFICIENT_BALANCE "insufficient_balance" 422 retry "The balance does not cover it"
         "Wait for more payments, or ask for a higher credit limit.";
+    APPROVER_IS_REQUESTER "approver_is_requester" 422 change "The same person asked for it"
+        "Another person must approve it; another key of the same principal is the same person.";
+    APPROVER_HAS_APPROVED "approver_has_approved" 422 change "The same person has approved it already"
+        "Above the threshold a second person must approve it too.";
+    RETURN_OUT_OF_RANGE "return_out_of_range" 422 change "The bank reports an impossible return"
+        "Nothing was booked: a person compares the withdrawal with the bank's statement.";
+    PRE_AUTH_NOT_ENABLED "pre_auth_not_enabled" 422 change "Pre-auths are not part of the merchant's tier"
+        "Ask for a higher tier.";
     PRE_AUTH_NOT_SUPPORTED "pre_auth_not_supported_by_channel" 422 change "The channel cannot hold money"
         "Choose another channel.";
     CAPTURE_EXCEEDS_AUTHORIZED "capture_exceeds_authorized" 422 retry "The capture exceeds what is left"

@@ -6,6 +6,7 @@ pub mod app;
 pub mod auth;
 mod balances;
 mod disputes;
+mod bank_accounts;
 mod docs;
 mod document;
 pub mod errors;
@@ -37,6 +38,7 @@ mod statements;
 pub mod telemetry;
 mod tiers;
 mod webhooks;
+mod withdrawals;
 
 pub use app::{App, Parts};
 pub use document::openapi;

@@ -19,6 +19,8 @@ use crate::{
     payouts, periods, pre_auths, projections, rates, refunds, sagas, statements, tiers, webhooks,
     adjustments, balances, docs, document, events, health, keys, ledger, merchants, orders, payments, payouts, periods,
     pre_auths, projections, refunds, sagas, statements, webhooks,
+    balances, bank_accounts, docs, document, events, health, keys, ledger, merchants, orders, payments, pre_auths,
+    projections, refunds, sagas, webhooks, withdrawals,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -49,6 +51,8 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(balances::routes())
         .merge(statements::routes())
         .merge(disputes::routes())
+        .merge(withdrawals::routes())
+        .merge(bank_accounts::routes())
         .merge(ledger::routes())
         .merge(adjustments::routes())
         .merge(payouts::routes())

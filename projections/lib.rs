@@ -22,6 +22,7 @@ pub mod statements;
 mod status;
 pub mod streams;
 pub mod verify;
+pub mod withdrawals;
 
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ pub use status::{ProjectionState, ProjectionStatus, list};
 pub fn all() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(adjustments::Adjustments),
+        Arc::new(withdrawals::BankAccounts),
         Arc::new(books::Books),
         Arc::new(disputes::Disputes),
         Arc::new(merchants::Merchants),
@@ -48,6 +50,7 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
         Arc::new(pre_auths::PreAuths),
         Arc::new(refunds::Refunds),
         Arc::new(statements::Statements),
+        Arc::new(withdrawals::Withdrawals),
     ]
 }
 

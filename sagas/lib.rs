@@ -20,10 +20,12 @@ mod runner;
 pub mod schedule;
 pub mod step;
 mod watchdog;
+pub mod withdrawal;
 
 use std::sync::Arc;
 
 use commands::payment::Payments;
+use commands::withdrawal::Withdrawals;
 
 pub use interpreter::{Interpreter, Patience};
 pub use process::{Process, Processes};
@@ -34,6 +36,7 @@ pub use step::Step;
 #[derive(Clone)]
 pub struct UseCases {
     pub payments: Payments,
+    pub withdrawals: Withdrawals,
 }
 
 impl UseCases {
@@ -44,6 +47,7 @@ impl UseCases {
             Arc::new(payment::PaymentProcess::new(self.payments.clone())),
             Arc::new(pre_auth::PreAuthProcess::new(&self.payments)),
             Arc::new(refund::RefundProcess::new(self.payments.clone())),
+            Arc::new(withdrawal::WithdrawalProcess::new(self.withdrawals.clone())),
         ])
     }
 }

@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use chrono::NaiveDate;
 use domain::tier::TierName;
-use domain::{Account, AdjustmentId, ApiKeyId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId};
+use domain::{Account, AdjustmentId, ApiKeyId, BankAccountId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId, WithdrawalId};
 
 use crate::errors::{self, ErrorCode};
 use crate::problem::Problem;
@@ -62,6 +62,14 @@ impl Addressed for ApiKeyId {
 
 impl Addressed for Account {
     const MISSING: &'static ErrorCode = errors::ACCOUNT_NOT_FOUND;
+}
+
+impl Addressed for BankAccountId {
+    const MISSING: &'static ErrorCode = errors::BANK_ACCOUNT_NOT_FOUND;
+}
+
+impl Addressed for WithdrawalId {
+    const MISSING: &'static ErrorCode = errors::WITHDRAWAL_NOT_FOUND;
 }
 
 impl Addressed for ChannelName {

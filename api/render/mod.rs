@@ -6,6 +6,7 @@ pub mod payment;
 pub mod pre_auth;
 pub mod refund;
 pub mod story;
+pub mod withdrawal;
 
 use serde::Serialize;
 use utoipa::ToSchema;

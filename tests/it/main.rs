@@ -38,3 +38,4 @@ mod tidy;
 mod vault;
 mod webhook_receiver;
 mod webhooks;
+mod withdrawals;

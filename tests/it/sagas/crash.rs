@@ -56,7 +56,8 @@ pub fn doomed_node(stage: &Stage, crash: &Crash) -> Node {
     let agenda = Arc::new(Mortal { inner: stage.agenda.clone(), crash: crash.clone() });
     let mut mortal = payments(store, channel, stage.clock.clone());
     mortal.vault = stage.payments.vault.clone();
-    Node::start(sagas::SagaRunner::new(&sagas::UseCases { payments: mortal }, agenda, config()))
+    let use_cases = sagas::UseCases { withdrawals: stage.withdrawals(&mortal), payments: mortal };
+    Node::start(sagas::SagaRunner::new(&use_cases, agenda, config()))
 }
 
 struct Mortal<T: ?Sized> {

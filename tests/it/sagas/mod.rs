@@ -12,3 +12,4 @@ mod pre_auths;
 mod scenarios;
 pub mod stage;
 mod stories;
+mod withdrawals;

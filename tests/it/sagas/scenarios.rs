@@ -26,7 +26,7 @@ pub struct Scenario {
 
 /// Every scenario of every saga.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    SCENARIOS.iter().chain(super::pre_auths::SCENARIOS)
+    SCENARIOS.iter().chain(super::pre_auths::SCENARIOS).chain(super::withdrawals::SCENARIOS)
 }
 
 /// How a payment ended: its status, its refunds in the order in which they were asked for, and how many operations
@@ -47,7 +47,7 @@ async fn paid(stage: &Stage, driver: &mut dyn Driver, token: &str) -> PaymentId 
     payment_id
 }
 
-async fn pass(stage: &Stage, driver: &mut dyn Driver, time: Duration) {
+pub async fn pass(stage: &Stage, driver: &mut dyn Driver, time: Duration) {
     stage.clock.advance(time);
     driver.settle(stage).await;
 }
