@@ -59,6 +59,8 @@ catalogue! {
         "Check the id and whose key you use.";
     ORDER_NOT_FOUND "order_not_found" 404 change "There is no such order"
         "Check the order number and whose key you use.";
+    SETTLEMENT_NOT_FOUND "settlement_not_found" 404 change "There is no such settlement"
+        "Check the id and whose key you use.";
     MERCHANT_NOT_FOUND "merchant_not_found" 404 change "There is no such merchant"
         "Check the id.";
     KEY_NOT_FOUND "key_not_found" 404 change "There is no such key"
@@ -91,6 +93,8 @@ catalogue! {
         "Refund a payment once it is `succeeded`.";
     PAYMENT_NOT_CANCELLABLE "payment_not_cancellable" 409 change "The payment has ended"
         "Refund a payment that succeeded; nothing else is to be done.";
+    SETTLEMENT_ALREADY_RELEASED "settlement_already_released" 409 change "The settlement was released"
+        "Nothing is to be done: its money is available.";
     MERCHANT_ALREADY_ONBOARDED "merchant_already_onboarded" 409 change "The merchant exists with other terms"
         "Look at the merchant before you decide.";
     REBUILD_RUNNING "rebuild_running" 409 retry "The projection is being rebuilt already"
@@ -133,6 +137,10 @@ catalogue! {
         "Leave `amount` out to refund the rest.";
     INSUFFICIENT_BALANCE "insufficient_balance" 422 retry "The balance does not cover it"
         "Wait for more payments, or ask for a higher credit limit.";
+    APPROVAL_BY_REQUESTER "approval_by_requester" 422 change "Nobody approves what the same principal asked for"
+        "Let somebody else approve it.";
+    SETTLEMENT_WINDOW_CLOSED "settlement_window_closed" 422 change "The window was settled already"
+        "Look at the settlements: each event is settled once.";
     CAPTURE_OUT_OF_RANGE "capture_out_of_range" 422 change "The channel reports an impossible capture"
         "Nothing was booked: an operator compares the payment with the channel.";
     FEE_OUT_OF_RANGE "fee_out_of_range" 422 change "The channel reports an impossible fee"

@@ -27,6 +27,7 @@ mod refunds;
 pub mod render;
 mod router;
 mod sagas;
+mod settlements;
 pub mod telemetry;
 mod webhooks;
 

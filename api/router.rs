@@ -16,7 +16,7 @@ use crate::middleware::{observe, shed};
 use crate::problem::Problem;
 use crate::{
     balances, docs, document, events, health, keys, ledger, merchants, orders, payments, projections, refunds, sagas,
-    webhooks,
+    settlements, webhooks,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -43,6 +43,7 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(payments::routes())
         .merge(refunds::routes())
         .merge(orders::routes())
+        .merge(settlements::routes())
         .merge(balances::routes())
         .merge(ledger::routes())
         .merge(events::routes())

@@ -15,6 +15,7 @@ mod reader;
 mod rebuild;
 pub mod refunds;
 mod runner;
+pub mod settlements;
 mod status;
 pub mod streams;
 pub mod verify;
@@ -39,6 +40,7 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
         Arc::new(orders::Orders),
         Arc::new(payments::Payments),
         Arc::new(refunds::Refunds),
+        Arc::new(settlements::Settlements),
     ]
 }
 

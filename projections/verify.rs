@@ -11,6 +11,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use commands::ports::{EventStore, RecordedEvent};
 
 use crate::payments::Payments;
+use crate::settlements::Settlements;
 use crate::{ApplyError, ReadError, Reader};
 
 /// Differences that are told; more of them say nothing new.
@@ -43,6 +44,7 @@ pub async fn verify(reader: &Reader, store: &dyn EventStore, name: &str) -> Resu
         "orders" => payments::verify_orders(reader, store).await?,
         "payments" => streams::verify::<Payments>(reader, store, &Payments).await?,
         "refunds" => payments::verify_refunds(reader, store).await?,
+        "settlements" => streams::verify::<Settlements>(reader, store, &Settlements).await?,
         _ => return Ok(None),
     }))
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use domain::{Account, ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, RefundId};
+use domain::{Account, ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, RefundId, SettlementId};
 
 use crate::errors::{self, ErrorCode};
 use crate::problem::Problem;
@@ -23,6 +23,10 @@ impl Addressed for PaymentId {
 
 impl Addressed for RefundId {
     const MISSING: &'static ErrorCode = errors::REFUND_NOT_FOUND;
+}
+
+impl Addressed for SettlementId {
+    const MISSING: &'static ErrorCode = errors::SETTLEMENT_NOT_FOUND;
 }
 
 impl Addressed for OrderNo {
