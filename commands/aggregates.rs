@@ -3,12 +3,15 @@
 
 use std::sync::LazyLock;
 
+use domain::bank_account::BankAccount;
 use domain::invariants::Violation;
 use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
 use domain::settlement::Settlement;
+use domain::withdrawal::Withdrawal;
+use domain::pre_auth::PreAuth;
 use domain::{BalancedEntry, Decider, DomainEvent, Holding};
 use serde_json::Value;
 
@@ -27,11 +30,17 @@ pub struct Aggregate {
 
 static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
     vec![
+        Aggregate::of::<BankAccount>(),
         Aggregate::of::<Merchant>(),
         Aggregate::of::<MerchantAccount>(),
         Aggregate::of::<OrderClaim>(),
         Aggregate::of::<Payment>(),
         Aggregate::of::<Settlement>(),
+        Aggregate::of::<Withdrawal>(),
+        Aggregate::of::<Merchant>(),
+        Aggregate::of::<OrderClaim>(),
+        Aggregate::of::<Payment>(),
+        Aggregate::of::<PreAuth>(),
     ]
 });
 
