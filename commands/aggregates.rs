@@ -9,9 +9,9 @@ use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
+use domain::pre_auth::PreAuth;
 use domain::settlement::Settlement;
 use domain::withdrawal::Withdrawal;
-use domain::pre_auth::PreAuth;
 use domain::{BalancedEntry, Decider, DomainEvent, Holding};
 use serde_json::Value;
 
@@ -35,12 +35,9 @@ static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
         Aggregate::of::<MerchantAccount>(),
         Aggregate::of::<OrderClaim>(),
         Aggregate::of::<Payment>(),
+        Aggregate::of::<PreAuth>(),
         Aggregate::of::<Settlement>(),
         Aggregate::of::<Withdrawal>(),
-        Aggregate::of::<Merchant>(),
-        Aggregate::of::<OrderClaim>(),
-        Aggregate::of::<Payment>(),
-        Aggregate::of::<PreAuth>(),
     ]
 });
 
