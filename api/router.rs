@@ -17,6 +17,8 @@ use crate::problem::Problem;
 use crate::{
     balances, docs, document, events, health, keys, ledger, merchants, orders, payments, projections, refunds, sagas,
     settlements, webhooks,
+    balances, docs, document, events, health, keys, ledger, merchants, orders, payments, projections, rates, refunds,
+    sagas, tiers, webhooks,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -48,6 +50,8 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(ledger::routes())
         .merge(events::routes())
         .merge(merchants::routes())
+        .merge(tiers::routes())
+        .merge(rates::routes())
         .merge(keys::routes())
         .merge(projections::routes())
         .merge(sagas::routes())

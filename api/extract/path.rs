@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use chrono::NaiveDate;
+use domain::tier::TierName;
 use domain::{Account, ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, RefundId, SettlementId};
 
 use crate::errors::{self, ErrorCode};
@@ -35,6 +37,15 @@ impl Addressed for OrderNo {
 
 impl Addressed for MerchantId {
     const MISSING: &'static ErrorCode = errors::MERCHANT_NOT_FOUND;
+}
+
+impl Addressed for TierName {
+    const MISSING: &'static ErrorCode = errors::TIER_NOT_FOUND;
+}
+
+/// What is no day names nothing.
+impl Addressed for NaiveDate {
+    const MISSING: &'static ErrorCode = errors::NOT_FOUND;
 }
 
 impl Addressed for ApiKeyId {

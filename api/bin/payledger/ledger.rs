@@ -52,6 +52,7 @@ impl Ledger {
         let store: Arc<dyn EventStore> =
             Arc::new(PostgresEventStore::start(pool.clone(), clock.clone(), PostgresOptions::default()));
         let executor = Executor::new(store.clone());
+        adapters::seeds::sow(&pool, &executor, clock.now()).await?;
         let progress = Progress::default();
         let reader = Reader::new(pool.clone(), progress.clone());
         let payments = Payments {
@@ -85,6 +86,13 @@ impl Ledger {
     pub fn use_cases(&self) -> sagas::UseCases {
         sagas::UseCases { payments: self.payments.clone(), settlements: self.settlements.clone() }
     }
+}
+
+/// Puts the tiers and rates that a new ledger starts with into the log, where they are missing.
+pub async fn seed(pool: &PgPool) -> anyhow::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = PostgresEventStore::start(pool.clone(), clock.clone(), PostgresOptions::default());
+    Ok(adapters::seeds::sow(pool, &Executor::new(Arc::new(store)), clock.now()).await?)
 }
 
 /// The channels that the flags name; the first is the default.
