@@ -67,6 +67,8 @@ catalogue! {
         "Check the id and whose key you use.";
     BANK_ACCOUNT_NOT_FOUND "bank_account_not_found" 404 change "There is no such bank account"
         "`GET /bank-accounts` lists those that withdrawals were requested to.";
+    SETTLEMENT_NOT_FOUND "settlement_not_found" 404 change "There is no such settlement"
+        "Check the id and whose key you use.";
     MERCHANT_NOT_FOUND "merchant_not_found" 404 change "There is no such merchant"
         "Check the id.";
     TIER_NOT_FOUND "tier_not_found" 404 change "There is no such tier"
@@ -115,6 +117,8 @@ catalogue! {
         "Finance approves it first.";
     BANK_ACCOUNT_COOLING_OFF "bank_account_cooling_off" 409 retry "The bank account is too new"
         "Wait until `usable_from` of the bank account.";
+    SETTLEMENT_ALREADY_RELEASED "settlement_already_released" 409 change "The settlement was released"
+        "Nothing is to be done: its money is available.";
     PRE_AUTH_ALREADY_EXISTS "pre_auth_already_exists" 409 change "The pre-auth exists with other terms"
         "Look at the pre-auth before you decide.";
     PRE_AUTH_NOT_CAPTURABLE "pre_auth_not_capturable" 409 retry "Nothing can be captured now"
@@ -263,6 +267,10 @@ catalogue! {
         "Nothing was booked: a person compares the withdrawal with the bank's statement.";
     PRE_AUTH_NOT_ENABLED "pre_auth_not_enabled" 422 change "Pre-auths are not part of the merchant's tier"
         "Ask for a higher tier.";
+    APPROVAL_BY_REQUESTER "approval_by_requester" 422 change "Nobody approves what the same principal asked for"
+        "Let somebody else approve it.";
+    SETTLEMENT_WINDOW_CLOSED "settlement_window_closed" 422 change "The window was settled already"
+        "Look at the settlements: each event is settled once.";
     PRE_AUTH_NOT_SUPPORTED "pre_auth_not_supported_by_channel" 422 change "The channel cannot hold money"
         "Choose another channel.";
     CAPTURE_EXCEEDS_AUTHORIZED "capture_exceeds_authorized" 422 retry "The capture exceeds what is left"

@@ -35,6 +35,7 @@ pub mod render;
 mod router;
 mod sagas;
 mod statements;
+mod settlements;
 pub mod telemetry;
 mod tiers;
 mod webhooks;

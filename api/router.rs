@@ -21,6 +21,8 @@ use crate::{
     pre_auths, projections, refunds, sagas, statements, webhooks,
     balances, bank_accounts, docs, document, events, health, keys, ledger, merchants, orders, payments, pre_auths,
     projections, refunds, sagas, webhooks, withdrawals,
+    balances, docs, document, events, health, keys, ledger, merchants, orders, payments, pre_auths, projections, rates,
+    refunds, sagas, settlements, tiers, webhooks,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -48,6 +50,7 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(pre_auths::routes())
         .merge(refunds::routes())
         .merge(orders::routes())
+        .merge(settlements::routes())
         .merge(balances::routes())
         .merge(statements::routes())
         .merge(disputes::routes())

@@ -18,6 +18,7 @@ mod reader;
 mod rebuild;
 pub mod refunds;
 mod runner;
+pub mod settlements;
 pub mod statements;
 mod status;
 pub mod streams;
@@ -49,6 +50,7 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
         Arc::new(payments::Payments),
         Arc::new(pre_auths::PreAuths),
         Arc::new(refunds::Refunds),
+        Arc::new(settlements::Settlements),
         Arc::new(statements::Statements),
         Arc::new(withdrawals::Withdrawals),
     ]

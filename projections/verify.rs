@@ -16,6 +16,9 @@ use crate::disputes::Disputes;
 use crate::merchants::Merchants;
 use crate::payments::Payments;
 use crate::withdrawals::{BankAccounts, Withdrawals};
+use crate::merchants::Merchants;
+use crate::payments::Payments;
+use crate::settlements::Settlements;
 use crate::{ApplyError, ReadError, Reader};
 
 /// Differences that are told; more of them say nothing new.
@@ -52,6 +55,7 @@ pub async fn verify(reader: &Reader, store: &dyn EventStore, name: &str) -> Resu
         "payments" => streams::verify::<Payments>(reader, store, &Payments).await?,
         "pre_auths" => streams::verify(reader, store, &crate::pre_auths::PreAuths).await?,
         "refunds" => payments::verify_refunds(reader, store).await?,
+        "settlements" => streams::verify::<Settlements>(reader, store, &Settlements).await?,
         "statements" => statements::verify(reader, store).await?,
         "withdrawals" => streams::verify::<Withdrawals>(reader, store, &Withdrawals).await?,
         _ => return Ok(None),

@@ -18,6 +18,7 @@ pub mod process;
 pub mod refund;
 mod runner;
 pub mod schedule;
+pub mod settlement;
 pub mod step;
 mod watchdog;
 pub mod withdrawal;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 use commands::payment::Payments;
 use commands::withdrawal::Withdrawals;
+use commands::settlement::Settlements;
 
 pub use interpreter::{Interpreter, Patience};
 pub use process::{Process, Processes};
@@ -37,6 +39,7 @@ pub use step::Step;
 pub struct UseCases {
     pub payments: Payments,
     pub withdrawals: Withdrawals,
+    pub settlements: Settlements,
 }
 
 impl UseCases {
@@ -48,6 +51,8 @@ impl UseCases {
             Arc::new(pre_auth::PreAuthProcess::new(&self.payments)),
             Arc::new(refund::RefundProcess::new(self.payments.clone())),
             Arc::new(withdrawal::WithdrawalProcess::new(self.withdrawals.clone())),
+            Arc::new(settlement::ReserveProcess::new(self.settlements.clone())),
+            Arc::new(settlement::SettlementProcess::new(self.settlements.clone())),
         ])
     }
 }

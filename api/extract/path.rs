@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use chrono::NaiveDate;
 use domain::tier::TierName;
-use domain::{Account, AdjustmentId, ApiKeyId, BankAccountId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId, WithdrawalId};
+use domain::{Account, AdjustmentId, ApiKeyId, BankAccountId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId, SettlementId, WithdrawalId};
 
 use crate::errors::{self, ErrorCode};
 use crate::problem::Problem;
@@ -37,6 +37,10 @@ impl Addressed for RefundId {
 
 impl Addressed for DisputeId {
     const MISSING: &'static ErrorCode = errors::DISPUTE_NOT_FOUND;
+}
+
+impl Addressed for SettlementId {
+    const MISSING: &'static ErrorCode = errors::SETTLEMENT_NOT_FOUND;
 }
 
 impl Addressed for OrderNo {

@@ -5,6 +5,7 @@ pub mod event;
 pub mod payment;
 pub mod pre_auth;
 pub mod refund;
+pub mod settlement;
 pub mod story;
 pub mod withdrawal;
 

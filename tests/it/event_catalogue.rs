@@ -11,6 +11,9 @@ use domain::adjustment::Adjustment;
 use domain::bank_account::BankAccount;
 use domain::channel_account::ChannelAccount;
 use domain::dispute::Dispute;
+use domain::adjustment::Adjustment;
+use domain::bank_account::BankAccount;
+use domain::channel_account::ChannelAccount;
 use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
 use domain::merchant_limits::MerchantLimits;
@@ -21,6 +24,7 @@ use domain::pre_auth::PreAuth;
 use domain::rates::Rates;
 
 use domain::pre_auth::PreAuth;
+use domain::rates::Rates;
 use domain::settlement::Settlement;
 use domain::tier::Tier;
 use domain::withdrawal::Withdrawal;

@@ -31,6 +31,7 @@ mod sagas;
 mod sandbox_channel;
 mod sandbox_tokens;
 mod statements;
+mod settlements;
 mod stripe;
 mod stripe_ledger;
 mod telemetry;

@@ -19,8 +19,9 @@ use commands::payment::Payments;
 use commands::ports::clock::SystemClock;
 use commands::ports::{Agenda, Channel, Clock, EventStore, Nonces, WebhookInbox};
 use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
+use commands::settlement::Settlements;
 use commands::{Channels, Executor};
-use projections::books::BooksFunds;
+use projections::books::{BooksActivity, BooksFunds};
 use projections::{Progress, Reader};
 use sqlx::PgPool;
 
@@ -38,6 +39,7 @@ pub struct Ledger {
     pub withdrawals: Withdrawals,
     /// The other side of the bank's folders, where this node plays it.
     pub sandbox_bank: Option<SandboxBankConfig>,
+    pub settlements: Settlements,
     pub keys: ApiKeys,
     pub nonces: Arc<dyn Nonces>,
     pub inbox: Arc<dyn WebhookInbox>,
@@ -78,6 +80,11 @@ impl Ledger {
             policy: Arc::new(WithdrawalPolicy::default()),
             clock: clock.clone(),
         };
+        let settlements = Settlements {
+            executor: executor.clone(),
+            activity: Arc::new(BooksActivity::new(reader.clone())),
+            clock: clock.clone(),
+        };
         let directory = Arc::new(PostgresKeys::new(pool.clone(), master).remembering());
         let bank = "sandbox".parse().expect("the name has only lower-case letters");
         Ok(Ledger {
@@ -86,6 +93,7 @@ impl Ledger {
             payments,
             withdrawals,
             sandbox_bank: None,
+            settlements,
             keys: ApiKeys { directory, executor, clock },
             nonces: Arc::new(PostgresNonces::new(pool.clone())),
             inbox: Arc::new(PostgresInbox::new(pool.clone(), master)),
@@ -107,6 +115,7 @@ impl Ledger {
         self.withdrawals.policy = Arc::new(policy);
         self.sandbox_bank = counter.sandbox;
         self
+        sagas::UseCases { payments: self.payments.clone(), settlements: self.settlements.clone() }
     }
 }
 
