@@ -15,8 +15,9 @@ use crate::errors;
 use crate::middleware::{observe, shed};
 use crate::problem::Problem;
 use crate::{
-    balances, bank_accounts, docs, document, events, health, keys, ledger, merchants, orders, payments, pre_auths,
-    projections, refunds, sagas, webhooks, withdrawals,
+    adjustments, balances, bank_accounts, disputes, docs, document, events, health, keys, ledger, merchants, orders,
+    payments, payouts, periods, pre_auths, projections, rates, refunds, sagas, statements, tiers, webhooks,
+    withdrawals,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -47,9 +48,16 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(balances::routes())
         .merge(withdrawals::routes())
         .merge(bank_accounts::routes())
+        .merge(statements::routes())
+        .merge(disputes::routes())
         .merge(ledger::routes())
+        .merge(adjustments::routes())
+        .merge(payouts::routes())
+        .merge(periods::routes())
         .merge(events::routes())
         .merge(merchants::routes())
+        .merge(tiers::routes())
+        .merge(rates::routes())
         .merge(keys::routes())
         .merge(projections::routes())
         .merge(sagas::routes())

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use event::{Approved, Closed, Event, Held, Released};
 pub use item::{Item, Tally};
 pub use rejection::SettlementRejection;
-pub use schedule::{SettlementCycle, last_cut_off, release_due};
+pub use schedule::{last_cut_off, release_due};
 
 use crate::{Decider, Timestamp};
 

@@ -5,6 +5,7 @@ pub mod adjustments;
 pub mod books;
 mod checkpoint;
 mod database;
+pub mod disputes;
 mod filter;
 pub mod merchants;
 pub mod orders;
@@ -26,6 +27,7 @@ pub mod withdrawals;
 use std::sync::Arc;
 
 pub use commands::as_of;
+pub use database::begin;
 pub use filter::{Filter, StatusText};
 pub use page::{Cursor, NotACursor, Page};
 pub use progress::Progress;
@@ -41,6 +43,7 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
         Arc::new(adjustments::Adjustments),
         Arc::new(withdrawals::BankAccounts),
         Arc::new(books::Books),
+        Arc::new(disputes::Disputes),
         Arc::new(merchants::Merchants),
         Arc::new(orders::Orders),
         Arc::new(payments::Payments),

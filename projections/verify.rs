@@ -12,6 +12,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use commands::ports::{EventStore, RecordedEvent};
 
 use crate::adjustments::Adjustments;
+use crate::disputes::Disputes;
+use crate::merchants::Merchants;
 use crate::payments::Payments;
 use crate::withdrawals::{BankAccounts, Withdrawals};
 use crate::{ApplyError, ReadError, Reader};
@@ -44,7 +46,8 @@ pub async fn verify(reader: &Reader, store: &dyn EventStore, name: &str) -> Resu
         "adjustments" => streams::verify::<Adjustments>(reader, store, &Adjustments).await?,
         "bank_accounts" => streams::verify::<BankAccounts>(reader, store, &BankAccounts).await?,
         "books" => books::verify(reader, store).await?,
-        "merchants" => payments::verify_merchants(reader, store).await?,
+        "disputes" => streams::verify::<Disputes>(reader, store, &Disputes).await?,
+        "merchants" => streams::verify::<Merchants>(reader, store, &Merchants).await?,
         "orders" => payments::verify_orders(reader, store).await?,
         "payments" => streams::verify::<Payments>(reader, store, &Payments).await?,
         "pre_auths" => streams::verify(reader, store, &crate::pre_auths::PreAuths).await?,

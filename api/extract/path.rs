@@ -4,8 +4,11 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use chrono::NaiveDate;
+use domain::tier::TierName;
 use domain::{
-    Account, ApiKeyId, BankAccountId, ChannelName, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId, WithdrawalId,
+    Account, AdjustmentId, ApiKeyId, BankAccountId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId,
+    RefundId, WithdrawalId,
 };
 
 use crate::errors::{self, ErrorCode};
@@ -17,6 +20,10 @@ pub struct Named<T>(pub T);
 /// What a path may name, and what is said if there is none.
 pub trait Addressed: FromStr {
     const MISSING: &'static ErrorCode;
+}
+
+impl Addressed for AdjustmentId {
+    const MISSING: &'static ErrorCode = errors::ADJUSTMENT_NOT_FOUND;
 }
 
 impl Addressed for PaymentId {
@@ -31,12 +38,25 @@ impl Addressed for RefundId {
     const MISSING: &'static ErrorCode = errors::REFUND_NOT_FOUND;
 }
 
+impl Addressed for DisputeId {
+    const MISSING: &'static ErrorCode = errors::DISPUTE_NOT_FOUND;
+}
+
 impl Addressed for OrderNo {
     const MISSING: &'static ErrorCode = errors::ORDER_NOT_FOUND;
 }
 
 impl Addressed for MerchantId {
     const MISSING: &'static ErrorCode = errors::MERCHANT_NOT_FOUND;
+}
+
+impl Addressed for TierName {
+    const MISSING: &'static ErrorCode = errors::TIER_NOT_FOUND;
+}
+
+/// What is no day names nothing.
+impl Addressed for NaiveDate {
+    const MISSING: &'static ErrorCode = errors::NOT_FOUND;
 }
 
 impl Addressed for ApiKeyId {

@@ -13,6 +13,7 @@ use adapters::nonces::PostgresNonces;
 use adapters::vault::{KeyVault, MasterKey, PostgresVault};
 use adapters::webhooks::PostgresInbox;
 use anyhow::{Context, bail};
+use commands::channel_account::ChannelAccounts;
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::clock::SystemClock;
@@ -36,6 +37,7 @@ pub struct Ledger {
     pub withdrawals: Withdrawals,
     /// The other side of the bank's folders, where this node plays it.
     pub sandbox_bank: Option<SandboxBankConfig>,
+    pub channel_accounts: ChannelAccounts,
     pub keys: ApiKeys,
     pub nonces: Arc<dyn Nonces>,
     pub inbox: Arc<dyn WebhookInbox>,
@@ -56,6 +58,7 @@ impl Ledger {
         let store: Arc<dyn EventStore> =
             Arc::new(PostgresEventStore::start(pool.clone(), clock.clone(), PostgresOptions::default()));
         let executor = Executor::new(store.clone());
+        adapters::seeds::sow(&pool, &executor, clock.now()).await?;
         let progress = Progress::default();
         let reader = Reader::new(pool.clone(), progress.clone());
         let (vault, funds) = (Arc::new(vault), Arc::new(BooksFunds::new(reader.clone())));
@@ -76,8 +79,10 @@ impl Ledger {
             clock: clock.clone(),
         };
         let directory = Arc::new(PostgresKeys::new(pool.clone(), master).remembering());
+        let bank = "sandbox".parse().expect("the name has only lower-case letters");
         Ok(Ledger {
             store,
+            channel_accounts: ChannelAccounts { payments: payments.clone(), bank },
             payments,
             withdrawals,
             sandbox_bank: None,
@@ -103,6 +108,13 @@ impl Ledger {
         self.sandbox_bank = counter.sandbox;
         self
     }
+}
+
+/// Puts the tiers and rates that a new ledger starts with into the log, where they are missing.
+pub async fn seed(pool: &PgPool) -> anyhow::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = PostgresEventStore::start(pool.clone(), clock.clone(), PostgresOptions::default());
+    Ok(adapters::seeds::sow(pool, &Executor::new(Arc::new(store)), clock.now()).await?)
 }
 
 /// The channels that the flags name; the first is the default.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use adapters::bank::SandboxBank;
 use anyhow::Context;
 use api::App;
+use commands::dispute::Disputes;
+use commands::payment::Payments;
 use commands::webhook::Webhooks;
 use commands::withdrawal::Withdrawals;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -25,6 +27,8 @@ use crate::{bank, master_key, signals, telemetry};
 const CONNECTIONS_MAX: u32 = 32;
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 const LOOK_FOR_BANK_NEWS_EVERY: Duration = Duration::from_millis(500);
+/// How often channels are asked for disputes of which no webhook came.
+const MISSED_DISPUTES_EVERY: Duration = Duration::from_secs(15);
 
 pub async fn run(flags: cli::Serve) -> anyhow::Result<()> {
     let _traces = telemetry::start(&flags.telemetry)?;
@@ -73,6 +77,7 @@ impl Node {
             if let Some(config) = ledger.sandbox_bank.clone() {
                 tasks.push(tokio::spawn(SandboxBank::open(config)?.run(stopped.clone())));
             }
+            tasks.push(tokio::spawn(find_missed_disputes(ledger.payments.clone(), stopped.clone())));
             tasks.push(tokio::spawn({
                 let stopped = stopped.clone();
                 async move { sagas.run(ordered(stopped)).await }
@@ -81,6 +86,7 @@ impl Node {
         let app = App::new(api::Parts {
             payments: ledger.payments.clone(),
             withdrawals: ledger.withdrawals.clone(),
+            channel_accounts: ledger.channel_accounts.clone(),
             keys: ledger.keys.clone(),
             nonces: ledger.nonces.clone(),
             webhooks,
@@ -167,6 +173,23 @@ async fn look_for_bank_news(withdrawals: Withdrawals, stopped: watch::Receiver<b
     };
     tokio::select! {
         () = looking => {}
+        () = ordered(stopped) => {}
+    }
+}
+
+async fn find_missed_disputes(payments: Payments, stopped: watch::Receiver<bool>) {
+    let asking = async {
+        let disputes = Disputes { payments };
+        let (mut every, mut from) = (tokio::time::interval(MISSED_DISPUTES_EVERY), None);
+        loop {
+            every.tick().await;
+            if let Err(error) = disputes.find_missed(&mut from).await {
+                tracing::warn!(%error, "channels could not be asked for disputes");
+            }
+        }
+    };
+    tokio::select! {
+        () = asking => {}
         () = ordered(stopped) => {}
     }
 }

@@ -10,6 +10,6 @@ mod measures;
 mod nodes;
 mod pre_auths;
 mod scenarios;
-mod stage;
+pub mod stage;
 mod stories;
 mod withdrawals;
