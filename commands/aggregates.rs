@@ -34,13 +34,10 @@ pub struct Aggregate {
 
 static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
     vec![
-        Aggregate::of::<Dispute>(),
-        Aggregate::of::<Merchant>(),
-        Aggregate::of::<OrderClaim>(),
-        Aggregate::of::<Payment>(),
         Aggregate::of::<Adjustment>(),
         Aggregate::of::<BankAccount>(),
         Aggregate::of::<ChannelAccount>(),
+        Aggregate::of::<Dispute>(),
         Aggregate::of::<Merchant>(),
         Aggregate::of::<MerchantAccount>(),
         Aggregate::of::<OrderClaim>(),
