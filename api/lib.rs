@@ -21,6 +21,7 @@ mod page;
 mod params;
 mod payments;
 pub mod position;
+mod pre_auths;
 pub mod problem;
 mod projections;
 mod rates;

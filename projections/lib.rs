@@ -10,6 +10,7 @@ pub mod merchants;
 pub mod orders;
 mod page;
 pub mod payments;
+pub mod pre_auths;
 mod progress;
 mod projection;
 mod reader;
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
         Arc::new(merchants::Merchants),
         Arc::new(orders::Orders),
         Arc::new(payments::Payments),
+        Arc::new(pre_auths::PreAuths),
         Arc::new(refunds::Refunds),
         Arc::new(statements::Statements),
     ]

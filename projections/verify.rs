@@ -46,6 +46,7 @@ pub async fn verify(reader: &Reader, store: &dyn EventStore, name: &str) -> Resu
         "merchants" => streams::verify::<Merchants>(reader, store, &Merchants).await?,
         "orders" => payments::verify_orders(reader, store).await?,
         "payments" => streams::verify::<Payments>(reader, store, &Payments).await?,
+        "pre_auths" => streams::verify(reader, store, &crate::pre_auths::PreAuths).await?,
         "refunds" => payments::verify_refunds(reader, store).await?,
         "statements" => statements::verify(reader, store).await?,
         _ => return Ok(None),

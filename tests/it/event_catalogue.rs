@@ -17,6 +17,7 @@ use domain::payment::Payment;
 use domain::period::Period;
 use domain::pre_auth::PreAuth;
 use domain::rates::Rates;
+use domain::pre_auth::PreAuth;
 use domain::settlement::Settlement;
 use domain::tier::Tier;
 use domain::withdrawal::Withdrawal;
@@ -66,6 +67,7 @@ fn every_event_is_in_the_catalogue_and_stays_readable() {
     describe::<Period>(&mut page);
     describe::<PreAuth>(&mut page);
     describe::<Rates>(&mut page);
+    describe::<PreAuth>(&mut page);
     describe::<Settlement>(&mut page);
     describe::<Tier>(&mut page);
     describe::<Withdrawal>(&mut page);

@@ -84,6 +84,7 @@ fn name_of(projection: &str) -> &'static str {
         "merchants" => "merchants equal their rebuild",
         "orders" => "orders equal their rebuild",
         "payments" => "payments equal their rebuild",
+        "pre_auths" => "pre-auths equal their rebuild",
         "refunds" => "refunds equal their rebuild",
         "statements" => "statements equal their rebuild",
         _ => "a read model equals its rebuild",
