@@ -17,6 +17,12 @@ use crate::problem::Problem;
 use crate::{
     adjustments, balances, disputes, docs, document, events, health, keys, ledger, merchants, orders, payments,
     payouts, periods, pre_auths, projections, rates, refunds, sagas, statements, tiers, webhooks,
+    adjustments, balances, docs, document, events, health, keys, ledger, merchants, orders, payments, payouts, periods,
+    pre_auths, projections, refunds, sagas, statements, webhooks,
+    balances, bank_accounts, docs, document, events, health, keys, ledger, merchants, orders, payments, pre_auths,
+    projections, refunds, sagas, webhooks, withdrawals,
+    balances, docs, document, events, health, keys, ledger, merchants, orders, payments, pre_auths, projections, rates,
+    refunds, sagas, settlements, tiers, webhooks,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -44,9 +50,12 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(pre_auths::routes())
         .merge(refunds::routes())
         .merge(orders::routes())
+        .merge(settlements::routes())
         .merge(balances::routes())
         .merge(statements::routes())
         .merge(disputes::routes())
+        .merge(withdrawals::routes())
+        .merge(bank_accounts::routes())
         .merge(ledger::routes())
         .merge(adjustments::routes())
         .merge(payouts::routes())

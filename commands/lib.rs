@@ -22,6 +22,7 @@ pub mod settlement;
 pub mod tier;
 pub mod trace;
 pub mod webhook;
+pub mod withdrawal;
 
 pub use channels::Channels;
 pub use executor::{CommandError, Executor, Issued};

@@ -18,12 +18,16 @@ pub mod process;
 pub mod refund;
 mod runner;
 pub mod schedule;
+pub mod settlement;
 pub mod step;
 mod watchdog;
+pub mod withdrawal;
 
 use std::sync::Arc;
 
 use commands::payment::Payments;
+use commands::withdrawal::Withdrawals;
+use commands::settlement::Settlements;
 
 pub use interpreter::{Interpreter, Patience};
 pub use process::{Process, Processes};
@@ -34,6 +38,8 @@ pub use step::Step;
 #[derive(Clone)]
 pub struct UseCases {
     pub payments: Payments,
+    pub withdrawals: Withdrawals,
+    pub settlements: Settlements,
 }
 
 impl UseCases {
@@ -44,6 +50,9 @@ impl UseCases {
             Arc::new(payment::PaymentProcess::new(self.payments.clone())),
             Arc::new(pre_auth::PreAuthProcess::new(&self.payments)),
             Arc::new(refund::RefundProcess::new(self.payments.clone())),
+            Arc::new(withdrawal::WithdrawalProcess::new(self.withdrawals.clone())),
+            Arc::new(settlement::ReserveProcess::new(self.settlements.clone())),
+            Arc::new(settlement::SettlementProcess::new(self.settlements.clone())),
         ])
     }
 }

@@ -29,6 +29,8 @@ roles! {
     BooksReader Finance Auditor;
     /// Reads the log of events.
     LogReader Auditor Operator Admin;
+    /// Settles, approves and holds back: money routes that are no merchant's.
+    FinanceCaller Finance;
     /// Looks after projections and sagas.
     OperatorCaller Operator Admin;
     /// Onboards merchants and issues keys.
@@ -62,6 +64,8 @@ impl<S: Send + Sync> FromRequestParts<S> for FinanceCaller {
 /// A merchant: the only one who moves its money.
 pub struct MerchantCaller {
     pub merchant_id: MerchantId,
+    /// Who of the merchant's people it is: approvals compare principals.
+    pub principal: String,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for MerchantCaller {
@@ -70,7 +74,7 @@ impl<S: Send + Sync> FromRequestParts<S> for MerchantCaller {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<MerchantCaller, Problem> {
         let caller = permitted(parts, &[Role::Merchant])?;
         match caller.access.merchant_id() {
-            Some(merchant_id) => Ok(MerchantCaller { merchant_id }),
+            Some(merchant_id) => Ok(MerchantCaller { merchant_id, principal: caller.principal }),
             None => Err(forbidden(&[Role::Merchant])),
         }
     }

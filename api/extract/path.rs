@@ -7,7 +7,8 @@ use axum::http::request::Parts;
 use chrono::NaiveDate;
 use domain::tier::TierName;
 use domain::{
-    Account, AdjustmentId, ApiKeyId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId,
+    Account, AdjustmentId, ApiKeyId, BankAccountId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId,
+    RefundId, SettlementId, WithdrawalId,
 };
 
 use crate::errors::{self, ErrorCode};
@@ -41,6 +42,10 @@ impl Addressed for DisputeId {
     const MISSING: &'static ErrorCode = errors::DISPUTE_NOT_FOUND;
 }
 
+impl Addressed for SettlementId {
+    const MISSING: &'static ErrorCode = errors::SETTLEMENT_NOT_FOUND;
+}
+
 impl Addressed for OrderNo {
     const MISSING: &'static ErrorCode = errors::ORDER_NOT_FOUND;
 }
@@ -64,6 +69,14 @@ impl Addressed for ApiKeyId {
 
 impl Addressed for Account {
     const MISSING: &'static ErrorCode = errors::ACCOUNT_NOT_FOUND;
+}
+
+impl Addressed for BankAccountId {
+    const MISSING: &'static ErrorCode = errors::BANK_ACCOUNT_NOT_FOUND;
+}
+
+impl Addressed for WithdrawalId {
+    const MISSING: &'static ErrorCode = errors::WITHDRAWAL_NOT_FOUND;
 }
 
 impl Addressed for ChannelName {

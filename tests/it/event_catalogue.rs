@@ -6,16 +6,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use commands::aggregates;
+
 use domain::adjustment::Adjustment;
 use domain::bank_account::BankAccount;
 use domain::channel_account::ChannelAccount;
 use domain::dispute::Dispute;
+use domain::adjustment::Adjustment;
+use domain::bank_account::BankAccount;
+use domain::channel_account::ChannelAccount;
 use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
 use domain::merchant_limits::MerchantLimits;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
 use domain::period::Period;
+use domain::pre_auth::PreAuth;
+use domain::rates::Rates;
+
 use domain::pre_auth::PreAuth;
 use domain::rates::Rates;
 use domain::settlement::Settlement;
