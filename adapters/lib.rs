@@ -5,6 +5,7 @@ pub mod agenda;
 pub mod channels;
 pub mod embedded_postgres;
 pub mod event_store;
+pub mod jobs;
 pub mod keys;
 pub mod migrations;
 pub mod nonces;

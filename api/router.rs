@@ -15,8 +15,8 @@ use crate::errors;
 use crate::middleware::{observe, shed};
 use crate::problem::Problem;
 use crate::{
-    balances, docs, document, events, health, keys, ledger, merchants, orders, payments, projections, refunds, sagas,
-    webhooks,
+    balances, docs, document, events, health, jobs, keys, ledger, merchants, orders, payments, projections, refunds,
+    sagas, webhooks,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -49,6 +49,7 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(merchants::routes())
         .merge(keys::routes())
         .merge(projections::routes())
+        .merge(jobs::routes())
         .merge(sagas::routes())
 }
 

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod bridge;
 pub mod channels;
 pub mod executor;
+pub mod jobs;
 pub mod keys;
 pub mod merchant;
 pub mod payment;

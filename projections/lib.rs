@@ -8,6 +8,7 @@ mod database;
 mod filter;
 pub mod merchants;
 pub mod orders;
+pub mod overdue;
 mod page;
 pub mod payments;
 mod progress;
