@@ -17,7 +17,7 @@ use crate::router::{BASE, with_keys};
 use crate::{docs, health, problem, webhooks};
 
 /// Tags whose answers speak for a position of the log.
-const POSITIONED: [&str; 7] = ["payments", "refunds", "orders", "balances", "ledger", "log", "merchants"];
+const POSITIONED: [&str; 8] = ["payments", "pre-auths", "refunds", "orders", "balances", "ledger", "log", "merchants"];
 
 /// The document of all routes, wherever they are served.
 pub fn openapi() -> OpenApi {
@@ -66,6 +66,7 @@ fn preface() -> OpenApi {
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()));
     let tags = [
         ("payments", "Payments, from the merchant's intent to their outcome"),
+        ("pre-auths", "Money held first and captured later, in one part or several"),
         ("refunds", "Money that goes back"),
         ("orders", "What all payments under one order number have come to"),
         ("balances", "What a merchant has with us"),

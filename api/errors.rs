@@ -55,6 +55,8 @@ catalogue! {
         "Check the path. Objects of other merchants are not told from missing ones.";
     PAYMENT_NOT_FOUND "payment_not_found" 404 change "There is no such payment"
         "Check the id and whose key you use.";
+    PRE_AUTH_NOT_FOUND "pre_auth_not_found" 404 change "There is no such pre-auth"
+        "Check the id and whose key you use.";
     REFUND_NOT_FOUND "refund_not_found" 404 change "There is no such refund"
         "Check the id and whose key you use.";
     ORDER_NOT_FOUND "order_not_found" 404 change "There is no such order"
@@ -85,14 +87,22 @@ catalogue! {
         "Repeat the same request a little later: it gets the first one's answer.";
     CONFLICT "conflict" 409 retry "The object changed meanwhile, again and again"
         "Repeat the same request with the same key.";
-    ORDER_NO_IN_USE "order_no_in_use" 409 retry "The order has a payment already"
-        "Wait until the other payment failed, expired or was cancelled, or use another order number.";
+    ORDER_NO_IN_USE "order_no_in_use" 409 retry "The order has a payment or a pre-auth already"
+        "Wait until the other one failed, expired or was cancelled, or use another order number.";
     PAYMENT_ALREADY_EXISTS "payment_already_exists" 409 change "The payment exists with other terms"
         "Look at the payment before you decide.";
     PAYMENT_NOT_REFUNDABLE "payment_not_refundable" 409 retry "The payment has not succeeded"
         "Refund a payment once it is `succeeded`.";
-    PAYMENT_NOT_CANCELLABLE "payment_not_cancellable" 409 change "The payment has ended"
+    PAYMENT_NOT_CANCELLABLE "payment_not_cancellable" 409 change "The payment has ended, or captures a pre-auth"
         "Refund a payment that succeeded; nothing else is to be done.";
+    PRE_AUTH_ALREADY_EXISTS "pre_auth_already_exists" 409 change "The pre-auth exists with other terms"
+        "Look at the pre-auth before you decide.";
+    PRE_AUTH_NOT_CAPTURABLE "pre_auth_not_capturable" 409 retry "Nothing can be captured now"
+        "Capture a pre-auth while it is `authorized` or `partially_captured`, before it expires, and not behind its final capture.";
+    PRE_AUTH_SINGLE_CAPTURE "pre_auth_single_capture" 409 retry "The channel takes one capture of each pre-auth"
+        "The rest was given back with the first one; choose another channel where you need several.";
+    PRE_AUTH_NOT_CANCELLABLE "pre_auth_not_cancellable" 409 change "The pre-auth has ended"
+        "Refund the payments that its captures have become; nothing else is to be done.";
     MERCHANT_ALREADY_ONBOARDED "merchant_already_onboarded" 409 change "The merchant exists with other terms"
         "Look at the merchant before you decide.";
     REBUILD_RUNNING "rebuild_running" 409 retry "The projection is being rebuilt already"
@@ -135,6 +145,16 @@ catalogue! {
         "Leave `amount` out to refund the rest.";
     INSUFFICIENT_BALANCE "insufficient_balance" 422 retry "The balance does not cover it"
         "Wait for more payments, or ask for a higher credit limit.";
+    PRE_AUTH_NOT_ENABLED "pre_auth_not_enabled" 422 change "Pre-auths are not part of the merchant's tier"
+        "Ask for a higher tier.";
+    PRE_AUTH_NOT_SUPPORTED "pre_auth_not_supported_by_channel" 422 change "The channel cannot hold money"
+        "Choose another channel.";
+    CAPTURE_EXCEEDS_AUTHORIZED "capture_exceeds_authorized" 422 retry "The capture exceeds what is left"
+        "Leave `amount` out to capture the rest; what a failed capture gives back can be captured again.";
+    TOO_MANY_CAPTURES "too_many_captures" 422 change "The pre-auth has too many captures"
+        "A pre-auth takes at most 1000 captures.";
+    AUTHORIZATION_OUT_OF_RANGE "authorization_out_of_range" 422 change "The channel reports an impossible authorisation"
+        "Nothing was booked: an operator compares the pre-auth with the channel.";
     CAPTURE_OUT_OF_RANGE "capture_out_of_range" 422 change "The channel reports an impossible capture"
         "Nothing was booked: an operator compares the payment with the channel.";
     FEE_OUT_OF_RANGE "fee_out_of_range" 422 change "The channel reports an impossible fee"

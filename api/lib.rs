@@ -22,6 +22,7 @@ mod page;
 mod params;
 mod payments;
 pub mod position;
+mod pre_auths;
 pub mod problem;
 mod projections;
 mod refunds;

@@ -15,8 +15,8 @@ use crate::errors;
 use crate::middleware::{observe, shed};
 use crate::problem::Problem;
 use crate::{
-    balances, docs, document, events, health, jobs, keys, ledger, merchants, orders, payments, projections, refunds,
-    sagas, webhooks,
+    balances, docs, document, events, health, jobs, keys, ledger, merchants, orders, payments, pre_auths, projections,
+    refunds, sagas, webhooks,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -41,6 +41,7 @@ pub fn ops_router(app: App) -> Router {
 pub fn with_keys() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(payments::routes())
+        .merge(pre_auths::routes())
         .merge(refunds::routes())
         .merge(orders::routes())
         .merge(balances::routes())

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::{BankName, ChannelName, DisputeId, MerchantId, PaymentId, PreAuthId, RefundId, SettlementId, WithdrawalId};
 
 /// One account of the platform's books. The comment of each names what it must hold.
@@ -57,6 +59,8 @@ pub enum Account {
     EquityOwner,
     /// Liability. Taxes collected and owed.
     LiabilityTax,
+    /// Revenue. What exchange rates brought or cost us.
+    FxGainLoss,
     /// Asset. Differences with a channel; zero once every exception is resolved.
     SuspenseRecon(ChannelName),
     /// Memo. Everything authorised and not yet captured or released at a channel.
@@ -139,9 +143,10 @@ impl Account {
             | Account::MerchantSettlement(..)
             | Account::MerchantWithdrawalHold(..)
             | Account::LiabilityTax => AccountType::Liability,
-            Account::RevenueProcessing | Account::RevenueDisputeFee | Account::RevenueWithdrawalFee => {
-                AccountType::Revenue
-            }
+            Account::RevenueProcessing
+            | Account::RevenueDisputeFee
+            | Account::RevenueWithdrawalFee
+            | Account::FxGainLoss => AccountType::Revenue,
             Account::RecoveryChannelFee => AccountType::ContraExpense,
             Account::ExpenseChannelFee(_)
             | Account::ExpenseDisputeFee(_)
@@ -226,6 +231,7 @@ impl fmt::Display for Account {
             Account::ExpenseReconWriteoff => f.write_str("expense:recon_writeoff"),
             Account::EquityOwner => f.write_str("equity:owner"),
             Account::LiabilityTax => f.write_str("liability:tax"),
+            Account::FxGainLoss => f.write_str("fx:gain_loss"),
             Account::SuspenseRecon(channel) => write!(f, "suspense:recon:{channel}"),
             Account::MemoAuth(channel) => write!(f, "memo:auth:{channel}"),
             Account::MemoAuthorized(merchant, pre_auth) => write!(f, "memo:merchant:{merchant}:authorized:{pre_auth}"),
@@ -260,6 +266,7 @@ impl FromStr for Account {
             ["expense", "recon_writeoff"] => Account::ExpenseReconWriteoff,
             ["equity", "owner"] => Account::EquityOwner,
             ["liability", "tax"] => Account::LiabilityTax,
+            ["fx", "gain_loss"] => Account::FxGainLoss,
             ["suspense", "recon", channel] => Account::SuspenseRecon(read(channel)?),
             ["memo", "auth", channel] => Account::MemoAuth(read(channel)?),
             ["memo", "merchant", merchant, "authorized", pre_auth] => {
@@ -267,6 +274,20 @@ impl FromStr for Account {
             }
             _ => return Err(NotAnAccount),
         })
+    }
+}
+
+/// As its path.
+impl Serialize for Account {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Account {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let path = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        path.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -327,6 +348,7 @@ mod tests {
             Account::ExpenseReconWriteoff,
             Account::EquityOwner,
             Account::LiabilityTax,
+            Account::FxGainLoss,
             Account::SuspenseRecon(channel.clone()),
             Account::MemoAuth(channel),
             Account::MemoAuthorized(merchant, PreAuthId::from_uuid(id(7))),

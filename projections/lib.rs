@@ -1,7 +1,7 @@
 //! The read models, one file each (tables, apply and queries together), and the machinery that feeds, checkpoints and
 //! rebuilds them. Everything here can be thrown away and folded again from the log; nothing here decides a command.
 
-pub mod as_of;
+pub mod adjustments;
 pub mod books;
 mod checkpoint;
 mod database;
@@ -11,18 +11,21 @@ pub mod orders;
 pub mod overdue;
 mod page;
 pub mod payments;
+pub mod pre_auths;
 mod progress;
 mod projection;
 mod reader;
 mod rebuild;
 pub mod refunds;
 mod runner;
+pub mod statements;
 mod status;
 pub mod streams;
 pub mod verify;
 
 use std::sync::Arc;
 
+pub use commands::as_of;
 pub use filter::{Filter, StatusText};
 pub use page::{Cursor, NotACursor, Page};
 pub use progress::Progress;
@@ -35,11 +38,14 @@ pub use status::{ProjectionState, ProjectionStatus, list};
 /// Every projection of the ledger.
 pub fn all() -> Vec<Arc<dyn Projection>> {
     vec![
+        Arc::new(adjustments::Adjustments),
         Arc::new(books::Books),
         Arc::new(merchants::Merchants),
         Arc::new(orders::Orders),
         Arc::new(payments::Payments),
+        Arc::new(pre_auths::PreAuths),
         Arc::new(refunds::Refunds),
+        Arc::new(statements::Statements),
     ]
 }
 

@@ -13,6 +13,7 @@ pub mod attempt;
 mod follower;
 pub mod interpreter;
 pub mod payment;
+pub mod pre_auth;
 pub mod process;
 pub mod refund;
 mod runner;
@@ -42,6 +43,7 @@ impl UseCases {
     pub fn processes(&self) -> Processes {
         Processes::new(vec![
             Arc::new(payment::PaymentProcess::new(self.payments.clone())),
+            Arc::new(pre_auth::PreAuthProcess::new(&self.payments)),
             Arc::new(refund::RefundProcess::new(self.payments.clone())),
         ])
     }

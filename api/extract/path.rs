@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use domain::{Account, ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, RefundId};
+use domain::{Account, ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId};
 
 use crate::errors::{self, ErrorCode};
 use crate::problem::Problem;
@@ -19,6 +19,10 @@ pub trait Addressed: FromStr {
 
 impl Addressed for PaymentId {
     const MISSING: &'static ErrorCode = errors::PAYMENT_NOT_FOUND;
+}
+
+impl Addressed for PreAuthId {
+    const MISSING: &'static ErrorCode = errors::PRE_AUTH_NOT_FOUND;
 }
 
 impl Addressed for RefundId {

@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod payment;
+pub mod pre_auth;
 pub mod refund;
 pub mod story;
 

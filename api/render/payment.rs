@@ -129,7 +129,7 @@ pub async fn of_record(
             _ => None,
         },
         next_action: next_action(payments, record).await?,
-        pre_auth_id: None,
+        pre_auth_id: terms.pre_auth_id.map(|id| id.to_string()),
         description: details.description,
         metadata: details.metadata.unwrap_or_default(),
         created_at: terms.created_at,

@@ -4,8 +4,11 @@ use std::fmt;
 
 use async_trait::async_trait;
 use domain::payment::Failure;
-use domain::{ChannelName, Currency, Money, PaymentId, RefundId, Timestamp};
+use domain::{ChannelName, Currency, Money, PaymentId, PreAuthId, RefundId, Timestamp};
 use rust_decimal::Decimal;
+use serde::Serialize;
+
+use super::authorizations::{AuthorizationAnswer, Authorizations};
 
 /// Every call is safe to repeat with the same key: the channel performs it at most once.
 /// None of the calls returns an error: what cannot be told from the answer is `Unknown`.
@@ -32,6 +35,21 @@ pub trait Channel: Send + Sync {
     async fn refund(&self, order: &RefundOrder) -> RefundAnswer;
 
     async fn find_refund(&self, order: &RefundOrder) -> RefundAnswer;
+
+    /// How this channel holds money without taking it; `None` if it cannot.
+    fn authorizations(&self) -> Option<&dyn Authorizations> {
+        None
+    }
+
+    /// A page of what the channel has paid out to us, oldest first; the first one without a `page`.
+    async fn payouts(&self, _page: Option<&str>) -> PayoutsAnswer {
+        PayoutsAnswer::Unsupported
+    }
+
+    /// Everything that the payout is made of.
+    async fn payout_statement(&self, _payout: &str) -> StatementAnswer {
+        StatementAnswer::Unknown { reason: "this channel tells no statements".to_owned() }
+    }
 
     /// Verifies the channel's signature over a webhook and reads what it tells.
     /// `header` looks up a header by its lower-case name.
@@ -140,6 +158,56 @@ pub enum RefundAnswer {
     Unknown { reason: String },
 }
 
+#[derive(Debug, Clone, PartialEq)]
+pub enum PayoutsAnswer {
+    Page {
+        payouts: Vec<Payout>,
+        /// Where the next page begins, if there is more.
+        next: Option<String>,
+    },
+    /// This channel's payouts are not taken in from here.
+    Unsupported,
+    Unknown {
+        reason: String,
+    },
+}
+
+/// Money that a channel sent us, or took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Payout {
+    /// The channel's own, unique within the channel.
+    pub reference: String,
+    pub currency: Currency,
+    /// Minor units; negative if the channel took money.
+    pub amount: i64,
+    pub paid_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum StatementAnswer {
+    Lines(Vec<StatementLine>),
+    Unknown { reason: String },
+}
+
+/// One line of a payout's statement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StatementLine {
+    pub kind: StatementLineKind,
+    /// Our id of what it is about.
+    pub reference: String,
+    /// Minor units; negative where it lessens the payout.
+    pub amount: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatementLineKind {
+    /// The channel's fee of the payment that the reference names.
+    Fee,
+    /// Captures, refunds, disputes and whatever else moved money.
+    Movement,
+}
+
 /// A verified webhook: the channel's own id of it, for telling duplicates, and the facts it carries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Webhook {
@@ -153,6 +221,7 @@ pub struct Webhook {
 pub enum WebhookFact {
     Charge { payment_id: PaymentId, answer: ChannelAnswer },
     Refund { payment_id: Option<PaymentId>, refund_id: RefundId, answer: RefundAnswer },
+    Authorization { pre_auth_id: PreAuthId, answer: AuthorizationAnswer },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

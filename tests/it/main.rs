@@ -20,6 +20,7 @@ mod openapi;
 mod operations;
 mod payments;
 mod positions;
+mod pre_auths;
 mod projections;
 mod refund_race;
 mod sagas;

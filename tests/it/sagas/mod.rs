@@ -8,6 +8,7 @@ mod generic;
 mod late_success;
 mod measures;
 mod nodes;
+mod pre_auths;
 mod scenarios;
 mod stage;
 mod stories;

@@ -13,7 +13,7 @@ use backon::ExponentialBuilder;
 use commands::payment::{CreatePayment, PaymentDetails, Payments, RefundPayment};
 use commands::ports::funds::FundsUnavailable;
 use commands::ports::{Agenda, Channel, Clock, EventStore, MerchantFunds, Receipt, Subject, Vault, VaultError};
-use commands::{Channels, CommandError, Executor, Issued};
+use commands::{Channels, CommandError, Executor, Issued, aggregates};
 use domain::invariants::{self, Books};
 use domain::merchant::Terms;
 use domain::payment::{Event, Payment, Record};
@@ -164,23 +164,23 @@ impl Stage {
     /// The books balance, holds are what is pending, and the channel's receivable is what its own book says.
     pub async fn assert_books(&self) -> Books {
         let mut books = Books::default();
-        let mut payments = std::collections::BTreeSet::new();
+        let mut streams = std::collections::BTreeSet::new();
         for event in self.store.read_all(0, usize::MAX).await.unwrap() {
-            if event.stream.category == Payment::CATEGORY {
-                payments.insert(event.stream.id.parse::<PaymentId>().unwrap());
-                if let Some(entry) = event.decode::<Event>().unwrap().postings() {
-                    books.post(entry.legs()).unwrap();
-                }
+            let aggregate = aggregates::find(&event.stream.category).unwrap();
+            if let Some(entry) = aggregate.postings(&event).unwrap() {
+                books.post(entry.legs()).unwrap();
             }
+            streams.insert((event.stream.category.into_owned(), event.stream.id));
         }
         for totals in books.totals().values() {
             assert_eq!(totals.debits, totals.credits);
         }
         let mut guarded = vec![];
-        for payment_id in payments {
-            let state = domain::payment::State::Exists(Box::new(self.record(payment_id).await));
-            Payment::check(&state).unwrap();
-            guarded.extend(Payment::guarded(&state));
+        for (category, id) in streams {
+            let aggregate = aggregates::find(&category).unwrap();
+            let state = self.store.load(aggregate.category, &id).await.unwrap();
+            aggregate.check(&state).unwrap();
+            guarded.extend(aggregate.guarded(&state));
         }
         invariants::holds(&books, guarded.into_iter()).unwrap();
         let mut keys = std::collections::HashSet::new();

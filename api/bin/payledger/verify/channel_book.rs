@@ -46,12 +46,14 @@ pub async fn read(url: &str) -> anyhow::Result<Vec<Operation>> {
 /// What is still open here may have taken effect there: that is being found out, and no difference.
 pub fn compare<'a>(book: &[Operation], payments: impl Iterator<Item = &'a Record>) -> Result<u64, Violation> {
     let charges = index(book, "charge")?;
+    let captures = index(book, "capture")?;
     let refunds = index(book, "refund")?;
     let reversals = index(book, "refund_reversal")?;
     let mut known = HashSet::new();
     for record in payments.filter(|record| record.terms.channel.as_str() == "sandbox") {
         let id = record.payment_id().to_string();
-        match (record.capture(), charges.get(id.as_str())) {
+        let taken = if record.terms.pre_auth_id.is_some() { &captures } else { &charges };
+        match (record.capture(), taken.get(id.as_str())) {
             (Some(capture), Some(charge)) => same_capture(&id, capture, charge)?,
             (Some(_), None) => return Err(differs(&id, "we booked a capture that the channel does not know")),
             (None, Some(_)) if record.status().is_final() => {
@@ -77,7 +79,7 @@ pub fn compare<'a>(book: &[Operation], payments: impl Iterator<Item = &'a Record
         }
         known.insert(id);
     }
-    let ours = |operation: &&Operation| matches!(operation.kind.as_str(), "charge" | "refund");
+    let ours = |operation: &&Operation| matches!(operation.kind.as_str(), "charge" | "capture" | "refund");
     match book.iter().filter(ours).find(|operation| !known.contains(&operation.reference)) {
         Some(stranger) => {
             Err(differs(&stranger.reference, "the channel's book has an operation that we never asked for"))
