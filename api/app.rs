@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use commands::Executor;
+use commands::channel_account::ChannelAccounts;
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::{Agenda, Clock, EventStore, JobBoard, Nonces};
@@ -18,6 +19,7 @@ pub struct App(Arc<Parts>);
 
 pub struct Parts {
     pub payments: Payments,
+    pub channel_accounts: ChannelAccounts,
     pub keys: ApiKeys,
     pub nonces: Arc<dyn Nonces>,
     pub webhooks: Webhooks,

@@ -59,6 +59,8 @@ catalogue! {
         "Check the id and whose key you use.";
     REFUND_NOT_FOUND "refund_not_found" 404 change "There is no such refund"
         "Check the id and whose key you use.";
+    DISPUTE_NOT_FOUND "dispute_not_found" 404 change "There is no such dispute"
+        "Check the id and whose key you use.";
     ORDER_NOT_FOUND "order_not_found" 404 change "There is no such order"
         "Check the order number and whose key you use.";
     MERCHANT_NOT_FOUND "merchant_not_found" 404 change "There is no such merchant"
@@ -69,6 +71,10 @@ catalogue! {
         "`GET /ledger/accounts` lists the accounts that were ever posted to.";
     TRANSACTION_NOT_FOUND "transaction_not_found" 404 change "No transaction stands at this position"
         "Only events that move money post a transaction; its position is that of its event.";
+    ADJUSTMENT_NOT_FOUND "adjustment_not_found" 404 change "There is no such adjustment"
+        "Check the id.";
+    PAYOUT_NOT_FOUND "payout_not_found" 404 change "There is no such payout"
+        "Check the channel, the currency and the channel's own reference; `POST /ledger/payouts/collect` takes in what is new.";
     STREAM_NOT_FOUND "stream_not_found" 404 change "There is no such stream"
         "Check the category and the id.";
     PROJECTION_NOT_FOUND "projection_not_found" 404 change "There is no such projection"
@@ -103,8 +109,26 @@ catalogue! {
         "The rest was given back with the first one; choose another channel where you need several.";
     PRE_AUTH_NOT_CANCELLABLE "pre_auth_not_cancellable" 409 change "The pre-auth has ended"
         "Refund the payments that its captures have become; nothing else is to be done.";
+    DISPUTE_CLOSED "dispute_closed" 409 change "The dispute is closed"
+        "Its `status` tells how; nothing more can be said to it.";
+    DISPUTE_ALREADY_ACCEPTED "dispute_already_accepted" 409 change "The dispute was accepted"
+        "The money was given up; evidence is of no use any more.";
+    EVIDENCE_ALREADY_SUBMITTED "evidence_already_submitted" 409 change "Evidence was submitted already"
+        "Channels take it once; wait for the verdict.";
+    DISPUTE_NOT_ACCEPTABLE "dispute_not_acceptable" 409 retry "An inquiry cannot be accepted"
+        "No money has moved: answer it with evidence, or refund the payment.";
     MERCHANT_ALREADY_ONBOARDED "merchant_already_onboarded" 409 change "The merchant exists with other terms"
         "Look at the merchant before you decide.";
+    ADJUSTMENT_ALREADY_EXISTS "adjustment_already_exists" 409 change "The id of the adjustment is taken"
+        "Repeat with a new Idempotency-Key.";
+    ADJUSTMENT_ALREADY_DECIDED "adjustment_already_decided" 409 change "The adjustment was approved or rejected"
+        "Propose another one that puts right what is wrong.";
+    CONTRADICTS_PAYOUT "contradicts_payout" 409 change "The channel tells another amount of a payout"
+        "Nothing was booked: compare the payout with the channel.";
+    PAYOUT_HAS_NO_DIFFERENCE "payout_has_no_difference" 409 change "Nothing of the payout is unexplained"
+        "Look at the payout.";
+    PERIOD_ALREADY_CLOSED "period_already_closed" 409 change "The month is closed"
+        "Nothing is to be done.";
     REBUILD_RUNNING "rebuild_running" 409 retry "The projection is being rebuilt already"
         "Wait until `GET /projections` says that it is live.";
     BODY_TOO_LARGE "body_too_large" 413 change "The body is larger than 64 kB"
@@ -135,6 +159,30 @@ catalogue! {
         "Use 1 to 64 letters, digits, dots, underscores or hyphens.";
     INVALID_MERCHANT_NAME "invalid_merchant_name" 422 change "The merchant's name is not valid"
         "Use 1 to 200 characters without control characters.";
+    APPROVER_IS_REQUESTER "approver_is_requester" 422 change "The same person asked for it"
+        "Another person must approve it; another key of the same principal is the same person.";
+    UNKNOWN_ACCOUNT "unknown_account" 422 change "The account is not in the chart"
+        "Use a path of the chart of accounts, and a merchant that exists.";
+    ACCOUNT_NOT_ADJUSTABLE "account_not_adjustable" 422 change "The account is guarded by its own stream"
+        "A merchant's available money, holds, reserves and debts are changed by withdrawals, refunds, settlements and disputes only.";
+    ENTRY_UNBALANCED "entry_unbalanced" 422 change "Debits and credits differ"
+        "Send at least two legs whose debits equal their credits.";
+    TOO_MANY_LEGS "too_many_legs" 422 change "The adjustment has too many legs"
+        "Send at most 100 legs.";
+    INVALID_REASON "invalid_reason" 422 change "The reason is not valid"
+        "Use 1 to 500 characters without control characters.";
+    EFFECTIVE_IN_FUTURE "effective_in_future" 422 retry "The effective time has not come"
+        "Send a time that has passed, or none.";
+    PERIOD_CLOSED "period_closed" 422 change "The period is closed"
+        "Use an effective time behind the end of the last closed month, or none.";
+    INVALID_MONTH "invalid_month" 422 change "The month is not valid"
+        "Send a month such as 2026-10.";
+    PERIOD_NOT_OVER "period_not_over" 422 retry "The month is not over"
+        "Close it once its last day has passed in UTC.";
+    INVALID_PAYOUT_REFERENCE "invalid_payout_reference" 422 change "The channel's reference of a payout is not valid"
+        "Nothing was booked: an operator looks at the channel's answer.";
+    PAYOUT_OUT_OF_RANGE "payout_out_of_range" 422 change "The channel tells an impossible payout"
+        "Nothing was booked: an operator looks at the channel's answer.";
     AS_OF_IN_FUTURE "as_of_in_future" 422 retry "The time lies in the future"
         "Ask for a time that has passed, or for a position.";
     IDEMPOTENCY_KEY_REUSED "idempotency_key_reused" 422 change "The Idempotency-Key was used for another request"
@@ -155,6 +203,10 @@ catalogue! {
         "A pre-auth takes at most 1000 captures.";
     AUTHORIZATION_OUT_OF_RANGE "authorization_out_of_range" 422 change "The channel reports an impossible authorisation"
         "Nothing was booked: an operator compares the pre-auth with the channel.";
+    EVIDENCE_TOO_LATE "evidence_too_late" 422 change "The time for evidence is over"
+        "`evidence_due_by` was the channel's deadline.";
+    CUSTOMER_ERASED "customer_erased" 422 change "The customer was erased"
+        "Nothing can be kept about this payment any more.";
     CAPTURE_OUT_OF_RANGE "capture_out_of_range" 422 change "The channel reports an impossible capture"
         "Nothing was booked: an operator compares the payment with the channel.";
     FEE_OUT_OF_RANGE "fee_out_of_range" 422 change "The channel reports an impossible fee"

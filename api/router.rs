@@ -15,8 +15,8 @@ use crate::errors;
 use crate::middleware::{observe, shed};
 use crate::problem::Problem;
 use crate::{
-    balances, docs, document, events, health, jobs, keys, ledger, merchants, orders, payments, pre_auths, projections,
-    refunds, sagas, webhooks,
+    adjustments, balances, disputes, docs, document, events, health, jobs, keys, ledger, merchants, orders, payments,
+    payouts, periods, pre_auths, projections, refunds, sagas, statements, webhooks,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -45,7 +45,12 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(refunds::routes())
         .merge(orders::routes())
         .merge(balances::routes())
+        .merge(statements::routes())
+        .merge(disputes::routes())
         .merge(ledger::routes())
+        .merge(adjustments::routes())
+        .merge(payouts::routes())
+        .merge(periods::routes())
         .merge(events::routes())
         .merge(merchants::routes())
         .merge(keys::routes())

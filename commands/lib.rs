@@ -8,6 +8,7 @@ pub mod audit;
 pub mod bridge;
 pub mod channel_account;
 pub mod channels;
+pub mod dispute;
 pub mod executor;
 pub mod jobs;
 pub mod keys;

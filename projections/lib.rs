@@ -5,6 +5,7 @@ pub mod adjustments;
 pub mod books;
 mod checkpoint;
 mod database;
+pub mod disputes;
 mod filter;
 pub mod merchants;
 pub mod orders;
@@ -26,6 +27,7 @@ pub mod verify;
 use std::sync::Arc;
 
 pub use commands::as_of;
+pub use database::begin;
 pub use filter::{Filter, StatusText};
 pub use page::{Cursor, NotACursor, Page};
 pub use progress::Progress;
@@ -40,6 +42,7 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(adjustments::Adjustments),
         Arc::new(books::Books),
+        Arc::new(disputes::Disputes),
         Arc::new(merchants::Merchants),
         Arc::new(orders::Orders),
         Arc::new(payments::Payments),

@@ -10,6 +10,7 @@
 //! ```
 
 pub mod attempt;
+pub mod dispute;
 mod follower;
 pub mod interpreter;
 pub mod payment;
@@ -42,6 +43,7 @@ impl UseCases {
     /// Every saga of the ledger, one line each.
     pub fn processes(&self) -> Processes {
         Processes::new(vec![
+            Arc::new(dispute::DisputeProcess::new(self.payments.clone())),
             Arc::new(payment::PaymentProcess::new(self.payments.clone())),
             Arc::new(pre_auth::PreAuthProcess::new(&self.payments)),
             Arc::new(refund::RefundProcess::new(self.payments.clone())),

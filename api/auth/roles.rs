@@ -46,6 +46,19 @@ fn forbidden(roles: &[Role]) -> Problem {
     Problem::new(errors::FORBIDDEN, format!("only keys of these roles may do that: {}", names.join(", ")))
 }
 
+/// A person of finance, by the principal that approvals compare.
+pub struct FinanceCaller {
+    pub principal: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for FinanceCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<FinanceCaller, Problem> {
+        permitted(parts, &[Role::Finance]).map(|caller| FinanceCaller { principal: caller.principal })
+    }
+}
+
 /// A merchant: the only one who moves its money.
 pub struct MerchantCaller {
     pub merchant_id: MerchantId,

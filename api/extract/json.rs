@@ -104,6 +104,9 @@ pub fn fault_at(pointer: String, detail: &str) -> Problem {
         "/currency" | "/home_currency" => errors::UNKNOWN_CURRENCY,
         "/channel" => errors::UNKNOWN_CHANNEL,
         "/expires_in" => errors::INVALID_EXPIRY,
+        "/month" => errors::INVALID_MONTH,
+        leg if leg.starts_with("/legs/") && leg.ends_with("/account") => errors::UNKNOWN_ACCOUNT,
+        leg if leg.starts_with("/legs/") && leg.ends_with("/amount") => errors::INVALID_AMOUNT,
         _ => errors::INVALID_FIELD,
     };
     Problem::new(entry, detail.to_owned()).at(pointer)

@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use domain::{Account, ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId};
+use domain::{
+    Account, AdjustmentId, ApiKeyId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId,
+};
 
 use crate::errors::{self, ErrorCode};
 use crate::problem::Problem;
@@ -17,6 +19,10 @@ pub trait Addressed: FromStr {
     const MISSING: &'static ErrorCode;
 }
 
+impl Addressed for AdjustmentId {
+    const MISSING: &'static ErrorCode = errors::ADJUSTMENT_NOT_FOUND;
+}
+
 impl Addressed for PaymentId {
     const MISSING: &'static ErrorCode = errors::PAYMENT_NOT_FOUND;
 }
@@ -27,6 +33,10 @@ impl Addressed for PreAuthId {
 
 impl Addressed for RefundId {
     const MISSING: &'static ErrorCode = errors::REFUND_NOT_FOUND;
+}
+
+impl Addressed for DisputeId {
+    const MISSING: &'static ErrorCode = errors::DISPUTE_NOT_FOUND;
 }
 
 impl Addressed for OrderNo {

@@ -5,6 +5,7 @@ pub mod authorizations;
 pub mod bank;
 pub mod channel;
 pub mod clock;
+pub mod disputes;
 pub mod event;
 pub mod event_store;
 pub mod funds;
@@ -23,6 +24,7 @@ pub use authorizations::{AuthorizationAnswer, AuthorizationOrder, Authorizations
 pub use bank::{Bank, BankNews, BankUnavailable, TransferFact, TransferOrder};
 pub use channel::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder, WebhookFact};
 pub use clock::Clock;
+pub use disputes::{DisputeAnswer, DisputeOrder, DisputeReport, ReportedStage};
 pub use event::{Metadata, RecordedEvent, StreamId, Unreadable};
 pub use event_store::{EventStore, StoreError};
 pub use funds::MerchantFunds;

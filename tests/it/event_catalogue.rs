@@ -6,11 +6,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use commands::aggregates;
+
+use domain::adjustment::Adjustment;
 use domain::bank_account::BankAccount;
+use domain::channel_account::ChannelAccount;
+use domain::dispute::Dispute;
 use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
+use domain::period::Period;
 use domain::pre_auth::PreAuth;
 use domain::settlement::Settlement;
 use domain::withdrawal::Withdrawal;
@@ -49,11 +54,15 @@ fn describe<D: Decider>(page: &mut String) {
 #[test]
 fn every_event_is_in_the_catalogue_and_stays_readable() {
     let mut page = "# Events\n\nGenerated from the code and the golden files. Amounts are minor units; what an event does to the books stands below it.\n".to_owned();
+    describe::<Adjustment>(&mut page);
     describe::<BankAccount>(&mut page);
+    describe::<ChannelAccount>(&mut page);
+    describe::<Dispute>(&mut page);
     describe::<Merchant>(&mut page);
     describe::<MerchantAccount>(&mut page);
     describe::<OrderClaim>(&mut page);
     describe::<Payment>(&mut page);
+    describe::<Period>(&mut page);
     describe::<PreAuth>(&mut page);
     describe::<Settlement>(&mut page);
     describe::<Withdrawal>(&mut page);

@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod adjustments;
 mod app;
+mod audit;
 mod auth;
 mod bad_input;
 mod books;
+mod channel_payouts;
 mod crash;
+mod disputes;
 mod event_catalogue;
 mod event_store;
 mod events;
@@ -19,6 +23,7 @@ mod nonces;
 mod openapi;
 mod operations;
 mod payments;
+mod periods;
 mod positions;
 mod pre_auths;
 mod projections;
@@ -26,6 +31,7 @@ mod refund_race;
 mod sagas;
 mod sandbox_channel;
 mod sandbox_tokens;
+mod statements;
 mod stripe;
 mod stripe_ledger;
 mod telemetry;

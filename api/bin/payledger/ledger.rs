@@ -13,6 +13,7 @@ use adapters::nonces::PostgresNonces;
 use adapters::vault::{KeyVault, MasterKey, PostgresVault};
 use adapters::webhooks::PostgresInbox;
 use anyhow::{Context, bail};
+use commands::channel_account::ChannelAccounts;
 use commands::jobs::{ExpireOverduePayments, ForgetJobRuns, ForgetNonces, ForgetWebhookMessages, Job};
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
@@ -35,6 +36,7 @@ pub struct Ledger {
     pub pool: PgPool,
     pub store: Arc<dyn EventStore>,
     pub payments: Payments,
+    pub channel_accounts: ChannelAccounts,
     pub keys: ApiKeys,
     pub nonces: Arc<dyn Nonces>,
     pub inbox: Arc<dyn WebhookInbox>,
@@ -66,8 +68,10 @@ impl Ledger {
             clock: clock.clone(),
         };
         let directory = Arc::new(PostgresKeys::new(pool.clone(), master).remembering());
+        let bank = "sandbox".parse().expect("the name has only lower-case letters");
         Ok(Ledger {
             store,
+            channel_accounts: ChannelAccounts { payments: payments.clone(), bank },
             payments,
             keys: ApiKeys { directory, executor, clock },
             nonces: Arc::new(PostgresNonces::new(pool.clone())),
