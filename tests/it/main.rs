@@ -15,6 +15,7 @@ mod event_catalogue;
 mod event_store;
 mod events;
 mod idempotency;
+mod jobs;
 mod keys;
 mod ledger;
 mod lists;

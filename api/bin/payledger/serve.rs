@@ -78,6 +78,11 @@ impl Node {
             if let Some(config) = ledger.sandbox_bank.clone() {
                 tasks.push(tokio::spawn(SandboxBank::open(config)?.run(stopped.clone())));
             }
+            let scheduler = ledger.scheduler(webhooks.clone());
+            tasks.push(tokio::spawn({
+                let stopped = stopped.clone();
+                async move { scheduler.run(ordered(stopped)).await }
+            }));
             tasks.push(tokio::spawn({
                 let stopped = stopped.clone();
                 async move { sagas.run(ordered(stopped)).await }
@@ -92,6 +97,7 @@ impl Node {
             nonces: ledger.nonces.clone(),
             webhooks,
             agenda: ledger.agenda.clone(),
+            jobs: ledger.jobs.clone(),
             reader: ledger.reader.clone(),
             database: ledger.pool.clone(),
             readiness: Arc::new(crate::readiness::DatabaseReadiness { pool: ledger.pool.clone() }),
