@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use commands::ports::Category;
 use domain::payment::Payment;
-use domain::{ChannelName, Currency, MerchantId, OrderNo, Timestamp};
+use domain::{MerchantId, OrderNo, Timestamp};
 use projections::orders::{self as read_model, OrderRow, OrderStatus, Orders};
 use projections::{Filter, Projection, Snapshot, StatusText};
 use serde::{Deserialize, Serialize};
@@ -16,10 +16,10 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::auth::roles::ObjectReader;
 use crate::errors;
-use crate::extract::{Json, Named, Params, Parsed};
+use crate::extract::{Json, Named, Params};
 use crate::idempotency::answer;
 use crate::outcome;
-use crate::page::{Limit, List, cursor};
+use crate::page::{List, ListQuery};
 use crate::params::{QueryErrors, QueryHeaders};
 use crate::position::{self, AsOf, Freshness};
 use crate::problem::Problem;
@@ -147,38 +147,6 @@ async fn find(
     Ok(page.rows.pop())
 }
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-struct ListQuery {
-    /// 1 to 100, 20 unless told otherwise.
-    #[serde(default)]
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
-    limit: Limit,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-    /// For everybody but merchants: whose orders.
-    #[param(value_type = Option<String>)]
-    merchant_id: Option<MerchantId>,
-    /// `pending`, `paid`, `partially_refunded`, `refunded`, `failed`, `cancelled` or `expired`.
-    #[param(value_type = Option<String>)]
-    status: Option<Parsed<OrderStatus>>,
-    #[param(value_type = Option<String>)]
-    currency: Option<Currency>,
-    #[param(value_type = Option<String>)]
-    channel: Option<ChannelName>,
-    #[param(value_type = Option<String>)]
-    order_no: Option<OrderNo>,
-    /// RFC 3339; both ends are included.
-    #[param(value_type = Option<String>, format = DateTime)]
-    created_from: Option<Timestamp>,
-    #[param(value_type = Option<String>, format = DateTime)]
-    created_to: Option<Timestamp>,
-    /// Minor units; both ends are included.
-    amount_min: Option<i64>,
-    amount_max: Option<i64>,
-}
-
 /// List orders, newest first
 #[utoipa::path(get, path = "/orders", tag = "orders", params(ListQuery, QueryHeaders),
     responses((status = 200, description = "A page of orders", body = List<OrderObject>), QueryErrors))]
@@ -188,20 +156,10 @@ async fn list_orders(
     Params(query): Params<ListQuery>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
-    let begin = cursor(query.cursor.as_deref())?;
-    let filter = Filter {
-        merchant_id: reader.whose(query.merchant_id)?,
-        status: query.status.map(|status| status.0),
-        currency: query.currency,
-        channel: query.channel,
-        order_no: query.order_no,
-        created_from: query.created_from,
-        created_to: query.created_to,
-        amount_min: query.amount_min,
-        amount_max: query.amount_max,
-    };
+    let (begin, limit) = (query.begin()?, query.limit.0);
+    let filter = query.filter::<OrderStatus>(reader)?;
     let mut view = freshness.view(&app, VIEW, None).await?;
-    let page = read_model::list(&mut view, &filter, query.limit.0, begin.as_ref()).await?;
+    let page = read_model::list(&mut view, &filter, limit, begin.as_ref()).await?;
     let headers = [position::header(view.position)];
     Ok(answer(StatusCode::OK, headers, &List::of(page, OrderObject::from)))
 }

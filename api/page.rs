@@ -1,12 +1,78 @@
-//! Lists: how many rows a page has, where it begins, and the shape in which it is answered.
+//! Lists: which rows are asked for, how many a page has, where it begins, and the shape in which it is answered.
 
-use projections::{Cursor, Page};
+use std::fmt::Display;
+use std::str::FromStr;
+
+use domain::{ChannelName, Currency, MerchantId, OrderNo, Timestamp};
+use projections::{Cursor, Filter, Page};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
+use crate::auth::roles::ObjectReader;
 use crate::errors;
 use crate::problem::Problem;
+
+/// What every list of objects can be asked for.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    /// 1 to 100, 20 unless told otherwise.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    pub limit: Limit,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// For everybody but merchants: whose objects.
+    #[param(value_type = Option<String>)]
+    pub merchant_id: Option<MerchantId>,
+    /// One of the object's statuses.
+    pub status: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub currency: Option<Currency>,
+    #[param(value_type = Option<String>)]
+    pub channel: Option<ChannelName>,
+    #[param(value_type = Option<String>)]
+    pub order_no: Option<OrderNo>,
+    /// RFC 3339; both ends are included.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub created_from: Option<Timestamp>,
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub created_to: Option<Timestamp>,
+    /// Minor units; both ends are included.
+    pub amount_min: Option<i64>,
+    pub amount_max: Option<i64>,
+}
+
+impl ListQuery {
+    /// Where the page begins.
+    pub fn begin(&self) -> Result<Option<Cursor>, Problem> {
+        cursor(self.cursor.as_deref())
+    }
+
+    /// Which rows are wanted of those that `reader` may see; `S` is the objects' status.
+    pub fn filter<S>(self, reader: ObjectReader) -> Result<Filter<S>, Problem>
+    where
+        S: FromStr,
+        S::Err: Display,
+    {
+        let unknown = |error: S::Err| {
+            Problem::new(errors::INVALID_PARAMETER, format!("the parameter status {error}")).in_parameter("status")
+        };
+        Ok(Filter {
+            merchant_id: reader.whose(self.merchant_id)?,
+            status: self.status.map(|status| status.parse().map_err(unknown)).transpose()?,
+            currency: self.currency,
+            channel: self.channel,
+            order_no: self.order_no,
+            created_from: self.created_from,
+            created_to: self.created_to,
+            amount_min: self.amount_min,
+            amount_max: self.amount_max,
+        })
+    }
+}
 
 /// 1 to 100 rows, 20 unless told otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,9 +7,10 @@ use commands::CommandError;
 use commands::payment::{CreatePayment, Customer, PaymentDetails};
 use commands::ports::{Category, Receipt};
 use domain::payment::{Payment, PaymentStatus, Record};
-use domain::{ChannelName, Currency, MerchantId, Money, OrderNo, PaymentId, Timestamp};
+use domain::{ChannelName, Currency, MerchantId, Money, OrderNo, PaymentId};
 use futures::{StreamExt, TryStreamExt, stream};
-use projections::payments as read_model;
+use projections::payments::Payments;
+use projections::streams;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -23,11 +24,11 @@ use crate::extract::fields::{Amount, Email, ExpiresIn, FreeText, HttpUrl, Metada
 use crate::extract::{Json, Named, Params, Wait};
 use crate::idempotency::{self, Command, Nothing, accepted, answer};
 use crate::outcome;
-use crate::page::{Limit, List, cursor};
+use crate::page::{List, ListQuery};
 use crate::params::{CommandErrors, QueryErrors, QueryHeaders, WaitingCommandHeaders};
 use crate::position::{self, AsOf, Freshness};
 use crate::problem::Problem;
-use crate::render::payment::{PaymentObject, object, of_record};
+use crate::render::payment::{PaymentObject, object, of_record, of_row};
 use crate::render::story::{StoryEntry, entry};
 
 /// Loads of one batch that run at once.
@@ -204,38 +205,6 @@ async fn get_payment(
     Ok(answer(StatusCode::OK, [position::header(position)], &object))
 }
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-struct ListQuery {
-    /// 1 to 100, 20 unless told otherwise.
-    #[serde(default)]
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
-    limit: Limit,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-    /// For everybody but merchants: whose payments.
-    #[param(value_type = Option<String>)]
-    merchant_id: Option<MerchantId>,
-    /// `processing`, `requires_action`, `succeeded`, `failed`, `cancelled` or `expired`.
-    #[param(value_type = Option<String>)]
-    status: Option<PaymentStatus>,
-    #[param(value_type = Option<String>)]
-    currency: Option<Currency>,
-    #[param(value_type = Option<String>)]
-    channel: Option<ChannelName>,
-    #[param(value_type = Option<String>)]
-    order_no: Option<OrderNo>,
-    /// RFC 3339; both ends are included.
-    #[param(value_type = Option<String>, format = DateTime)]
-    created_from: Option<Timestamp>,
-    #[param(value_type = Option<String>, format = DateTime)]
-    created_to: Option<Timestamp>,
-    /// Minor units; both ends are included.
-    amount_min: Option<i64>,
-    amount_max: Option<i64>,
-}
-
 /// List payments, newest first
 #[utoipa::path(get, path = "/payments", tag = "payments", params(ListQuery, QueryHeaders),
     responses((status = 200, description = "A page of payments", body = List<PaymentObject>), QueryErrors))]
@@ -245,26 +214,13 @@ async fn list_payments(
     Params(query): Params<ListQuery>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
-    let begin = cursor(query.cursor.as_deref())?;
-    let filter = read_model::PaymentFilter {
-        merchant_id: reader.whose(query.merchant_id)?,
-        status: query.status,
-        currency: query.currency,
-        channel: query.channel,
-        order_no: query.order_no,
-        created_from: query.created_from,
-        created_to: query.created_to,
-        amount_min: query.amount_min,
-        amount_max: query.amount_max,
-    };
-    let mut view = freshness.view(&app, &[&read_model::Payments], None).await?;
-    let page = read_model::list(&mut view, &filter, query.limit.0, begin.as_ref()).await?;
+    let (begin, limit) = (query.begin()?, query.limit.0);
+    let filter = query.filter::<PaymentStatus>(reader)?;
+    let mut view = freshness.view(&app, &[&Payments], None).await?;
+    let page = streams::list::<Payments, _>(&mut view, &filter, limit, begin.as_ref()).await?;
     let position = position::header(view.position);
     drop(view);
-    let objects = stream::iter(&page.rows)
-        .then(|row| of_record(&app.payments, &row.record, row.version, row.updated_at))
-        .try_collect()
-        .await?;
+    let objects = stream::iter(&page.rows).then(|row| of_row(&app.payments, row)).try_collect().await?;
     Ok(answer(StatusCode::OK, [position], &List::new(objects, page.next)))
 }
 

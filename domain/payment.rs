@@ -333,3 +333,14 @@ impl PaymentStatus {
         !matches!(self, PaymentStatus::Processing | PaymentStatus::RequiresAction)
     }
 }
+
+impl std::str::FromStr for PaymentStatus {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        PaymentStatus::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or("must be processing, requires_action, succeeded, failed, cancelled or expired")
+    }
+}

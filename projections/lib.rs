@@ -17,6 +17,7 @@ mod rebuild;
 pub mod refunds;
 mod runner;
 mod status;
+pub mod streams;
 pub mod verify;
 
 use std::sync::Arc;

@@ -3,12 +3,14 @@
 
 mod books;
 mod payments;
+mod streams;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use commands::ports::{EventStore, RecordedEvent};
 
+use crate::payments::Payments;
 use crate::{ApplyError, ReadError, Reader};
 
 /// Differences that are told; more of them say nothing new.
@@ -39,7 +41,7 @@ pub async fn verify(reader: &Reader, store: &dyn EventStore, name: &str) -> Resu
         "books" => books::verify(reader, store).await?,
         "merchants" => payments::verify_merchants(reader, store).await?,
         "orders" => payments::verify_orders(reader, store).await?,
-        "payments" => payments::verify_payments(reader, store).await?,
+        "payments" => streams::verify::<Payments>(reader, store, &Payments).await?,
         "refunds" => payments::verify_refunds(reader, store).await?,
         _ => return Ok(None),
     }))

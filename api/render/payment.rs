@@ -8,6 +8,7 @@ use commands::ports::StreamState;
 use domain::payment::{Capture, Charge, Open, Payment, Phase, Record};
 use domain::pricing::PricingModel;
 use domain::{Timestamp, payment};
+use projections::payments::PaymentRow;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -89,6 +90,13 @@ pub async fn object(payments: &Payments, stream: &StreamState) -> Result<Option<
         Some(record) => Ok(Some(of_record(payments, record, stream.version, stream.updated_at).await?)),
         None => Ok(None),
     }
+}
+
+/// The object of a row of the read model.
+pub async fn of_row(payments: &Payments, row: &PaymentRow) -> Result<PaymentObject, CommandError> {
+    let record = row.state.record();
+    let record = record.ok_or_else(|| CommandError::Bug("a row of a payment that was never created".to_owned()))?;
+    of_record(payments, record, row.version, row.updated_at).await
 }
 
 /// The object of a payment as of its `version`-th event, which was recorded at `updated_at`.

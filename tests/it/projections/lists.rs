@@ -7,9 +7,9 @@ use domain::payment::{Created, PaymentStatus};
 use domain::{Currency, PaymentId, RefundId};
 use projections::merchants::{self, Merchants};
 use projections::orders::{self, OrderFilter, OrderStatus, Orders};
-use projections::payments::{self, PaymentFilter, Payments};
+use projections::payments::Payments;
 use projections::refunds::{self, RefundFilter, RefundState, Refunds};
-use projections::{Cursor, Filter, StatusText};
+use projections::{Cursor, Filter, StatusText, streams};
 use test_support::histories::{
     at, capture, create, merchant_id, onboard, payment_id, refund, refund_succeeded, refunded, terms,
 };
@@ -32,8 +32,10 @@ async fn pages_hold_still_while_payments_arrive() {
     let (mut seen, mut cursor): (Vec<PaymentId>, Option<Cursor>) = (vec![], None);
     for arriving in 100.. {
         let mut view = models.view(&[&Payments]).await;
-        let page = payments::list(&mut view, &PaymentFilter::default(), 10, cursor.as_ref()).await.unwrap();
-        seen.extend(page.rows.iter().map(|row| row.record.payment_id()));
+        let page = streams::list::<Payments, _>(&mut view, &Filter::<PaymentStatus>::default(), 10, cursor.as_ref())
+            .await
+            .unwrap();
+        seen.extend(page.rows.iter().map(|row| row.state.record().unwrap().payment_id()));
         let Some(next) = page.next else { break };
         cursor = Some(next.to_string().parse().unwrap());
         create(store, terms(arriving)).await;
@@ -77,13 +79,13 @@ async fn payments_are_filtered() {
     four_payments(models.store.as_ref()).await;
     let mut view = models.view(&[&Payments]).await;
     let mut table = shared_filters();
-    let status = |status| PaymentFilter { status: Some(status), ..PaymentFilter::default() };
+    let status = |status| Filter { status: Some(status), ..Filter::default() };
     table.push((status(PaymentStatus::Succeeded), vec![4, 3]));
     table.push((status(PaymentStatus::Processing), vec![2, 1]));
     table.push((status(PaymentStatus::Failed), vec![]));
     for (filter, expected) in table {
-        let page = payments::list(&mut view, &filter, 100, None).await.unwrap();
-        let found: Vec<PaymentId> = page.rows.iter().map(|row| row.record.payment_id()).collect();
+        let page = streams::list::<Payments, _>(&mut view, &filter, 100, None).await.unwrap();
+        let found: Vec<PaymentId> = page.rows.iter().map(|row| row.state.record().unwrap().payment_id()).collect();
         assert_eq!(found, expected.into_iter().map(payment_id).collect::<Vec<_>>(), "{filter:?}");
     }
 }

@@ -8,7 +8,8 @@ use adapters::event_store::MemoryEventStore;
 use commands::ports::EventStore;
 use projections::as_of::position_at;
 use projections::merchants::Merchants;
-use projections::payments::{self, Payments};
+use projections::payments::Payments;
+use projections::streams;
 use projections::{Progress, ReadError, Reader};
 use test_support::histories::{create, terms};
 use test_support::manual_clock::ManualClock;
@@ -24,7 +25,7 @@ async fn a_query_waits_for_its_position() {
     for reader in [&models.reader, &elsewhere] {
         let mut view = reader.at_least(&[&Payments, &Merchants], Some(1), PATIENCE).await.unwrap();
         assert_eq!(view.position, 1);
-        assert_eq!(payments::find(&mut view, first).await.unwrap().map(|row| row.version), Some(1));
+        assert_eq!(streams::find::<Payments>(&mut view, first).await.unwrap().map(|row| row.version), Some(1));
     }
     for reader in [models.reader.clone(), elsewhere] {
         let next = models.store.head().await.unwrap() + 1;
@@ -60,8 +61,14 @@ async fn a_view_stands_still() {
     let second = create(models.store.as_ref(), terms(2)).await;
     let mut new = models.view(&[&Payments]).await;
     assert_eq!((old.position, new.position), (1, 2));
-    assert_eq!(payments::find_many(&mut old, &[first, second]).await.unwrap().len(), 1);
-    assert_eq!(payments::find_many(&mut new, &[first, second]).await.unwrap().len(), 2);
+    assert_eq!(
+        streams::find_many::<Payments>(&mut old, &[first.to_string(), second.to_string()]).await.unwrap().len(),
+        1
+    );
+    assert_eq!(
+        streams::find_many::<Payments>(&mut new, &[first.to_string(), second.to_string()]).await.unwrap().len(),
+        2
+    );
 }
 
 /// The future's output, or nothing if it is not there at the `last` time that it is polled: then it is dropped.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use projections::books::{Books, trial_balance};
 use projections::orders::Orders;
-use projections::payments::{self, Payments};
+use projections::payments::Payments;
+use projections::streams;
 use projections::verify::{verify, verify_all};
 use projections::{ProjectionState, RebuildError, rebuild};
 use sqlx::PgPool;
@@ -85,11 +86,11 @@ async fn a_rebuild_never_empties_a_table_under_a_reader() {
         (waiting > 0).then_some(())
     })
     .await;
-    assert!(payments::find(&mut view, payment).await.unwrap().is_some());
+    assert!(streams::find::<Payments>(&mut view, payment).await.unwrap().is_some());
     drop(view);
     rebuilding.await.unwrap().unwrap();
     let mut view = models.view(&[&Payments]).await;
-    assert!(payments::find(&mut view, payment).await.unwrap().is_some());
+    assert!(streams::find::<Payments>(&mut view, payment).await.unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,11 +142,11 @@ async fn tampered_rows_are_named() {
     let table = [
         (
             "payments",
-            "UPDATE rm_payments.payments SET amount = amount + 1 WHERE payment_id = (SELECT min(payment_id) FROM rm_payments.payments)",
+            "UPDATE rm_payments.payments SET amount = amount + 1 WHERE id = (SELECT min(id) FROM rm_payments.payments)",
         ),
         (
             "payments",
-            "DELETE FROM rm_payments.payments WHERE payment_id = (SELECT max(payment_id) FROM rm_payments.payments)",
+            "DELETE FROM rm_payments.payments WHERE id = (SELECT max(id) FROM rm_payments.payments)",
         ),
         (
             "refunds",

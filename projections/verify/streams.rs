@@ -1,0 +1,55 @@
+//! Read models of one row per stream against the fold of every stream.
+
+use std::collections::HashMap;
+
+use commands::ports::EventStore;
+use domain::Decider;
+
+use super::{Rows, Verification, compare, digest, replay};
+use crate::streams::{Listed, StreamReadModel, StreamRow, fold, stored, written};
+use crate::{ReadError, Reader};
+
+type State<M> = <<M as StreamReadModel>::Aggregate as Decider>::State;
+
+/// Every stream of a read model's aggregate, folded, by its id.
+pub(super) type Folded<M> = HashMap<String, StreamRow<State<M>>>;
+
+pub(super) async fn verify<M>(
+    reader: &Reader,
+    store: &dyn EventStore,
+    read_model: &M,
+) -> Result<Verification, ReadError>
+where
+    M: StreamReadModel,
+    State<M>: Listed,
+{
+    let mut view = reader.now(&[read_model]).await?;
+    let (position, mut tables) = (view.position, Rows::new());
+    stored::<M>(&mut view, |row| {
+        tables.insert(row.id.clone(), digest(&row));
+    })
+    .await?;
+    drop(view);
+    let folded = fold_all::<M>(store, position).await?;
+    let expected = written(folded.values())?;
+    let expected = expected.iter().map(|row| (row.id.clone(), digest(row))).collect();
+    Ok(compare(read_model.name(), position, &expected, tables))
+}
+
+/// Every stream folded up to `position`.
+pub(super) async fn fold_all<M>(store: &dyn EventStore, position: u64) -> Result<Folded<M>, ReadError>
+where
+    M: StreamReadModel,
+    State<M>: Listed,
+{
+    let mut folded = Folded::<M>::new();
+    replay(store, position, |event| {
+        if event.stream.category == M::Aggregate::CATEGORY {
+            fold::<M>(folded.entry(event.stream.id.clone()).or_default(), event)
+        } else {
+            Ok(())
+        }
+    })
+    .await?;
+    Ok(folded)
+}
