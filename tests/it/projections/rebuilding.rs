@@ -144,10 +144,7 @@ async fn tampered_rows_are_named() {
             "payments",
             "UPDATE rm_payments.payments SET amount = amount + 1 WHERE id = (SELECT min(id) FROM rm_payments.payments)",
         ),
-        (
-            "payments",
-            "DELETE FROM rm_payments.payments WHERE id = (SELECT max(id) FROM rm_payments.payments)",
-        ),
+        ("payments", "DELETE FROM rm_payments.payments WHERE id = (SELECT max(id) FROM rm_payments.payments)"),
         (
             "refunds",
             "UPDATE rm_refunds.refunds SET status = 'failed' WHERE refund_id = (SELECT min(refund_id) FROM rm_refunds.refunds WHERE status <> 'failed')",

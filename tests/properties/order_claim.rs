@@ -1,0 +1,27 @@
+//! Random commands of order claims.
+
+use domain::order_claim::{Command, OrderClaim, State};
+use domain::{MerchantId, PaymentId, Timestamp};
+
+use crate::draw::Draw;
+use crate::model::Model;
+
+pub struct OrderClaims;
+
+impl Model for OrderClaims {
+    type D = OrderClaim;
+
+    const STREAMS: u128 = 1;
+
+    fn command(stream: u128, _: &State, draw: &Draw, _: Timestamp) -> Command {
+        let payment_id = PaymentId::from_uuid(draw.uuid(stream));
+        match draw.kind % 2 {
+            0 => Command::Claim {
+                merchant_id: MerchantId::from_uuid(draw.uuid_of(stream, 0)),
+                order_no: "A-1".parse().unwrap(),
+                payment_id,
+            },
+            _ => Command::Release { payment_id },
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Random commands of payments and their refunds.
+
+use std::time::Duration;
+
+use domain::payment::{ChargeOutcome, Command, Created, Failure, Payment, Record, RefundOutcome, RequestRefund, State};
+use domain::pricing::{Pricing, PricingModel, RefundFeePolicy};
+use domain::{MerchantId, PaymentId, RefundId, Sealed, Timestamp};
+use rust_decimal::Decimal;
+
+use crate::draw::{CURRENCIES, Draw};
+use crate::model::Model;
+
+pub struct Payments;
+
+impl Model for Payments {
+    type D = Payment;
+
+    const STREAMS: u128 = 3;
+
+    fn command(stream: u128, state: &State, draw: &Draw, now: Timestamp) -> Command {
+        let Some(record) = state.record().filter(|_| !draw.one_in(40)) else {
+            return Command::Create(terms(stream, draw, now));
+        };
+        match draw.kind % 16 {
+            0 if draw.one_in(4) => Command::Cancel { at: now },
+            0 | 1 => Command::Expire { at: now },
+            2..=6 => Command::RecordCharge { outcome: charge_outcome(record, draw), at: now },
+            7..=10 => Command::RequestRefund(RequestRefund {
+                refund_id: refund_id(record, draw, stream),
+                amount: if draw.one_in(3) { None } else { Some(draw.amount) },
+                reason: None,
+                cover: if draw.one_in(9) { i128::from(draw.other_amount) } else { i128::MAX },
+                at: now,
+            }),
+            _ => Command::RecordRefund {
+                refund_id: refund_id(record, draw, stream),
+                outcome: refund_outcome(draw),
+                at: now,
+            },
+        }
+    }
+}
+
+/// One of the payment's own, or another.
+fn refund_id(record: &Record, draw: &Draw, stream: u128) -> RefundId {
+    let refunds = record.capture().map_or(&[][..], |capture| &capture.refunds);
+    match refunds.get(usize::from(draw.id)) {
+        Some(refund) if draw.kind % 16 > 10 || draw.one_in(5) => refund.refund_id,
+        _ => RefundId::from_uuid(draw.uuid_of(stream, draw.choice)),
+    }
+}
+
+fn sealed() -> Sealed {
+    Sealed { key: "k".to_owned(), nonce: "n".to_owned(), data: "d".to_owned() }
+}
+
+fn terms(stream: u128, draw: &Draw, now: Timestamp) -> Created {
+    let rates = [Decimal::new(8, 3), Decimal::new(1, 2), Decimal::ZERO, Decimal::ONE, Decimal::new(-1, 3)];
+    Created {
+        payment_id: PaymentId::from_uuid(draw.uuid_of(stream, 0)),
+        merchant_id: MerchantId::from_uuid(draw.uuid_of(0, 1)),
+        order_no: "A-1".parse().unwrap(),
+        amount: draw.amount,
+        currency: draw.pick(&CURRENCIES),
+        channel: "sandbox".parse().unwrap(),
+        method: "card".to_owned(),
+        pricing: Pricing {
+            model: if draw.one_in(3) { PricingModel::Blended } else { PricingModel::CostPlus },
+            markup_rate: rates[usize::from(draw.id)],
+            refund_fee_policy: if draw.one_in(2) { RefundFeePolicy::Proportional } else { RefundFeePolicy::Retain },
+        },
+        expected_channel_fee_rate: draw.pick(&rates),
+        sealed: sealed(),
+        created_at: now,
+        expires_at: now.plus(Duration::from_secs(u64::from(draw.kind) * 60)),
+    }
+}
+
+fn charge_outcome(record: &Record, draw: &Draw) -> ChargeOutcome {
+    let channel_reference = draw.pick(&["ch_1", "ch_1", "ch_1", "ch_2"]).to_owned();
+    match draw.choice % 12 {
+        0..=4 => {
+            let fee = [None, Some(record.terms.amount / 100), Some(draw.other_amount), Some(0)];
+            let amount = if draw.one_in(6) { draw.amount } else { record.terms.amount };
+            ChargeOutcome::Captured { channel_reference, amount, fee: fee[usize::from(draw.id)] }
+        }
+        5 => ChargeOutcome::ActionRequired { channel_reference, action: sealed() },
+        6 => ChargeOutcome::Accepted { channel_reference },
+        7 => ChargeOutcome::Declined { channel_reference: None, failure: Failure::new("card_declined", None) },
+        8 | 9 => ChargeOutcome::Voided,
+        _ => ChargeOutcome::Unknown,
+    }
+}
+
+fn refund_outcome(draw: &Draw) -> RefundOutcome {
+    let channel_reference = "rf_1".to_owned();
+    match draw.choice % 7 {
+        0..=2 => RefundOutcome::Succeeded { channel_reference, fee_returned: draw.other_amount },
+        3 => RefundOutcome::Accepted { channel_reference },
+        4 | 5 => RefundOutcome::Failed(Failure::new("refund_failed", None)),
+        _ => RefundOutcome::Unknown,
+    }
+}
