@@ -1,10 +1,10 @@
-//! Sagas as operators see them: what is still to be done for which payment, and a push for one that is stuck.
+//! Sagas as operators see them: what is still to be done for which object, and a push for one that is stuck.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use commands::ports::agenda::{AgendaUnavailable, SagaState, SagaStatus};
-use domain::Timestamp;
+use domain::{PaymentId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -23,20 +23,24 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list_sagas)).routes(routes!(get_saga)).routes(routes!(retry_saga))
 }
 
-/// What is left to do for a payment's charge, or for one refund.
+/// What is left to do for a payment's charge, for one refund, or for another object.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Saga)]
 struct SagaObject {
-    /// Of what it drives: `pay_...` or `re_...`.
+    /// Of what it drives: `pay_...`, `re_...`, ...
     #[schema(example = "pay_01k9zc4x8me1wbn7t5c1vq0d2r")]
     id: String,
     /// Always `saga`.
     #[schema(example = "saga")]
     object: &'static str,
-    /// `payment` or `refund`.
+    /// Of what it drives: `payment`, `refund`, ...
     #[schema(example = "payment")]
-    kind: &'static str,
-    payment_id: String,
+    kind: String,
+    /// Whose events say what is left to do: of a refund, that is its payment.
+    #[schema(example = "pay_01k9zc4x8me1wbn7t5c1vq0d2r")]
+    stream_id: String,
+    /// The payment that this is about, if it is about one.
+    payment_id: Option<String>,
     /// `running`, `waiting` or `stuck`.
     #[schema(example = "waiting")]
     state: &'static str,
@@ -56,8 +60,9 @@ impl From<SagaStatus> for SagaObject {
         SagaObject {
             id: status.saga_id.to_string(),
             object: "saga",
-            kind: status.kind,
-            payment_id: status.payment_id.to_string(),
+            kind: status.kind.into_owned(),
+            payment_id: status.stream_id.parse::<PaymentId>().ok().map(|payment_id| payment_id.to_string()),
+            stream_id: status.stream_id,
             state: status.state.as_str(),
             due_at: status.due_at,
             attempts: status.attempts,
@@ -108,7 +113,7 @@ async fn list_sagas(
 
 /// Look up a saga that is not finished
 #[utoipa::path(get, path = "/sagas/{id}", tag = "operations",
-    params(("id" = String, Path, description = "`pay_...` or `re_...`")),
+    params(("id" = String, Path, description = "Of what it drives: `pay_...`, `re_...`, ...")),
     responses((status = 200, description = "The saga", body = SagaObject), QueryErrors))]
 async fn get_saga(
     State(app): State<App>,
@@ -135,7 +140,7 @@ struct SagaRetry {
 
 /// Make a saga due now, as if for the first time
 #[utoipa::path(post, path = "/sagas/{id}/retry", tag = "operations",
-    params(("id" = String, Path, description = "`pay_...` or `re_...`"), CommandHeaders),
+    params(("id" = String, Path, description = "Of what it drives: `pay_...`, `re_...`, ..."), CommandHeaders),
     responses((status = 200, description = "It is due", body = SagaRetry), CommandErrors))]
 async fn retry_saga(
     State(app): State<App>,

@@ -1,22 +1,19 @@
-//! Does what a saga has due: calls the channel, records what it said, and goes on until nothing is due now.
-//! Keeps no state of its own: killed anywhere, the next look at the payment's stream goes on from there.
+//! Does what a saga has due: asks its process for the next step, has it performed, and goes on until nothing is due
+//! now. Keeps no state of its own: killed anywhere, the next look at the saga's stream goes on from there.
 
-mod charge;
-mod recording;
-mod refund;
-
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
-use commands::payment::Payments;
+use backon::ExponentialBuilder;
 use commands::ports::agenda::{ClaimedSaga, Settlement};
-use commands::ports::{Metadata, SagaId, SagaState};
+use commands::ports::{Category, Clock, EventStore, Metadata, SagaId, SagaState, StoreError};
 use commands::{CommandError, trace};
 use domain::Timestamp;
-use domain::payment::{Payment, Record};
 use tracing::Instrument;
 
-use crate::step::{Due, Step, next_step};
+use crate::attempt::Attempt;
+use crate::process::{Learned, Process, Processes, Seen, Trouble};
+use crate::step::{Due, Step};
 
 /// How long one go at a step insists before it comes back later.
 #[derive(Debug, Clone)]
@@ -45,23 +42,10 @@ impl Default for Patience {
 
 #[derive(Clone)]
 pub struct Interpreter {
-    payments: Payments,
+    store: Arc<dyn EventStore>,
+    clock: Arc<dyn Clock>,
+    processes: Processes,
     patience: Patience,
-}
-
-/// A payment as a step was found due on it, and the event that this goes back to.
-#[derive(Debug, Clone)]
-pub struct Seen {
-    pub record: Record,
-    pub version: u64,
-    pub cause: Option<Metadata>,
-}
-
-/// What a step came to: a word for the metrics, and why it was in vain if it was.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Learned {
-    pub outcome: &'static str,
-    pub error: Option<String>,
 }
 
 /// How a pump ended.
@@ -72,40 +56,26 @@ pub enum Pumped {
     Settled(Settlement),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
-    /// Nobody's fault and nobody's business: it passes.
-    #[error("{0}")]
-    Unavailable(String),
-    /// It does not pass by itself.
-    #[error("{0}")]
-    Parked(String),
-}
-
-impl From<CommandError> for Trouble {
-    fn from(error: CommandError) -> Self {
-        match &error {
-            CommandError::Unavailable(_) | CommandError::Conflict | CommandError::InFlight => {
-                Trouble::Unavailable(error.to_string())
-            }
-            CommandError::Invalid { .. } | CommandError::KeyReused | CommandError::Bug(_) => {
-                Trouble::Parked(error.to_string())
-            }
-        }
-    }
-}
-
 impl Interpreter {
-    pub fn new(payments: Payments, patience: Patience) -> Interpreter {
-        Interpreter { payments, patience }
+    pub fn new(
+        store: Arc<dyn EventStore>,
+        clock: Arc<dyn Clock>,
+        processes: Processes,
+        patience: Patience,
+    ) -> Interpreter {
+        Interpreter { store, clock, processes, patience }
     }
 
-    pub fn payments(&self) -> &Payments {
-        &self.payments
+    pub fn store(&self) -> &Arc<dyn EventStore> {
+        &self.store
+    }
+
+    pub fn processes(&self) -> &Processes {
+        &self.processes
     }
 
     pub fn now(&self) -> Timestamp {
-        self.payments.clock.now()
+        self.clock.now()
     }
 
     /// Does one saga's steps until none is due now, and says when to come back.
@@ -117,103 +87,101 @@ impl Interpreter {
                 Ok(Some(found)) => found,
                 Ok(None) if tried.is_some() => return Pumped::ToItsEnd,
                 Ok(None) => return Pumped::Settled(Settlement::Finished),
-                Err(trouble) => return self.troubled(claimed.saga, attempts, trouble),
+                Err(trouble) => return self.troubled(&claimed.saga, attempts, trouble),
             };
             match tried.take() {
                 Some((step, learned)) if step == due.step => {
-                    return self.come_back(&due, attempts.saturating_add(1), learned.error);
+                    return self.come_back(&claimed.saga, &due, attempts.saturating_add(1), learned.error);
                 }
                 Some(_) => {
                     attempts = 0;
                     if !due.is_at_once() {
-                        return self.come_back(&due, 0, None);
+                        return self.come_back(&claimed.saga, &due, 0, None);
                     }
                 }
-                None if due.not_before.is_some() => return self.come_back(&due, attempts, None),
+                None if due.not_before.is_some() && !claimed.by_hand => {
+                    return self.come_back(&claimed.saga, &due, attempts, None);
+                }
                 None => {}
             }
             match self.perform(&seen, &due, attempts).await {
                 Ok(learned) => tried = Some((due.step, learned)),
-                Err(trouble) => return self.troubled(claimed.saga, attempts, trouble),
+                Err(trouble) => return self.troubled(&claimed.saga, attempts, trouble),
             }
         }
     }
 
-    /// The payment now and what this saga has due on it; `None` once it is finished.
+    /// The stream now and what this saga has due on it; `None` once it is finished.
     pub async fn look(&self, claimed: &ClaimedSaga) -> Result<Option<(Seen, Due)>, Trouble> {
-        let payment_id = claimed.saga.payment_id();
-        let stream = self.payments.load(payment_id).await?;
-        let record = stream.of::<Payment>().and_then(|state| state.record());
-        let record = record.ok_or_else(|| Trouble::Unavailable(format!("{payment_id} cannot be seen yet")))?;
-        let Some(due) = next_step(record, claimed.saga, self.now()) else {
+        let saga = &claimed.saga;
+        let process = self.process(saga)?;
+        let category = process.category();
+        let stream = self.store.load(category, &saga.stream_id).await.map_err(CommandError::from)?;
+        if stream.version == 0 {
+            return Err(Trouble::Unavailable(format!("{} cannot be seen yet", saga.stream_id)));
+        }
+        let Some(due) = process.due(saga, &stream, self.now())? else {
             return Ok(None);
         };
         let cause = match &claimed.metadata {
             Some(metadata) => Some(metadata.clone()),
-            None => self.cause(payment_id, stream.version).await?,
+            None => self.cause(category, &saga.stream_id, stream.version).await?,
         };
-        Ok(Some((Seen { record: record.clone(), version: stream.version, cause }, due)))
+        Ok(Some((Seen { saga: saga.clone(), category, stream, cause }, due)))
     }
 
     /// Does one step once. Doing it again, here or on another node, changes nothing.
     pub async fn perform(&self, seen: &Seen, due: &Due, attempts: u32) -> Result<Learned, Trouble> {
+        let process = self.process(&seen.saga)?;
+        let (kind, step) = (process.kind(), due.step.name);
         let started = Instant::now();
         let span = tracing::info_span!(
             "saga.step",
-            payment.id = %seen.record.payment_id(),
-            saga.kind = due.saga.kind(),
-            saga.id = %due.saga,
-            saga.step = due.step.as_str(),
+            saga.kind = kind,
+            saga.id = %seen.saga,
+            saga.stream = seen.saga.stream_id,
+            saga.step = step,
             attempt = attempts,
         );
         trace::set_parent(&span, seen.cause.as_ref().and_then(|cause| cause.traceparent.as_deref()));
-        let performed = async {
-            match due.saga {
-                SagaId::Payment(_) => self.perform_charge(seen, due, attempts).await,
-                SagaId::Refund(_, refund_id) => self.perform_refund(seen, due, refund_id, attempts).await,
-            }
-        };
-        let performed = performed.instrument(span).await;
+        let quick_rounds = &self.patience.quick_rounds;
+        let attempt = Attempt { seen, due, attempts, now: self.now(), quick_rounds };
+        let performed = process.perform(&attempt).instrument(span).await;
         let outcome = match &performed {
             Ok(learned) => learned.outcome,
             Err(Trouble::Unavailable(_)) => "unavailable",
             Err(Trouble::Parked(_)) => "parked",
         };
-        let (saga, step) = (due.saga.kind(), due.step.as_str());
-        metrics::counter!("saga_step_total", "saga" => saga, "step" => step, "outcome" => outcome).increment(1);
-        metrics::histogram!("saga_step_duration_seconds", "saga" => saga, "step" => step).record(started.elapsed());
+        metrics::counter!("saga_step_total", "saga" => kind, "step" => step, "outcome" => outcome).increment(1);
+        metrics::histogram!("saga_step_duration_seconds", "saga" => kind, "step" => step).record(started.elapsed());
         performed
     }
 
-    /// Asks `again`, quickly and a few times, while the answer is unknown. Who was here in vain before asks once.
-    async fn insist<A, F: Future<Output = A>>(
-        &self,
-        first: A,
-        attempts: u32,
-        is_unknown: fn(&A) -> bool,
-        again: impl Fn() -> F,
-    ) -> A {
-        let mut answer = first;
-        for wait in self.patience.quick_rounds.build() {
-            if attempts > 0 || !is_unknown(&answer) {
-                break;
-            }
-            tokio::time::sleep(wait).await;
-            answer = again().await;
-        }
-        answer
+    /// A newer program on the same agenda may have sagas that this one knows nothing of: they are left to it.
+    fn process(&self, saga: &SagaId) -> Result<&dyn Process, Trouble> {
+        let process = self.processes.of_kind(&saga.kind);
+        process.ok_or_else(|| Trouble::Unavailable(format!("this program has no saga of the kind {}", saga.kind)))
     }
 
-    fn come_back(&self, due: &Due, attempts: u32, error: Option<String>) -> Pumped {
+    /// The metadata of the stream's newest event. One that cannot be read costs the trace, not the step.
+    async fn cause(&self, category: Category, id: &str, version: u64) -> Result<Option<Metadata>, Trouble> {
+        match self.store.read_stream(&category.stream(id), version.saturating_sub(1), 1).await {
+            Ok(events) => Ok(events.first().and_then(|event| event.metadata().ok())),
+            Err(StoreError::Unavailable(reason)) => Err(Trouble::Unavailable(reason)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn come_back(&self, saga: &SagaId, due: &Due, attempts: u32, error: Option<String>) -> Pumped {
         let state = if due.alerts(attempts) { SagaState::Stuck } else { SagaState::Waiting };
         if state == SagaState::Stuck {
             let reason = error.as_deref().unwrap_or("no outcome yet");
-            alert(due.saga, attempts, reason);
+            alert(saga, attempts, reason);
         }
         Pumped::Settled(Settlement::ComeBack { state, due_at: due.at(self.now(), attempts), attempts, error })
     }
 
-    fn troubled(&self, saga: SagaId, attempts: u32, trouble: Trouble) -> Pumped {
+    fn troubled(&self, saga: &SagaId, attempts: u32, trouble: Trouble) -> Pumped {
         match trouble {
             Trouble::Unavailable(error) => {
                 tracing::warn!(saga.id = %saga, attempt = attempts, error, "a saga waits for our own side");
@@ -230,9 +198,9 @@ impl Interpreter {
     }
 }
 
-fn alert(saga: SagaId, attempts: u32, reason: &str) {
+fn alert(saga: &SagaId, attempts: u32, reason: &str) {
     tracing::error!(
-        payment.id = %saga.payment_id(), saga.id = %saga, attempt = attempts, reason,
+        saga.kind = %saga.kind, saga.id = %saga, saga.stream = saga.stream_id, attempt = attempts, reason,
         "a saga is stuck: a person should look"
     );
 }

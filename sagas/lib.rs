@@ -1,22 +1,45 @@
-//! The process managers: what a payment or a refund needs next, and the machinery that does it and never forgets it.
-//! A saga's progress is its payment's own stream; the agenda only remembers when to look. Knows no SQL, no channel's
-//! protocol and no HTTP.
+//! The process managers: what each object needs next, and the machinery that does it and never forgets it.
+//! A saga's progress is the stream of what it drives; the agenda only remembers when to look. Knows no SQL, no
+//! channel's protocol and no HTTP.
 //!
 //! ```text
-//! event log ──follower──▶ agenda (durable rows) ──runner──▶ interpreter ──▶ channel
-//!     ▲                                                        │
-//!     └──────────────── what the channel said ─────────────────┘
+//! event log ──follower──▶ agenda (durable rows) ──runner──▶ interpreter ──▶ process ──▶ channel
+//!     ▲                                                                       │
+//!     └───────────────────────── what the channel said ───────────────────────┘
 //! ```
 
+pub mod attempt;
 mod follower;
 pub mod interpreter;
 pub mod payment;
+pub mod process;
 pub mod refund;
 mod runner;
 pub mod schedule;
 pub mod step;
 mod watchdog;
 
+use std::sync::Arc;
+
+use commands::payment::Payments;
+
 pub use interpreter::{Interpreter, Patience};
+pub use process::{Process, Processes};
 pub use runner::{SagaConfig, SagaRunner};
 pub use step::Step;
+
+/// What the sagas act through. Cheap to clone.
+#[derive(Clone)]
+pub struct UseCases {
+    pub payments: Payments,
+}
+
+impl UseCases {
+    /// Every saga of the ledger, one line each.
+    pub fn processes(&self) -> Processes {
+        Processes::new(vec![
+            Arc::new(payment::PaymentProcess::new(self.payments.clone())),
+            Arc::new(refund::RefundProcess::new(self.payments.clone())),
+        ])
+    }
+}

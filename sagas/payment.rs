@@ -12,14 +12,31 @@
 //! under it, so a charge that arrives late cannot take effect; and what a channel tells is decided on the newest
 //! state, where old news is no event.
 
+mod process;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use commands::ports::SagaId;
 use domain::payment::{Charge, Phase, Record};
 use domain::{PaymentId, Timestamp};
 
+pub use process::PaymentProcess;
+pub(crate) use process::{channel_of, record};
+
+use crate::schedule::Schedule;
 use crate::step::{Due, Step};
+
+/// Call the channel for the money.
+pub const CHARGE: Step = Step::new("charge", Schedule::AT_ONCE);
+/// The answer to the charge was lost: ask.
+pub const FIND_OUT_CHARGE: Step = Step::new("find_out_charge", Schedule::OUTCOME_UNKNOWN);
+/// The channel works on the charge: ask whether it is done.
+pub const AWAIT_CHANNEL: Step = Step::new("await_channel", Schedule::CHANNEL_WORKS);
+/// The customer must act: ask whether it is done.
+pub const AWAIT_CUSTOMER: Step = Step::new("await_customer", Schedule::CUSTOMER_ACTS);
+/// The payment's time is over: say so.
+pub const EXPIRE: Step = Step::new("expire", Schedule::AT_ONCE);
+/// The payment is no longer wanted: make sure that it cannot succeed, or learn that it has.
+pub const VOID_CHARGE: Step = Step::new("void_charge", Schedule::AT_ONCE);
 
 /// The charge's idempotency key at the channel. Never derived from the attempt.
 pub fn charge_key(payment_id: PaymentId) -> String {
@@ -37,13 +54,13 @@ pub fn next_step(record: &Record, now: Timestamp) -> Option<Due> {
     };
     let wanted = open.cancellation.is_none();
     let step = match &open.charge {
-        _ if !wanted => Step::VoidCharge,
-        _ if now >= record.terms.expires_at => Step::Expire,
-        Charge::Due => Step::Charge,
-        Charge::OutcomeUnknown { .. } => Step::FindOutCharge,
-        Charge::Accepted => Step::AwaitChannel,
-        Charge::ActionRequired(_) => Step::AwaitCustomer,
+        _ if !wanted => VOID_CHARGE,
+        _ if now >= record.terms.expires_at => EXPIRE,
+        Charge::Due => CHARGE,
+        Charge::OutcomeUnknown { .. } => FIND_OUT_CHARGE,
+        Charge::Accepted => AWAIT_CHANNEL,
+        Charge::ActionRequired(_) => AWAIT_CUSTOMER,
     };
-    let deadline = (wanted && step != Step::Expire).then_some(record.terms.expires_at);
-    Some(Due { saga: SagaId::Payment(record.payment_id()), step, deadline, not_before: None, tried_before: 0 })
+    let deadline = (wanted && step != EXPIRE).then_some(record.terms.expires_at);
+    Some(Due { deadline, ..Due::now(step) })
 }

@@ -10,11 +10,10 @@ use std::time::Duration;
 use commands::payment::Payments;
 use commands::ports::agenda::{Claim, ClaimedSaga};
 use commands::ports::{Agenda, AgendaUnavailable};
-use domain::PaymentId;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::interpreter::{Interpreter, Patience};
-use crate::watchdog;
+use crate::{UseCases, watchdog};
 
 #[derive(Debug, Clone)]
 pub struct SagaConfig {
@@ -67,10 +66,12 @@ pub struct SagaRunner {
 }
 
 impl SagaRunner {
-    pub fn new(payments: Payments, agenda: Arc<dyn Agenda>, config: SagaConfig) -> SagaRunner {
+    pub fn new(use_cases: &UseCases, agenda: Arc<dyn Agenda>, config: SagaConfig) -> SagaRunner {
+        let Payments { executor, clock, .. } = &use_cases.payments;
+        let store = executor.store().clone();
         SagaRunner {
             node: format!("node-{}", uuid::Uuid::new_v4()).into(),
-            interpreter: Interpreter::new(payments, config.patience.clone()),
+            interpreter: Interpreter::new(store, clock.clone(), use_cases.processes(), config.patience.clone()),
             agenda,
             config: Arc::new(config),
             wake: Arc::default(),
@@ -85,7 +86,7 @@ impl SagaRunner {
             tokio::join!(
                 self.follow(fresh, stopped.clone()),
                 self.work(claimed, stopped.clone()),
-                watchdog::watch(self.interpreter.payments(), self.agenda.as_ref(), &self.config, stopped.clone()),
+                watchdog::watch(&self.interpreter, self.agenda.as_ref(), &self.config, stopped.clone()),
             );
         };
         let stopping = async {
@@ -98,9 +99,9 @@ impl SagaRunner {
         }
     }
 
-    /// Looks at a payment at once, for whoever heard that something happened to it.
-    pub async fn nudge(&self, payment_id: PaymentId) -> Result<(), AgendaUnavailable> {
-        self.agenda.hasten(payment_id, self.interpreter.now()).await?;
+    /// Looks at a stream at once, for whoever heard that something happened to what it is about.
+    pub async fn nudge(&self, stream_id: &str) -> Result<(), AgendaUnavailable> {
+        self.agenda.hasten(stream_id, self.interpreter.now()).await?;
         self.wake.notify_one();
         Ok(())
     }

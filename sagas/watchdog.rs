@@ -1,12 +1,12 @@
 //! Watches what does not move: rows that stay due, rows that are stuck, and a log that nobody follows.
 //! What is overdue is taken up by polling anyway; the watchdog makes sure that a person learns of it.
 
-use commands::payment::Payments;
 use commands::ports::Agenda;
 use commands::ports::agenda::Census;
 use domain::Timestamp;
 use tokio::sync::watch;
 
+use crate::interpreter::Interpreter;
 use crate::runner::{SagaConfig, stop_ordered};
 
 /// Since when the log lies ahead of the agenda without the agenda having moved.
@@ -17,7 +17,7 @@ struct Standstill {
 }
 
 pub(crate) async fn watch(
-    payments: &Payments,
+    interpreter: &Interpreter,
     agenda: &dyn Agenda,
     config: &SagaConfig,
     mut stopped: watch::Receiver<bool>,
@@ -29,11 +29,11 @@ pub(crate) async fn watch(
             () = stop_ordered(&mut stopped) => return,
             () = tokio::time::sleep(config.watch_every) => {}
         }
-        let now = payments.clock.now();
+        let now = interpreter.now();
         let overdue_before = Timestamp::from_micros(
             now.as_micros().saturating_sub(i64::try_from(config.overdue_after.as_micros()).unwrap_or(i64::MAX)),
         );
-        match (agenda.census(overdue_before).await, payments.executor.store().head().await) {
+        match (agenda.census(overdue_before).await, interpreter.store().head().await) {
             (Ok(census), Ok(head)) => {
                 report(&census, head);
                 if standstill.lasts(&census, head, now) > config.overdue_after {

@@ -7,7 +7,7 @@ use commands::ports::agenda::{
     Advanced, Agenda, AgendaUnavailable, Census, Change, ChangeKind, Claim, ClaimedSaga, Lead, SagaId, SagaState,
     SagaStatus, Settlement,
 };
-use domain::{PaymentId, Timestamp};
+use domain::Timestamp;
 use parking_lot::Mutex;
 
 #[derive(Debug, Default)]
@@ -29,6 +29,7 @@ struct Row {
     due_at: Timestamp,
     attempts: u32,
     last_error: Option<String>,
+    by_hand: bool,
     claim: Option<(String, Timestamp)>,
     position: u64,
     revision: u64,
@@ -42,6 +43,7 @@ impl Row {
             due_at: now,
             attempts: 0,
             last_error: None,
+            by_hand: false,
             claim: None,
             position,
             revision: 1,
@@ -63,14 +65,15 @@ impl Row {
 
     fn claimed_by(&mut self, saga: SagaId, claim: &Claim) -> ClaimedSaga {
         self.claim = Some((claim.node.clone(), claim.until));
-        ClaimedSaga { saga, attempts: self.attempts, revision: self.revision, metadata: None }
+        let Row { attempts, revision, by_hand, .. } = *self;
+        ClaimedSaga { saga, attempts, revision, by_hand, metadata: None }
     }
 
-    fn status(&self, saga: SagaId) -> SagaStatus {
+    fn status(&self, saga: &SagaId) -> SagaStatus {
         SagaStatus {
-            saga_id: saga,
-            kind: saga.kind(),
-            payment_id: saga.payment_id(),
+            saga_id: saga.clone(),
+            kind: saga.kind.clone(),
+            stream_id: saga.stream_id.clone(),
             state: self.state,
             due_at: self.due_at,
             attempts: self.attempts,
@@ -92,7 +95,7 @@ impl Book {
             }
             return None;
         }
-        let row = self.rows.entry(change.saga).or_insert(Row::due(change.position, claim.now));
+        let row = self.rows.entry(change.saga.clone()).or_insert(Row::due(change.position, claim.now));
         may_claim.then(|| {
             row.claim = Some((claim.node.clone(), claim.until));
             ClaimedSaga::anew(change)
@@ -141,7 +144,7 @@ impl Agenda for MemoryAgenda {
         let mut book = self.book.lock();
         let due = |row: &Row| row.due_at <= claim.now && row.is_free(claim.now);
         let mut rows: Vec<(SagaId, &mut Row)> =
-            book.rows.iter_mut().filter(|(_, row)| due(row)).map(|(saga, row)| (*saga, row)).collect();
+            book.rows.iter_mut().filter(|(_, row)| due(row)).map(|(saga, row)| (saga.clone(), row)).collect();
         rows.sort_by_key(|(_, row)| row.due_at);
         Ok(rows.into_iter().take(limit).map(|(saga, row)| row.claimed_by(saga, claim)).collect())
     }
@@ -167,6 +170,7 @@ impl Agenda for MemoryAgenda {
                 row.due_at = *due_at;
                 row.attempts = *attempts;
                 row.last_error = error.clone();
+                row.by_hand = false;
             }
             Settlement::Postponed { until, error } => {
                 row.claim = Some((by.node.clone(), *until));
@@ -190,9 +194,9 @@ impl Agenda for MemoryAgenda {
         Ok(())
     }
 
-    async fn hasten(&self, payment_id: PaymentId, now: Timestamp) -> Result<u64, AgendaUnavailable> {
+    async fn hasten(&self, stream_id: &str, now: Timestamp) -> Result<u64, AgendaUnavailable> {
         let mut book = self.book.lock();
-        let rows = book.rows.iter_mut().filter(|(saga, _)| saga.payment_id() == payment_id);
+        let rows = book.rows.iter_mut().filter(|(saga, _)| saga.stream_id == stream_id);
         let hastened = rows.map(|(_, row)| row.make_due(now)).count();
         Ok(u64::try_from(hastened).unwrap_or(u64::MAX))
     }
@@ -200,18 +204,21 @@ impl Agenda for MemoryAgenda {
     async fn retry(&self, saga_id: &str, now: Timestamp) -> Result<bool, AgendaUnavailable> {
         let mut book = self.book.lock();
         let row = book.rows.iter_mut().find(|(saga, _)| saga.to_string() == saga_id);
-        Ok(row.map(|(_, row)| row.make_due(now)).is_some())
+        let Some((_, row)) = row else { return Ok(false) };
+        row.make_due(now);
+        row.by_hand = true;
+        Ok(true)
     }
 
     async fn find(&self, saga_id: &str) -> Result<Option<SagaStatus>, AgendaUnavailable> {
         let book = self.book.lock();
         let row = book.rows.iter().find(|(saga, _)| saga.to_string() == saga_id);
-        Ok(row.map(|(saga, row)| row.status(*saga)))
+        Ok(row.map(|(saga, row)| row.status(saga)))
     }
 
     async fn list(&self, state: Option<SagaState>, limit: usize) -> Result<Vec<SagaStatus>, AgendaUnavailable> {
         let book = self.book.lock();
-        let mut rows: Vec<SagaStatus> = book.rows.iter().map(|(saga, row)| row.status(*saga)).collect();
+        let mut rows: Vec<SagaStatus> = book.rows.iter().map(|(saga, row)| row.status(saga)).collect();
         rows.retain(|row| state.is_none_or(|state| row.state == state));
         rows.sort_by_key(|row| (row.due_at, row.saga_id.to_string()));
         rows.truncate(limit);

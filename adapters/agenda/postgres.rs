@@ -5,14 +5,14 @@ mod rows;
 
 use async_trait::async_trait;
 use commands::ports::agenda::{
-    Advanced, Agenda, AgendaUnavailable, Census, Change, ChangeKind, Claim, ClaimedSaga, Lead, SagaState, SagaStatus,
-    Settlement,
+    Advanced, Agenda, AgendaUnavailable, Census, Change, ChangeKind, Claim, ClaimedSaga, Lead, SagaId, SagaState,
+    SagaStatus, Settlement,
 };
-use domain::{PaymentId, Timestamp};
+use domain::Timestamp;
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 
-use rows::{integer, natural, saga_id, status, unavailable};
+use rows::{columns, integer, natural, saga_id, status, unavailable};
 
 #[derive(Debug, Clone)]
 pub struct PostgresAgenda {
@@ -41,48 +41,48 @@ const ADVANCE: &str = "
         RETURNING 1
     ), entered AS (
         INSERT INTO saga_agenda AS known
-            (payment_id, saga_id, state, due_at, attempts, claimed_by, claimed_until, position, revision, updated_at)
-        SELECT due.payment_id, due.saga_id, 'running', $6, 0,
+            (stream_id, kind, saga_id, state, due_at, attempts, claimed_by, claimed_until, position, revision, updated_at)
+        SELECT due.stream_id, due.kind, due.saga_id, 'running', $6, 0,
                CASE WHEN due.claim THEN $5 END, CASE WHEN due.claim THEN $7::timestamptz END, due.position, 1, $6
-        FROM led, UNNEST($8::text[], $9::text[], $10::bigint[], $11::boolean[])
-            AS due (payment_id, saga_id, position, claim)
-        ON CONFLICT (payment_id, saga_id) DO UPDATE SET
+        FROM led, UNNEST($8::text[], $9::text[], $10::text[], $11::bigint[], $12::boolean[])
+            AS due (stream_id, kind, saga_id, position, claim)
+        ON CONFLICT (stream_id, kind, saga_id) DO UPDATE SET
             state = 'running', due_at = excluded.due_at, attempts = 0, position = excluded.position,
             revision = known.revision + 1, updated_at = excluded.updated_at
         WHERE excluded.position > known.position
-        RETURNING saga_id, revision, claimed_by
+        RETURNING kind, saga_id, revision, claimed_by
     ), struck AS (
         DELETE FROM saga_agenda AS known
-        USING led, UNNEST($12::text[], $13::text[]) AS finished (payment_id, saga_id)
-        WHERE known.payment_id = finished.payment_id AND known.saga_id = finished.saga_id
+        USING led, UNNEST($13::text[], $14::text[], $15::text[]) AS finished (stream_id, kind, saga_id)
+        WHERE (known.stream_id, known.kind, known.saga_id) = (finished.stream_id, finished.kind, finished.saga_id)
     )
     SELECT EXISTS (SELECT FROM led) AS led,
-           ARRAY(SELECT saga_id FROM entered WHERE revision = 1 AND claimed_by IS NOT NULL) AS claimed";
+           ARRAY(SELECT kind || ' ' || saga_id FROM entered WHERE revision = 1 AND claimed_by IS NOT NULL) AS claimed";
 
 const CLAIM_DUE: &str = "
     UPDATE saga_agenda AS known SET claimed_by = $1, claimed_until = $3
     FROM (
-        SELECT payment_id, saga_id FROM saga_agenda
+        SELECT stream_id, kind, saga_id FROM saga_agenda
         WHERE due_at <= $2 AND (claimed_until IS NULL OR claimed_until <= $2)
         ORDER BY due_at
         LIMIT $4
         FOR UPDATE SKIP LOCKED
     ) AS due
-    WHERE known.payment_id = due.payment_id AND known.saga_id = due.saga_id
-    RETURNING known.payment_id, known.saga_id, known.attempts, known.revision";
+    WHERE (known.stream_id, known.kind, known.saga_id) = (due.stream_id, due.kind, due.saga_id)
+    RETURNING known.stream_id, known.kind, known.saga_id, known.attempts, known.revision, known.by_hand";
 
 const COME_BACK: &str = "
-    UPDATE saga_agenda SET state = $5, due_at = $6, attempts = $7, last_error = $8, updated_at = $9,
-        claimed_by = NULL, claimed_until = NULL
-    WHERE payment_id = $1 AND saga_id = $2 AND claimed_by = $3 AND revision = $4";
+    UPDATE saga_agenda SET state = $6, due_at = $7, attempts = $8, last_error = $9, updated_at = $10,
+        by_hand = false, claimed_by = NULL, claimed_until = NULL
+    WHERE stream_id = $1 AND kind = $2 AND saga_id = $3 AND claimed_by = $4 AND revision = $5";
 
 const POSTPONE: &str = "
-    UPDATE saga_agenda SET claimed_until = $5, last_error = $6, updated_at = $7
-    WHERE payment_id = $1 AND saga_id = $2 AND claimed_by = $3 AND revision = $4";
+    UPDATE saga_agenda SET claimed_until = $6, last_error = $7, updated_at = $8
+    WHERE stream_id = $1 AND kind = $2 AND saga_id = $3 AND claimed_by = $4 AND revision = $5";
 
 const LET_GO: &str = "
     UPDATE saga_agenda SET claimed_by = NULL, claimed_until = NULL
-    WHERE payment_id = $1 AND saga_id = $2 AND claimed_by = $3";
+    WHERE stream_id = $1 AND kind = $2 AND saga_id = $3 AND claimed_by = $4";
 
 const MAKE_DUE: &str = "
     UPDATE saga_agenda SET state = 'running', due_at = $2, attempts = 0, revision = revision + 1, updated_at = $2";
@@ -114,9 +114,8 @@ impl Agenda for PostgresAgenda {
     ) -> Result<Advanced, AgendaUnavailable> {
         let (due, finished): (Vec<&Change>, Vec<&Change>) =
             changes.iter().partition(|change| change.kind == ChangeKind::Due);
-        let payments =
-            |list: &[&Change]| list.iter().map(|change| change.saga.payment_id().to_string()).collect::<Vec<_>>();
-        let sagas = |list: &[&Change]| list.iter().map(|change| change.saga.to_string()).collect::<Vec<_>>();
+        let (due_streams, due_kinds, due_sagas) = columns(&due);
+        let (finished_streams, finished_kinds, finished_sagas) = columns(&finished);
         let positions = due.iter().map(|change| integer(change.position)).collect::<Result<Vec<i64>, _>>()?;
         let claims: Vec<bool> = (0..due.len()).map(|index| index < claim_at_most).collect();
         let query = sqlx::query(ADVANCE)
@@ -127,19 +126,22 @@ impl Agenda for PostgresAgenda {
             .bind(&claim.node)
             .bind(claim.now.to_datetime())
             .bind(claim.until.to_datetime())
-            .bind(payments(&due))
-            .bind(sagas(&due))
+            .bind(due_streams)
+            .bind(due_kinds)
+            .bind(due_sagas)
             .bind(positions)
             .bind(claims)
-            .bind(payments(&finished))
-            .bind(sagas(&finished));
+            .bind(finished_streams)
+            .bind(finished_kinds)
+            .bind(finished_sagas);
         let row = query.fetch_one(&self.pool).await.map_err(unavailable)?;
         if !row.try_get::<bool, _>("led").map_err(unavailable)? {
             return Ok(Advanced::Fenced);
         }
         let claimed: std::collections::HashSet<String> =
             row.try_get::<Vec<String>, _>("claimed").map_err(unavailable)?.into_iter().collect();
-        let claimed = due.into_iter().filter(|change| claimed.contains(&change.saga.to_string()));
+        let entered = |saga: &SagaId| claimed.contains(&format!("{} {}", saga.kind, saga.object));
+        let claimed = due.into_iter().filter(|change| entered(&change.saga));
         Ok(Advanced::To(claimed.map(ClaimedSaga::anew).collect()))
     }
 
@@ -152,23 +154,21 @@ impl Agenda for PostgresAgenda {
         let rows = query.fetch_all(&self.pool).await.map_err(unavailable)?;
         let claimed = |row: &PgRow| {
             let attempts = u32::try_from(natural(row, "attempts")?).unwrap_or(u32::MAX);
-            Ok(ClaimedSaga { saga: saga_id(row)?, attempts, revision: natural(row, "revision")?, metadata: None })
+            let (revision, by_hand) = (natural(row, "revision")?, row.try_get("by_hand").map_err(unavailable)?);
+            Ok(ClaimedSaga { saga: saga_id(row)?, attempts, revision, by_hand, metadata: None })
         };
         rows.iter().map(claimed).collect()
     }
 
     async fn settle(&self, claimed: &ClaimedSaga, by: &Claim, end: &Settlement) -> Result<(), AgendaUnavailable> {
-        let (payment_id, saga_id) = (claimed.saga.payment_id().to_string(), claimed.saga.to_string());
+        let SagaId { kind, stream_id, object } = &claimed.saga;
+        let row = |sql: &'static str| sqlx::query(sql).bind(stream_id).bind(kind.as_ref()).bind(object);
+        let let_go = || row(LET_GO).bind(&by.node);
         let revision = integer(claimed.revision)?;
-        let let_go = || sqlx::query(LET_GO).bind(&payment_id).bind(&saga_id).bind(&by.node);
         let query = match end {
             Settlement::LetGo => let_go(),
-            Settlement::Finished => sqlx::query("DELETE FROM saga_agenda WHERE payment_id = $1 AND saga_id = $2")
-                .bind(&payment_id)
-                .bind(&saga_id),
-            Settlement::ComeBack { state, due_at, attempts, error } => sqlx::query(COME_BACK)
-                .bind(&payment_id)
-                .bind(&saga_id)
+            Settlement::Finished => row("DELETE FROM saga_agenda WHERE stream_id = $1 AND kind = $2 AND saga_id = $3"),
+            Settlement::ComeBack { state, due_at, attempts, error } => row(COME_BACK)
                 .bind(&by.node)
                 .bind(revision)
                 .bind(state.as_str())
@@ -176,9 +176,7 @@ impl Agenda for PostgresAgenda {
                 .bind(i64::from(*attempts))
                 .bind(error)
                 .bind(by.now.to_datetime()),
-            Settlement::Postponed { until, error } => sqlx::query(POSTPONE)
-                .bind(&payment_id)
-                .bind(&saga_id)
+            Settlement::Postponed { until, error } => row(POSTPONE)
                 .bind(&by.node)
                 .bind(revision)
                 .bind(until.to_datetime())
@@ -203,14 +201,14 @@ impl Agenda for PostgresAgenda {
         Ok(())
     }
 
-    async fn hasten(&self, payment_id: PaymentId, now: Timestamp) -> Result<u64, AgendaUnavailable> {
-        let hasten = format!("{MAKE_DUE} WHERE payment_id = $1");
-        let query = sqlx::query(&hasten).bind(payment_id.to_string()).bind(now.to_datetime());
+    async fn hasten(&self, stream_id: &str, now: Timestamp) -> Result<u64, AgendaUnavailable> {
+        let hasten = format!("{MAKE_DUE} WHERE stream_id = $1");
+        let query = sqlx::query(&hasten).bind(stream_id).bind(now.to_datetime());
         Ok(query.execute(&self.pool).await.map_err(unavailable)?.rows_affected())
     }
 
     async fn retry(&self, saga_id: &str, now: Timestamp) -> Result<bool, AgendaUnavailable> {
-        let retry = format!("{MAKE_DUE} WHERE saga_id = $1");
+        let retry = format!("{MAKE_DUE}, by_hand = true WHERE saga_id = $1");
         let query = sqlx::query(&retry).bind(saga_id).bind(now.to_datetime());
         Ok(query.execute(&self.pool).await.map_err(unavailable)?.rows_affected() > 0)
     }

@@ -1,11 +1,12 @@
 //! What the sagas have left to do: a durable row for each that is not finished, and how far the log was followed.
-//! It is a to-do list, never the truth: a payment's own stream says what is due, so a row too many does no harm.
+//! It is a to-do list, never the truth: the stream of what a saga drives says what is due, so a row too many does no harm.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use async_trait::async_trait;
-use domain::{PaymentId, RefundId, Timestamp};
+use domain::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::event::Metadata;
@@ -40,10 +41,11 @@ pub trait Agenda: Send + Sync {
     /// Gives up this node's lead and claims, so that others need not wait for them to lapse.
     async fn leave(&self, node: &str) -> Result<(), AgendaUnavailable>;
 
-    /// Makes everything of one payment due now; how many rows that were.
-    async fn hasten(&self, payment_id: PaymentId, now: Timestamp) -> Result<u64, AgendaUnavailable>;
+    /// Makes everything of one stream due now; how many rows that were.
+    async fn hasten(&self, stream_id: &str, now: Timestamp) -> Result<u64, AgendaUnavailable>;
 
-    /// Makes one saga due now as if for the first time; false if there is none.
+    /// Makes one saga due now as if for the first time, and by hand: what is too early is tried all the same. False if
+    /// there is none.
     async fn retry(&self, saga_id: &str, now: Timestamp) -> Result<bool, AgendaUnavailable>;
 
     async fn find(&self, saga_id: &str) -> Result<Option<SagaStatus>, AgendaUnavailable>;
@@ -55,35 +57,26 @@ pub trait Agenda: Send + Sync {
     async fn census(&self, overdue_before: Timestamp) -> Result<Census, AgendaUnavailable>;
 }
 
-/// What one saga drives: a payment's charge, or one of its refunds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum SagaId {
-    Payment(PaymentId),
-    Refund(PaymentId, RefundId),
+/// One saga: its kind, the stream that says what it has left to do, and the object of that stream that it drives.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SagaId {
+    /// `payment`, `refund`, ...
+    pub kind: Cow<'static, str>,
+    pub stream_id: String,
+    /// The text of its id, as unique as its prefix makes it: the saga is known to people by it.
+    pub object: String,
 }
 
 impl SagaId {
-    pub fn payment_id(&self) -> PaymentId {
-        match self {
-            SagaId::Payment(payment_id) | SagaId::Refund(payment_id, _) => *payment_id,
-        }
-    }
-
-    pub fn kind(&self) -> &'static str {
-        match self {
-            SagaId::Payment(_) => "payment",
-            SagaId::Refund(..) => "refund",
-        }
+    pub fn new(kind: impl Into<Cow<'static, str>>, stream_id: impl Into<String>, object: impl Into<String>) -> SagaId {
+        SagaId { kind: kind.into(), stream_id: stream_id.into(), object: object.into() }
     }
 }
 
-/// The id of what the saga drives: `pay_...` or `re_...`.
+/// The id of what the saga drives: `pay_...`, `re_...`.
 impl fmt::Display for SagaId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SagaId::Payment(payment_id) => payment_id.fmt(f),
-            SagaId::Refund(_, refund_id) => refund_id.fmt(f),
-        }
+        f.write_str(&self.object)
     }
 }
 
@@ -151,15 +144,11 @@ pub struct Change {
     pub metadata: Option<Metadata>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeKind {
     Due,
     /// Nothing is left to do, for good.
     Finished,
-    /// The event cannot be understood: a person must look.
-    Stuck {
-        reason: String,
-    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -177,6 +166,8 @@ pub struct ClaimedSaga {
     pub attempts: u32,
     /// Changes whenever somebody makes the row due.
     pub revision: u64,
+    /// A person asked for the next try, which is made even if it is too early.
+    pub by_hand: bool,
     /// Of the event that made it due, where it is at hand.
     pub metadata: Option<Metadata>,
 }
@@ -184,7 +175,8 @@ pub struct ClaimedSaga {
 impl ClaimedSaga {
     /// Entered and claimed in one go.
     pub fn anew(change: &Change) -> ClaimedSaga {
-        ClaimedSaga { saga: change.saga, attempts: 0, revision: 1, metadata: change.metadata.clone() }
+        let (saga, metadata) = (change.saga.clone(), change.metadata.clone());
+        ClaimedSaga { saga, attempts: 0, revision: 1, by_hand: false, metadata }
     }
 }
 
@@ -212,8 +204,9 @@ pub enum Settlement {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SagaStatus {
     pub saga_id: SagaId,
-    pub kind: &'static str,
-    pub payment_id: PaymentId,
+    pub kind: Cow<'static, str>,
+    /// What it says is left to do is found in this stream.
+    pub stream_id: String,
     pub state: SagaState,
     pub due_at: Timestamp,
     pub attempts: u32,

@@ -73,9 +73,13 @@ impl Category {
         StreamState { version: 0, updated_at: Timestamp::default(), state: (self.initial)() }
     }
 
-    /// The stream one event further. `event` is a decoded event of this aggregate; one of another changes nothing but the version.
+    /// The stream one event further.
+    ///
+    /// # Panics
+    /// If the state or the event is another aggregate's: a bug that must not pass for an event without effect.
     pub fn apply(&self, stream: &StreamState, event: &Erased, recorded_at: Timestamp) -> StreamState {
-        let state = (self.evolve)(stream.state.as_ref(), event).unwrap_or_else(|| stream.state.clone());
+        let state = (self.evolve)(stream.state.as_ref(), event);
+        let state = state.unwrap_or_else(|| panic!("an event was applied to a {} that belongs to another", self.name));
         StreamState { version: stream.version + 1, updated_at: recorded_at, state }
     }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use commands::ports::SagaId;
 use domain::payment::{ActionRequired, CancellationCause, Created, Event, Failed, Failure, Payment};
 use domain::pricing::{Pricing, PricingModel, RefundFeePolicy, Tier};
 use domain::{Currency, Decider, MerchantId, PaymentId, Sealed, Timestamp};
@@ -69,18 +68,18 @@ fn the_state_says_what_is_due() {
     let (merchant, expiry) = (CancellationCause::Merchant, CancellationCause::Expiry);
     let expires = Some(minutes(30));
     let table: Vec<(Vec<Event>, u64, Option<Expected>)> = vec![
-        (vec![], 0, Some((Step::Charge, expires))),
-        (vec![accepted()], 29, Some((Step::AwaitChannel, expires))),
-        (vec![action()], 29, Some((Step::AwaitCustomer, expires))),
-        (vec![unknown()], 29, Some((Step::FindOutCharge, expires))),
-        (vec![unknown(), action()], 29, Some((Step::AwaitCustomer, expires))),
-        (vec![], 30, Some((Step::Expire, None))),
-        (vec![accepted()], 30, Some((Step::Expire, None))),
-        (vec![unknown()], 99, Some((Step::Expire, None))),
-        (vec![cancellation(merchant)], 3, Some((Step::VoidCharge, None))),
-        (vec![action(), cancellation(merchant)], 3, Some((Step::VoidCharge, None))),
-        (vec![unknown(), cancellation(expiry)], 99, Some((Step::VoidCharge, None))),
-        (vec![cancellation(merchant), unknown()], 99, Some((Step::VoidCharge, None))),
+        (vec![], 0, Some((CHARGE, expires))),
+        (vec![accepted()], 29, Some((AWAIT_CHANNEL, expires))),
+        (vec![action()], 29, Some((AWAIT_CUSTOMER, expires))),
+        (vec![unknown()], 29, Some((FIND_OUT_CHARGE, expires))),
+        (vec![unknown(), action()], 29, Some((AWAIT_CUSTOMER, expires))),
+        (vec![], 30, Some((EXPIRE, None))),
+        (vec![accepted()], 30, Some((EXPIRE, None))),
+        (vec![unknown()], 99, Some((EXPIRE, None))),
+        (vec![cancellation(merchant)], 3, Some((VOID_CHARGE, None))),
+        (vec![action(), cancellation(merchant)], 3, Some((VOID_CHARGE, None))),
+        (vec![unknown(), cancellation(expiry)], 99, Some((VOID_CHARGE, None))),
+        (vec![cancellation(merchant), unknown()], 99, Some((VOID_CHARGE, None))),
         (vec![captured()], 99, None),
         (vec![failed], 99, None),
         (vec![cancellation(merchant), cancelled], 99, None),
@@ -88,13 +87,7 @@ fn the_state_says_what_is_due() {
     ];
     for (events, minute, expected) in table {
         let due = next_step(&record(&events), minutes(minute));
-        let expected = expected.map(|(step, deadline)| Due {
-            saga: SagaId::Payment(payment_id()),
-            step,
-            deadline,
-            not_before: None,
-            tried_before: 0,
-        });
+        let expected = expected.map(|(step, deadline)| Due { deadline, ..Due::now(step) });
         assert_eq!(due, expected, "minute {minute} after {events:?}");
     }
 }

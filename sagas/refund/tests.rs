@@ -6,8 +6,7 @@ use domain::pricing::PricingModel;
 use uuid::Uuid;
 
 use super::*;
-use crate::payment::tests::{captured, payment_id, record};
-use crate::step::next_steps;
+use crate::payment::tests::{captured, record};
 
 fn refund_id(number: u128) -> RefundId {
     RefundId::from_uuid(Uuid::from_u128(number))
@@ -84,10 +83,10 @@ fn reversed(number: u128) -> Event {
 fn the_state_says_what_is_due() {
     let table: Vec<(Vec<Event>, Option<Step>)> = vec![
         (vec![], None),
-        (vec![requested(1)], Some(Step::Refund)),
-        (vec![requested(1), accepted(1)], Some(Step::AwaitRefund)),
-        (vec![requested(1), unknown(1)], Some(Step::FindOutRefund)),
-        (vec![requested(1), unknown(1), accepted(1)], Some(Step::AwaitRefund)),
+        (vec![requested(1)], Some(REFUND)),
+        (vec![requested(1), accepted(1)], Some(AWAIT_REFUND)),
+        (vec![requested(1), unknown(1)], Some(FIND_OUT_REFUND)),
+        (vec![requested(1), unknown(1), accepted(1)], Some(AWAIT_REFUND)),
         (vec![requested(1), succeeded(1)], None),
         (vec![requested(1), failed(1)], None),
         (vec![requested(1), succeeded(1), reversed(1)], None),
@@ -96,9 +95,7 @@ fn the_state_says_what_is_due() {
     for (events, expected) in table {
         let events: Vec<Event> = std::iter::once(captured()).chain(events).collect();
         let due = next_step(&record(&events), refund_id(1), Timestamp::default());
-        let saga = SagaId::Refund(payment_id(), refund_id(1));
-        let expected = expected.map(|step| Due { saga, step, deadline: None, not_before: None, tried_before: 0 });
-        assert_eq!(due, expected, "after {events:?}");
+        assert_eq!(due, expected.map(Due::now), "after {events:?}");
     }
 }
 
@@ -128,10 +125,12 @@ fn the_next_refund_of_a_late_success_goes_on_with_the_waits_of_the_last() {
 fn each_refund_is_due_for_itself() {
     let events =
         [captured(), requested(1), requested(2), requested(3), requested(4), accepted(2), succeeded(3), unknown(4)];
-    let due = next_steps(&record(&events), Timestamp::default());
-    let due: Vec<(SagaId, Step)> = due.into_iter().map(|due| (due.saga, due.step)).collect();
-    let expected = [(1, Step::Refund), (2, Step::AwaitRefund), (4, Step::FindOutRefund)];
-    assert_eq!(due, expected.map(|(number, step)| (SagaId::Refund(payment_id(), refund_id(number)), step)));
+    let record = record(&events);
+    for (number, expected) in
+        [(1, Some(REFUND)), (2, Some(AWAIT_REFUND)), (3, None), (4, Some(FIND_OUT_REFUND)), (5, None)]
+    {
+        assert_eq!(next_step(&record, refund_id(number), Timestamp::default()), expected.map(Due::now), "{number}");
+    }
 }
 
 #[test]

@@ -6,7 +6,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::{SagaRunner, stop_ordered};
-use crate::follower::changes;
 
 #[derive(Debug, thiserror::Error)]
 enum FollowError {
@@ -18,7 +17,7 @@ enum FollowError {
 
 impl SagaRunner {
     pub(super) async fn follow(&self, fresh: mpsc::Sender<ClaimedSaga>, mut stopped: watch::Receiver<bool>) {
-        let mut head = self.interpreter.payments().executor.store().watch_head();
+        let mut head = self.interpreter.store().watch_head();
         let mut failing = false;
         while !*stopped.borrow() {
             let led = tokio::select! {
@@ -48,7 +47,7 @@ impl SagaRunner {
         fresh: &mpsc::Sender<ClaimedSaga>,
         head: &mut watch::Receiver<u64>,
     ) -> Result<(), FollowError> {
-        let store = self.interpreter.payments().executor.store().clone();
+        let (store, processes) = (self.interpreter.store(), self.interpreter.processes());
         let keep_every = self.config.lead_for / 3;
         while let Some(mut lead) = self.agenda.lead(&self.claim(self.config.lead_for)).await? {
             let mut kept_at = Instant::now();
@@ -56,7 +55,7 @@ impl SagaRunner {
                 head.mark_unchanged();
                 let page = store.read_all(lead.position, self.config.page).await?;
                 if let Some(last) = page.last() {
-                    if !self.advance(&mut lead, last.position, &changes(&page), fresh).await? {
+                    if !self.advance(&mut lead, last.position, &processes.changes(&page), fresh).await? {
                         return Ok(());
                     }
                     kept_at = Instant::now();

@@ -68,12 +68,12 @@ impl SagaRunner {
     }
 
     fn start(&self, at_work: &mut AtWork, claimed: ClaimedSaga) {
-        let saga = claimed.saga;
+        let saga = claimed.saga.clone();
         if let Some(claimed_again) = at_work.sagas.get_mut(&saga) {
             *claimed_again = Some(claimed);
             return;
         }
-        at_work.sagas.insert(saga, None);
+        at_work.sagas.insert(saga.clone(), None);
         let runner = self.clone();
         at_work.pumps.spawn(async move {
             runner.pump(&claimed).await;

@@ -1,6 +1,6 @@
 //! How the agenda's values stand in rows.
 
-use commands::ports::agenda::{AgendaUnavailable, SagaId, SagaStatus};
+use commands::ports::agenda::{AgendaUnavailable, Change, SagaId, SagaStatus};
 use domain::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -23,13 +23,18 @@ pub(super) fn natural(row: &PgRow, column: &str) -> Result<u64, AgendaUnavailabl
 }
 
 pub(super) fn saga_id(row: &PgRow) -> Result<SagaId, AgendaUnavailable> {
-    let payment_id: String = row.try_get("payment_id").map_err(unavailable)?;
-    let saga_id: String = row.try_get("saga_id").map_err(unavailable)?;
-    let payment = payment_id.parse().map_err(damaged)?;
-    if saga_id == payment_id {
-        return Ok(SagaId::Payment(payment));
-    }
-    Ok(SagaId::Refund(payment, saga_id.parse().map_err(damaged)?))
+    let text = |column: &str| row.try_get::<String, _>(column).map_err(unavailable);
+    Ok(SagaId::new(text("kind")?, text("stream_id")?, text("saga_id")?))
+}
+
+/// The keys of rows: streams, kinds and objects.
+pub(super) fn columns(changes: &[&Change]) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let keys = changes.iter().map(|change| &change.saga);
+    (
+        keys.clone().map(|saga| saga.stream_id.clone()).collect(),
+        keys.clone().map(|saga| saga.kind.to_string()).collect(),
+        keys.map(|saga| saga.object.clone()).collect(),
+    )
 }
 
 pub(super) fn status(row: &PgRow) -> Result<SagaStatus, AgendaUnavailable> {
@@ -37,9 +42,9 @@ pub(super) fn status(row: &PgRow) -> Result<SagaStatus, AgendaUnavailable> {
     let time = |column: &str| row.try_get::<Option<DateTime<Utc>>, _>(column).map_err(unavailable);
     let moment = |column: &str| Ok(time(column)?.map(Timestamp::from).unwrap_or_default());
     Ok(SagaStatus {
+        kind: saga.kind.clone(),
+        stream_id: saga.stream_id.clone(),
         saga_id: saga,
-        kind: saga.kind(),
-        payment_id: saga.payment_id(),
         state: row.try_get::<String, _>("state").map_err(unavailable)?.parse().map_err(damaged)?,
         due_at: moment("due_at")?,
         attempts: u32::try_from(natural(row, "attempts")?).unwrap_or(u32::MAX),

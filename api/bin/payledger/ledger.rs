@@ -72,6 +72,11 @@ impl Ledger {
             pool,
         })
     }
+
+    /// What the sagas of this node act through.
+    pub fn use_cases(&self) -> sagas::UseCases {
+        sagas::UseCases { payments: self.payments.clone() }
+    }
 }
 
 /// The channels that the flags name; the first is the default.

@@ -51,7 +51,7 @@ fn show(list: &[SagaStatus], as_json: bool) -> anyhow::Result<()> {
     let row = |status: &SagaStatus| {
         vec![
             status.saga_id.to_string(),
-            status.kind.to_owned(),
+            status.kind.to_string(),
             status.state.as_str().to_owned(),
             status.due_at.to_string(),
             status.attempts.to_string(),

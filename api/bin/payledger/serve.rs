@@ -55,7 +55,7 @@ impl Node {
     ) -> anyhow::Result<Node> {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = vec![];
-        let sagas = SagaRunner::new(ledger.payments.clone(), ledger.agenda.clone(), SagaConfig::default());
+        let sagas = SagaRunner::new(&ledger.use_cases(), ledger.agenda.clone(), SagaConfig::default());
         let webhooks = webhooks(&ledger, &sagas);
         let projections = roles.contains(&Role::Projections).then(|| {
             Runner::new(ledger.pool.clone(), ledger.store.clone(), ledger.progress.clone()).start(projections::all())
@@ -118,7 +118,7 @@ fn webhooks(ledger: &Ledger, sagas: &SagaRunner) -> Webhooks {
         nudge: Arc::new(move |payment_id| {
             let sagas = sagas.clone();
             tokio::spawn(async move {
-                if let Err(error) = sagas.nudge(payment_id).await {
+                if let Err(error) = sagas.nudge(&payment_id.to_string()).await {
                     tracing::debug!(%error, payment.id = %payment_id, "not nudged: the agenda finds it by itself");
                 }
             });

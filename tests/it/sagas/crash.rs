@@ -11,7 +11,7 @@ use commands::ports::{
     Agenda, AgendaUnavailable, Category, Channel, ChannelAnswer, ChargeOrder, EventStore, Receipt, RecordedEvent,
     RefundAnswer, RefundOrder, Request, SagaState, SagaStatus, StoreError, StreamId, StreamState,
 };
-use domain::{ChannelName, Money, PaymentId, Timestamp};
+use domain::{ChannelName, Money, Timestamp};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -37,6 +37,11 @@ impl Crash {
         if self.left.fetch_sub(1, Ordering::SeqCst) == 0 {
             self.happened.send_replace(true);
         }
+        self.alive().await;
+    }
+
+    /// The dead do nothing any more.
+    async fn alive(&self) {
         if self.has_happened() {
             std::future::pending::<()>().await;
         }
@@ -50,7 +55,7 @@ pub fn doomed_node(stage: &Stage, crash: &Crash) -> Node {
     let agenda = Arc::new(Mortal { inner: stage.agenda.clone(), crash: crash.clone() });
     let mut mortal = payments(store, channel, stage.clock.clone());
     mortal.vault = stage.payments.vault.clone();
-    Node::start(sagas::SagaRunner::new(mortal, agenda, config()))
+    Node::start(sagas::SagaRunner::new(&sagas::UseCases { payments: mortal }, agenda, config()))
 }
 
 struct Mortal<T: ?Sized> {
@@ -151,10 +156,13 @@ impl Channel for Mortal<dyn Channel> {
     }
 }
 
-/// Keeping the lead and asking in vain go on all the time and change nothing: no moments to die at.
+/// Keeping the lead and asking in vain go on all the time and change nothing: no moments to die at. But whoever is dead
+/// takes neither lead nor work: a task is stopped only where it waits, and until then it would take them as of a time
+/// that has gone on since, for which nobody waits.
 #[async_trait]
 impl Agenda for Mortal<dyn Agenda> {
     async fn lead(&self, claim: &Claim) -> Result<Option<Lead>, AgendaUnavailable> {
+        self.crash.alive().await;
         self.inner.lead(claim).await
     }
 
@@ -171,6 +179,7 @@ impl Agenda for Mortal<dyn Agenda> {
     }
 
     async fn claim_due(&self, claim: &Claim, limit: usize) -> Result<Vec<ClaimedSaga>, AgendaUnavailable> {
+        self.crash.alive().await;
         let claimed = self.inner.claim_due(claim, limit).await?;
         if !claimed.is_empty() {
             self.crash.moment().await;
@@ -186,8 +195,8 @@ impl Agenda for Mortal<dyn Agenda> {
         self.inner.leave(node).await
     }
 
-    async fn hasten(&self, payment_id: PaymentId, now: Timestamp) -> Result<u64, AgendaUnavailable> {
-        self.inner.hasten(payment_id, now).await
+    async fn hasten(&self, stream_id: &str, now: Timestamp) -> Result<u64, AgendaUnavailable> {
+        self.inner.hasten(stream_id, now).await
     }
 
     async fn retry(&self, saga_id: &str, now: Timestamp) -> Result<bool, AgendaUnavailable> {

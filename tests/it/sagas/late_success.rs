@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use commands::payment::refund_order;
-use commands::ports::{Category, Channel, ChannelAnswer, RefundAnswer, SagaState, VaultError, state_of};
+use commands::ports::{Category, Channel, ChannelAnswer, Clock, RefundAnswer, SagaState, VaultError, state_of};
 use domain::PaymentId;
 use domain::order_claim::{self, OrderClaim, State};
 use domain::payment::PaymentStatus;
@@ -90,6 +90,12 @@ async fn a_refund_that_always_fails_is_tried_ever_more_rarely_and_a_person_is_to
     assert_eq!(stage.agenda.list(Some(SagaState::Stuck), 10).await.unwrap().len(), 1);
     stage.pass(24 * HOUR).await;
     assert_eq!(refunds().await, 8);
+
+    // A person who asks for it does not wait, and asks for one try only.
+    let stuck = stage.agenda.list(Some(SagaState::Stuck), 10).await.unwrap();
+    assert!(stage.agenda.retry(&stuck[0].saga_id.object, stage.clock.now()).await.unwrap());
+    stage.until_quiet().await;
+    assert_eq!(refunds().await, 9);
     stage.assert_books().await;
 }
 

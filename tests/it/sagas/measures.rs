@@ -70,7 +70,7 @@ async fn what_is_stuck_or_stays_due_alerts() {
     let stage = Stage::new().await;
     let watching = sagas::SagaConfig { watch_every: Duration::from_millis(5), ..config() };
     stage.create("tok_captures_too_much").await;
-    let runner = sagas::SagaRunner::new(stage.payments.clone(), stage.agenda.clone(), watching.clone());
+    let runner = sagas::SagaRunner::new(&stage.use_cases(), stage.agenda.clone(), watching.clone());
     let node = super::stage::Node::start(runner);
     until_shown(&metrics, "saga_stuck 1").await;
     until_shown(&metrics, r#"saga_agenda_rows{state="stuck"} 1"#).await;
@@ -78,7 +78,7 @@ async fn what_is_stuck_or_stays_due_alerts() {
 
     let closed = stage.with_vault(Err(VaultError::Unavailable("closed".to_owned())));
     stage.create("tok_success").await;
-    let runner = sagas::SagaRunner::new(closed.payments.clone(), stage.agenda.clone(), watching.clone());
+    let runner = sagas::SagaRunner::new(&closed.use_cases(), stage.agenda.clone(), watching.clone());
     let node = super::stage::Node::start(runner);
     until_shown(&metrics, r#"saga_step_total{saga="payment",step="charge",outcome="unavailable"} 1"#).await;
     until_shown(&metrics, "saga_stuck 1").await;

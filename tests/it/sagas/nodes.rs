@@ -30,8 +30,8 @@ async fn two_nodes_share_the_work_and_charge_once() {
         stage.channel.complete_charge(*payment_id);
     }
     // One minute is less than the patience with customers: two nudges at once, from both nodes.
-    for payment_id in &payments {
-        let (one, other) = tokio::join!(_nodes[0].runner.nudge(*payment_id), _nodes[1].runner.nudge(*payment_id));
+    for payment_id in payments.iter().map(ToString::to_string) {
+        let (one, other) = tokio::join!(_nodes[0].runner.nudge(&payment_id), _nodes[1].runner.nudge(&payment_id));
         one.unwrap();
         other.unwrap();
     }
@@ -87,7 +87,7 @@ async fn an_agenda_that_is_built_anew_repeats_no_effect() {
     for page in [1, 1_000] {
         let anew = Stage { agenda: Arc::new(MemoryAgenda::default()), ..stage.clone() };
         let small = sagas::SagaConfig { page, ..config() };
-        let node = super::stage::Node::start(sagas::SagaRunner::new(anew.payments.clone(), anew.agenda.clone(), small));
+        let node = super::stage::Node::start(sagas::SagaRunner::new(&anew.use_cases(), anew.agenda.clone(), small));
         let followed = || async { anew.is_quiet().await.then_some(()) };
         until("the log was followed again", Duration::from_secs(20), followed).await;
         node.stop().await;

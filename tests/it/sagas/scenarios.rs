@@ -1,10 +1,10 @@
-//! Every way that a charge or a refund can go, told once, so that the generic tests can run all of them under every
-//! misfortune.
+//! Every way that a saga can go, told once, so that the generic tests can run all of them under every misfortune.
+//! Here: charges and refunds. A new saga brings a table of its own and enters it in `all`.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::payment::PaymentStatus;
+use domain::payment::RefundStatus;
 use domain::{PaymentId, RefundId};
 use test_support::scripted_channel::{Loss, failure};
 
@@ -19,12 +19,23 @@ pub trait Driver: Send {
 
 pub struct Scenario {
     pub name: &'static str,
-    pub play: for<'a> fn(&'a Stage, &'a mut dyn Driver) -> Boxed<'a, PaymentId>,
-    pub status: PaymentStatus,
-    /// In the order in which they were asked for.
-    pub refunds: &'static [&'static str],
-    /// Operations that took effect at the channel: charges and refunds.
-    pub effects: usize,
+    /// Goes through it and tells in words how it ended.
+    pub play: for<'a> fn(&'a Stage, &'a mut dyn Driver) -> Boxed<'a, String>,
+    pub end: &'static str,
+}
+
+/// Every scenario of every saga.
+pub fn all() -> impl Iterator<Item = &'static Scenario> {
+    SCENARIOS.iter()
+}
+
+/// How a payment ended: its status, its refunds in the order in which they were asked for, and how many operations
+/// took effect at the channel.
+async fn end(stage: &Stage, payment_id: PaymentId) -> String {
+    let record = stage.record(payment_id).await;
+    let refunds = record.capture().into_iter().flat_map(|capture| &capture.refunds);
+    let refunds: String = refunds.map(|refund| format!(", refund {}", RefundStatus::as_str(&refund.status))).collect();
+    format!("{}{refunds}, {} effects", record.status().as_str(), stage.channel.effects().len())
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -57,20 +68,16 @@ async fn unknown(stage: &Stage, driver: &mut dyn Driver, loss: Loss) -> PaymentI
     payment_id
 }
 
-pub const SCENARIOS: &[Scenario] = &[
+const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "success",
-        play: |stage, driver| Box::pin(async { paid(stage, driver, "tok_success").await }),
-        status: PaymentStatus::Succeeded,
-        refunds: &[],
-        effects: 1,
+        play: |stage, driver| Box::pin(async { end(stage, paid(stage, driver, "tok_success").await).await }),
+        end: "succeeded, 1 effects",
     },
     Scenario {
         name: "declined",
-        play: |stage, driver| Box::pin(async { paid(stage, driver, "tok_declined").await }),
-        status: PaymentStatus::Failed,
-        refunds: &[],
-        effects: 0,
+        play: |stage, driver| Box::pin(async { end(stage, paid(stage, driver, "tok_declined").await).await }),
+        end: "failed, 0 effects",
     },
     Scenario {
         name: "the customer acts and no webhook tells",
@@ -80,12 +87,10 @@ pub const SCENARIOS: &[Scenario] = &[
                 pass(stage, driver, 31 * SECOND).await;
                 stage.channel.complete_charge(payment_id);
                 pass(stage, driver, 5 * MINUTE).await;
-                payment_id
+                end(stage, payment_id).await
             })
         },
-        status: PaymentStatus::Succeeded,
-        refunds: &[],
-        effects: 1,
+        end: "succeeded, 1 effects",
     },
     Scenario {
         name: "the customer never acts",
@@ -93,12 +98,10 @@ pub const SCENARIOS: &[Scenario] = &[
             Box::pin(async {
                 let payment_id = paid(stage, driver, "tok_requires_action").await;
                 pass(stage, driver, 31 * MINUTE).await;
-                payment_id
+                end(stage, payment_id).await
             })
         },
-        status: PaymentStatus::Expired,
-        refunds: &[],
-        effects: 0,
+        end: "expired, 0 effects",
     },
     Scenario {
         name: "the channel takes its time and no webhook tells",
@@ -107,36 +110,30 @@ pub const SCENARIOS: &[Scenario] = &[
                 let payment_id = paid(stage, driver, "tok_async").await;
                 stage.channel.complete_charge(payment_id);
                 pass(stage, driver, MINUTE).await;
-                payment_id
+                end(stage, payment_id).await
             })
         },
-        status: PaymentStatus::Succeeded,
-        refunds: &[],
-        effects: 1,
+        end: "succeeded, 1 effects",
     },
     Scenario {
         name: "one answer is lost after the charge",
         play: |stage, driver| {
             Box::pin(async {
                 stage.channel.lose_next([Loss::AfterEffect]);
-                paid(stage, driver, "tok_success").await
+                end(stage, paid(stage, driver, "tok_success").await).await
             })
         },
-        status: PaymentStatus::Succeeded,
-        refunds: &[],
-        effects: 1,
+        end: "succeeded, 1 effects",
     },
     Scenario {
         name: "two calls are lost before the charge",
         play: |stage, driver| {
             Box::pin(async {
                 stage.channel.lose_next([Loss::BeforeEffect, Loss::BeforeEffect]);
-                paid(stage, driver, "tok_success").await
+                end(stage, paid(stage, driver, "tok_success").await).await
             })
         },
-        status: PaymentStatus::Succeeded,
-        refunds: &[],
-        effects: 1,
+        end: "succeeded, 1 effects",
     },
     Scenario {
         name: "all answers are lost after the charge, for a while",
@@ -144,12 +141,10 @@ pub const SCENARIOS: &[Scenario] = &[
             Box::pin(async {
                 let payment_id = unknown(stage, driver, Loss::AfterEffect).await;
                 pass(stage, driver, MINUTE).await;
-                payment_id
+                end(stage, payment_id).await
             })
         },
-        status: PaymentStatus::Succeeded,
-        refunds: &[],
-        effects: 1,
+        end: "succeeded, 1 effects",
     },
     Scenario {
         name: "all calls are lost before the charge, for a while",
@@ -157,12 +152,10 @@ pub const SCENARIOS: &[Scenario] = &[
             Box::pin(async {
                 let payment_id = unknown(stage, driver, Loss::BeforeEffect).await;
                 pass(stage, driver, MINUTE).await;
-                payment_id
+                end(stage, payment_id).await
             })
         },
-        status: PaymentStatus::Succeeded,
-        refunds: &[],
-        effects: 1,
+        end: "succeeded, 1 effects",
     },
     Scenario {
         name: "cancelled before the charge was called",
@@ -171,12 +164,10 @@ pub const SCENARIOS: &[Scenario] = &[
                 let payment_id = stage.create("tok_success").await;
                 stage.cancel(payment_id).await;
                 driver.settle(stage).await;
-                payment_id
+                end(stage, payment_id).await
             })
         },
-        status: PaymentStatus::Cancelled,
-        refunds: &[],
-        effects: 0,
+        end: "cancelled, 0 effects",
     },
     Scenario {
         name: "cancelled while the customer acts, and the answer to the void is lost",
@@ -188,12 +179,10 @@ pub const SCENARIOS: &[Scenario] = &[
                 driver.settle(stage).await;
                 stage.channel.lose_answers(None);
                 pass(stage, driver, MINUTE).await;
-                payment_id
+                end(stage, payment_id).await
             })
         },
-        status: PaymentStatus::Cancelled,
-        refunds: &[],
-        effects: 0,
+        end: "cancelled, 0 effects",
     },
     Scenario {
         name: "cancelled, but it had succeeded",
@@ -202,12 +191,10 @@ pub const SCENARIOS: &[Scenario] = &[
                 let payment_id = unknown(stage, driver, Loss::AfterEffect).await;
                 stage.cancel(payment_id).await;
                 driver.settle(stage).await;
-                payment_id
+                end(stage, payment_id).await
             })
         },
-        status: PaymentStatus::Succeeded,
-        refunds: &["succeeded"],
-        effects: 2,
+        end: "succeeded, refund succeeded, 2 effects",
     },
     Scenario {
         name: "expired, but it had succeeded",
@@ -216,19 +203,15 @@ pub const SCENARIOS: &[Scenario] = &[
                 let payment_id = paid(stage, driver, "tok_requires_action").await;
                 stage.channel.complete_charge(payment_id);
                 pass(stage, driver, 31 * MINUTE).await;
-                payment_id
+                end(stage, payment_id).await
             })
         },
-        status: PaymentStatus::Succeeded,
-        refunds: &["succeeded"],
-        effects: 2,
+        end: "succeeded, refund succeeded, 2 effects",
     },
     Scenario {
         name: "refunded",
-        play: |stage, driver| Box::pin(async { refunded(stage, driver, "tok_success").await.0 }),
-        status: PaymentStatus::Succeeded,
-        refunds: &["succeeded"],
-        effects: 2,
+        play: |stage, driver| Box::pin(async { end(stage, refunded(stage, driver, "tok_success").await.0).await }),
+        end: "succeeded, refund succeeded, 2 effects",
     },
     Scenario {
         name: "the refund's answers are lost, for a while",
@@ -240,12 +223,10 @@ pub const SCENARIOS: &[Scenario] = &[
                 driver.settle(stage).await;
                 stage.channel.lose_answers(None);
                 pass(stage, driver, MINUTE).await;
-                payment_id
+                end(stage, payment_id).await
             })
         },
-        status: PaymentStatus::Succeeded,
-        refunds: &["succeeded"],
-        effects: 2,
+        end: "succeeded, refund succeeded, 2 effects",
     },
     Scenario {
         name: "the refund takes its time and no webhook tells",
@@ -254,19 +235,15 @@ pub const SCENARIOS: &[Scenario] = &[
                 let (payment_id, refund_id) = refunded(stage, driver, "tok_refund_async").await;
                 stage.channel.complete_refund(refund_id);
                 pass(stage, driver, MINUTE).await;
-                payment_id
+                end(stage, payment_id).await
             })
         },
-        status: PaymentStatus::Succeeded,
-        refunds: &["succeeded"],
-        effects: 2,
+        end: "succeeded, refund succeeded, 2 effects",
     },
     Scenario {
         name: "the refund fails",
-        play: |stage, driver| Box::pin(async { refunded(stage, driver, "tok_refund_fails").await.0 }),
-        status: PaymentStatus::Succeeded,
-        refunds: &["failed"],
-        effects: 1,
+        play: |stage, driver| Box::pin(async { end(stage, refunded(stage, driver, "tok_refund_fails").await.0).await }),
+        end: "succeeded, refund failed, 1 effects",
     },
     Scenario {
         name: "the refund fails late, and another one succeeds",
@@ -278,11 +255,9 @@ pub const SCENARIOS: &[Scenario] = &[
                 stage.payments.record_refund(issued, payment_id, refund_id, told).await.unwrap();
                 stage.refund(payment_id, AMOUNT).await;
                 driver.settle(stage).await;
-                payment_id
+                end(stage, payment_id).await
             })
         },
-        status: PaymentStatus::Succeeded,
-        refunds: &["failed", "succeeded"],
-        effects: 3,
+        end: "succeeded, refund failed, refund succeeded, 3 effects",
     },
 ];

@@ -19,7 +19,7 @@ use domain::merchant::Terms;
 use domain::payment::{Event, Payment, Record};
 use domain::pricing::{PricingModel, RefundFeePolicy, Tier};
 use domain::{Account, Currency, Decider, DomainEvent, MerchantId, Money, PaymentId, RefundId, Sealed};
-use sagas::{Patience, SagaConfig, SagaRunner};
+use sagas::{Patience, SagaConfig, SagaRunner, UseCases};
 use test_support::manual_clock::ManualClock;
 use test_support::scripted_channel::ScriptedChannel;
 use test_support::wait::until;
@@ -130,9 +130,13 @@ impl Stage {
         stage
     }
 
+    pub fn use_cases(&self) -> UseCases {
+        UseCases { payments: self.payments.clone() }
+    }
+
     /// A node on this stage, running.
     pub fn node(&self) -> Node {
-        Node::start(SagaRunner::new(self.payments.clone(), self.agenda.clone(), config()))
+        Node::start(SagaRunner::new(&self.use_cases(), self.agenda.clone(), config()))
     }
 
     /// The log was followed to its end, and nothing is due now. In this order: what was entered before the first look

@@ -131,7 +131,7 @@ async fn a_state_that_comes_back_is_recorded_again() {
         // A lost answer was told by somebody else than the saga.
         let unknown = ChannelAnswer::Unknown { reason: "lost".to_owned() };
         stage.payments.record_charge(issued(told), payment_id, unknown).await.unwrap();
-        node.runner.nudge(payment_id).await.unwrap();
+        node.runner.nudge(&payment_id.to_string()).await.unwrap();
         stage.until_quiet().await;
         assert_eq!(stage.record(payment_id).await.status(), PaymentStatus::RequiresAction, "after {told}");
     }
@@ -144,7 +144,7 @@ async fn a_nudge_asks_at_once() {
     let payment_id = stage.create("tok_async").await;
     stage.until_quiet().await;
     stage.channel.complete_charge(payment_id);
-    node.runner.nudge(payment_id).await.unwrap();
+    node.runner.nudge(&payment_id.to_string()).await.unwrap();
     stage.until_quiet().await;
     assert_eq!(stage.record(payment_id).await.status(), PaymentStatus::Succeeded);
 }
@@ -163,7 +163,7 @@ async fn one_poisoned_payment_of_fifty_is_parked_and_does_not_stop_the_others() 
         assert_eq!(stage.record(payment_id).await.status(), PaymentStatus::Succeeded);
     }
     let stuck = stage.agenda.list(Some(SagaState::Stuck), 100).await.unwrap();
-    assert_eq!(stuck.iter().map(|row| row.payment_id).collect::<Vec<_>>(), [poisoned]);
+    assert_eq!(stuck.iter().map(|row| row.stream_id.clone()).collect::<Vec<_>>(), [poisoned.to_string()]);
     assert!(stuck[0].last_error.as_deref().unwrap().starts_with("capture_out_of_range"));
     assert_eq!(stage.agenda.list(None, 100).await.unwrap().len(), 1);
 
