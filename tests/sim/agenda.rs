@@ -6,7 +6,7 @@ use adapters::agenda::MemoryAgenda;
 use async_trait::async_trait;
 use commands::ports::agenda::{Advanced, Census, Change, Claim, ClaimedSaga, Lead, Settlement};
 use commands::ports::{Agenda, AgendaUnavailable, SagaState, SagaStatus};
-use domain::{PaymentId, Timestamp};
+use domain::Timestamp;
 
 use crate::canary::Tampering;
 use crate::weather::{Fate, Weather};
@@ -65,8 +65,8 @@ impl Agenda for AgendaLine {
         self.call(self.agenda.leave(node)).await
     }
 
-    async fn hasten(&self, payment_id: PaymentId, now: Timestamp) -> Result<u64, AgendaUnavailable> {
-        self.call(self.agenda.hasten(payment_id, now)).await
+    async fn hasten(&self, stream_id: &str, now: Timestamp) -> Result<u64, AgendaUnavailable> {
+        self.call(self.agenda.hasten(stream_id, now)).await
     }
 
     async fn retry(&self, saga_id: &str, now: Timestamp) -> Result<bool, AgendaUnavailable> {

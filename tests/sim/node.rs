@@ -12,7 +12,7 @@ use commands::ports::EventStore;
 use commands::webhook::Webhooks;
 use commands::{Channels, Executor};
 use parking_lot::Mutex;
-use sagas::{Patience, SagaConfig, SagaRunner};
+use sagas::{Patience, SagaConfig, SagaRunner, UseCases};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
@@ -62,7 +62,8 @@ impl Node {
         };
         let agenda = AgendaLine::new(around.agenda.clone(), around.inside.clone(), around.tampering.clone());
         let pace = Pace::of(around.inside.is_rough());
-        let runner = SagaRunner::new(payments.clone(), Arc::new(agenda), pace.sagas);
+        let use_cases = UseCases { payments: payments.clone() };
+        let runner = SagaRunner::new(&use_cases, Arc::new(agenda), pace.sagas);
         let webhooks = Webhooks { payments: payments.clone(), inbox: around.inbox.clone(), nudge: nudge(&runner) };
         let (stop, stopped) = watch::channel(false);
         let running = tokio::spawn(run(runner, webhooks.clone(), pace.sweep_every, stopped));
@@ -114,7 +115,7 @@ fn nudge(runner: &SagaRunner) -> commands::webhook::Nudge {
     let runner = runner.clone();
     Arc::new(move |payment_id| {
         let runner = runner.clone();
-        tokio::spawn(async move { runner.nudge(payment_id).await });
+        tokio::spawn(async move { runner.nudge(&payment_id.to_string()).await });
     })
 }
 
