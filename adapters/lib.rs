@@ -2,6 +2,7 @@
 //! Adapters implement the traits of `commands::ports`; they know no business rule and no HTTP route of ours.
 
 pub mod agenda;
+pub mod bank;
 pub mod channels;
 pub mod embedded_postgres;
 pub mod event_store;

@@ -3,10 +3,14 @@
 
 use std::sync::LazyLock;
 
+use domain::bank_account::BankAccount;
 use domain::invariants::Violation;
 use domain::merchant::Merchant;
+use domain::merchant_account::MerchantAccount;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
+use domain::settlement::Settlement;
+use domain::withdrawal::Withdrawal;
 use domain::{BalancedEntry, Decider, DomainEvent, Holding};
 use serde_json::Value;
 
@@ -23,8 +27,17 @@ pub struct Aggregate {
     show: fn(&StreamState) -> Value,
 }
 
-static ALL: LazyLock<Vec<Aggregate>> =
-    LazyLock::new(|| vec![Aggregate::of::<Merchant>(), Aggregate::of::<OrderClaim>(), Aggregate::of::<Payment>()]);
+static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
+    vec![
+        Aggregate::of::<BankAccount>(),
+        Aggregate::of::<Merchant>(),
+        Aggregate::of::<MerchantAccount>(),
+        Aggregate::of::<OrderClaim>(),
+        Aggregate::of::<Payment>(),
+        Aggregate::of::<Settlement>(),
+        Aggregate::of::<Withdrawal>(),
+    ]
+});
 
 static CATEGORIES: LazyLock<Vec<&'static str>> = LazyLock::new(|| all().iter().map(|one| one.category.name).collect());
 

@@ -2,6 +2,7 @@
 //! Knows no SQL, no HTTP and no channel's protocol.
 
 pub mod aggregates;
+pub mod as_of;
 pub mod audit;
 pub mod bridge;
 pub mod channels;
@@ -10,6 +11,7 @@ pub mod keys;
 pub mod merchant;
 pub mod payment;
 pub mod ports;
+pub mod settlement;
 pub mod trace;
 pub mod webhook;
 

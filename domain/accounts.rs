@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::{BankName, ChannelName, DisputeId, MerchantId, PaymentId, PreAuthId, RefundId, SettlementId, WithdrawalId};
 
 /// One account of the platform's books. The comment of each names what it must hold.
@@ -267,6 +269,19 @@ impl FromStr for Account {
             }
             _ => return Err(NotAnAccount),
         })
+    }
+}
+
+impl Serialize for Account {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Account {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let path = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        path.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -100,6 +100,20 @@ impl RefundId {
     }
 }
 
+impl SettlementId {
+    /// The batch of a merchant and currency whose window opens behind the position `from`. Derived, so that two nodes
+    /// or a repeat close the same batch; ids sort by where in the log their windows open.
+    pub fn of_window(merchant: MerchantId, currency: &str, from: u64) -> SettlementId {
+        let seed =
+            [b"settlement:".as_slice(), merchant.0.as_bytes(), currency.as_bytes(), &from.to_be_bytes()].concat();
+        let digest = Sha256::digest(seed);
+        let mut bytes = [0; 16];
+        bytes[..6].copy_from_slice(&from.to_be_bytes()[2..]);
+        bytes[6..].copy_from_slice(&digest[..10]);
+        SettlementId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+}
+
 fn encode(value: u128) -> [u8; ENCODED_LENGTH] {
     std::array::from_fn(|index| {
         let shift = 5 * (ENCODED_LENGTH - 1 - index);

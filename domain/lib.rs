@@ -2,19 +2,26 @@
 //! Nothing here is async, reads a clock, draws randomness, does I/O or writes a log.
 
 pub mod accounts;
+pub mod bank_account;
+pub mod bank_details;
+pub mod calendar;
 pub mod chain;
 pub mod currency;
 pub mod decider;
 pub mod entry;
+pub mod iban;
 pub mod ids;
 pub mod invariants;
 pub mod merchant;
+pub mod merchant_account;
 pub mod money;
 pub mod order_claim;
 pub mod payment;
 pub mod pricing;
 pub mod sealed;
+pub mod settlement;
 pub mod time;
+pub mod withdrawal;
 
 pub use accounts::{Account, AccountType};
 pub use currency::Currency;

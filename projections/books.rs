@@ -2,6 +2,7 @@
 //! One event's postings are one transaction, known by the event's position. The database itself refuses a transaction
 //! that does not balance and any change of what is booked.
 
+mod activity;
 mod balances;
 mod entries;
 mod funds;
@@ -15,6 +16,8 @@ use commands::ports::RecordedEvent;
 use domain::BalancedEntry;
 use sqlx::PgConnection;
 
+pub(crate) use activity::of as activity_of;
+pub use activity::{BooksActivity, items};
 pub use balances::{MerchantBalance, balances};
 pub use entries::{EntryLine, entries, transaction};
 pub use funds::BooksFunds;
@@ -33,7 +36,7 @@ impl Projection for Books {
     }
 
     fn version(&self) -> i32 {
-        2
+        3
     }
 
     fn categories(&self) -> &'static [&'static str] {
@@ -41,7 +44,7 @@ impl Projection for Books {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["rm_books.journal", "rm_books.accounts", "rm_books.balances"]
+        &["rm_books.journal", "rm_books.accounts", "rm_books.balances", "rm_books.activity"]
     }
 
     fn ddl(&self) -> &'static str {
@@ -60,6 +63,7 @@ impl Projection for Books {
         }
         entries::append(connection, &transactions).await?;
         sums::add(connection, &transactions).await?;
+        activity::append(connection, &transactions).await?;
         Ok(())
     }
 }

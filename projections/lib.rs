@@ -1,7 +1,6 @@
 //! The read models, one file each (tables, apply and queries together), and the machinery that feeds, checkpoints and
 //! rebuilds them. Everything here can be thrown away and folded again from the log; nothing here decides a command.
 
-pub mod as_of;
 pub mod books;
 mod checkpoint;
 mod database;
@@ -22,6 +21,7 @@ pub mod verify;
 
 use std::sync::Arc;
 
+pub use commands::as_of;
 pub use filter::{Filter, StatusText};
 pub use page::{Cursor, NotACursor, Page};
 pub use progress::Progress;

@@ -1,6 +1,7 @@
 //! Every trait that an adapter implements, and the values that cross it.
 
 pub mod agenda;
+pub mod bank;
 pub mod channel;
 pub mod clock;
 pub mod event;
@@ -9,11 +10,13 @@ pub mod funds;
 pub mod inbox;
 pub mod keys;
 pub mod nonces;
+pub mod pending_activity;
 pub mod request;
 pub mod stream_state;
 pub mod vault;
 
 pub use agenda::{Agenda, AgendaUnavailable, SagaId, SagaState, SagaStatus};
+pub use bank::{Bank, BankNews, BankUnavailable, TransferFact, TransferOrder};
 pub use channel::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder, WebhookFact};
 pub use clock::Clock;
 pub use event::{Metadata, RecordedEvent, StreamId, Unreadable};
@@ -22,6 +25,7 @@ pub use funds::MerchantFunds;
 pub use inbox::{InboxError, WebhookInbox};
 pub use keys::{Access, ApiKey, KeyDirectory, KeyDirectoryError, Role, Secret};
 pub use nonces::{Nonces, NoncesUnavailable};
+pub use pending_activity::PendingActivity;
 pub use request::{Decision, Expected, NewEvent, Receipt, RejectionRecord, Request, StreamRef};
 pub use stream_state::{Category, StreamState, nth_state, state_of};
 pub use vault::{Subject, Vault, VaultError};

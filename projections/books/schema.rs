@@ -45,6 +45,19 @@ CREATE TABLE rm_books.balances (
     PRIMARY KEY (merchant_id, currency)
 );
 
+-- The journal's lines of merchants' pending balances, a row for each event, except what their own accounts post: what
+-- settlements are made of.
+CREATE TABLE rm_books.activity (
+    merchant_id text COLLATE "C" NOT NULL,
+    currency    text COLLATE "C" NOT NULL,
+    position    bigint           NOT NULL,
+    event_type  text COLLATE "C" NOT NULL,
+    object      text COLLATE "C" NOT NULL,
+    debit       bigint           NOT NULL,
+    credit      bigint           NOT NULL,
+    PRIMARY KEY (merchant_id, currency, position)
+);
+
 CREATE FUNCTION rm_books.refuse_unbalanced() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     broken record;

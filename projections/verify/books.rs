@@ -1,26 +1,42 @@
-//! The books against the postings of every event: journal, accounts and merchants' balances each by itself.
+//! The books against the postings of every event: journal, accounts, merchants' balances and what settlements are made
+//! of, each by itself.
+
+use std::collections::BTreeMap;
 
 use commands::ports::EventStore;
 use domain::invariants;
+use domain::merchant_account::Holder;
 use sqlx::Row;
 
 use super::{Rows, Verification, compare, replay};
-use crate::books::{Books, entry_of, merchants};
+use crate::books::{Books, activity_of, entry_of, merchants};
 use crate::{ApplyError, ReadError, Reader, Snapshot};
+
+/// The sum of the items' positions, and of what they add to the pending balance.
+type Activity = BTreeMap<Holder, (u64, i128)>;
 
 pub(super) async fn verify(reader: &Reader, store: &dyn EventStore) -> Result<Verification, ReadError> {
     let mut view = reader.now(&[&Books]).await?;
     let (position, tables) = (view.position, tables(&mut view).await?);
     drop(view);
     let mut books = invariants::Books::default();
+    let mut activity = Activity::new();
     replay(store, position, |event| {
         if let Some(entry) = entry_of(event)? {
+            for (holder, item) in activity_of(event, &entry) {
+                let sums = activity.entry(holder).or_insert((0_u64, 0_i128));
+                *sums = (sums.0 + item.position, sums.1 + i128::from(item.amount()));
+            }
             books.post(entry.legs()).map_err(|violation| ApplyError::inapplicable(event, violation.to_string()))?;
         }
         Ok(())
     })
     .await?;
-    Ok(compare("books", position, &expected(&books), tables))
+    let mut rows = expected(&books);
+    rows.extend(activity.iter().map(|(holder, (positions, net))| {
+        (format!("activity {} {}", holder.merchant_id, holder.currency), format!("{positions} / {net}"))
+    }));
+    Ok(compare("books", position, &rows, tables))
 }
 
 fn expected(books: &invariants::Books) -> Rows {
@@ -48,7 +64,10 @@ async fn tables(view: &mut Snapshot) -> Result<Rows, ReadError> {
          UNION ALL
          SELECT 'balance ' || merchant_id || ' ' || currency,
                 concat_ws(' / ', pending, available, reserved, on_hold, receivable)
-           FROM rm_books.balances",
+           FROM rm_books.balances
+         UNION ALL
+         SELECT 'activity ' || merchant_id || ' ' || currency, sum(position) || ' / ' || sum(credit - debit)
+           FROM rm_books.activity GROUP BY merchant_id, currency",
     )
     .fetch_all(view.connection())
     .await?;

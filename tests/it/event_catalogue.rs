@@ -6,9 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use commands::aggregates;
+use domain::bank_account::BankAccount;
 use domain::merchant::Merchant;
+use domain::merchant_account::MerchantAccount;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
+use domain::settlement::Settlement;
+use domain::withdrawal::Withdrawal;
 use domain::{Decider, DomainEvent, Side};
 use serde_json::Value;
 
@@ -44,9 +48,13 @@ fn describe<D: Decider>(page: &mut String) {
 #[test]
 fn every_event_is_in_the_catalogue_and_stays_readable() {
     let mut page = "# Events\n\nGenerated from the code and the golden files. Amounts are minor units; what an event does to the books stands below it.\n".to_owned();
+    describe::<BankAccount>(&mut page);
     describe::<Merchant>(&mut page);
+    describe::<MerchantAccount>(&mut page);
     describe::<OrderClaim>(&mut page);
     describe::<Payment>(&mut page);
+    describe::<Settlement>(&mut page);
+    describe::<Withdrawal>(&mut page);
     let described = page.lines().filter_map(|line| line.strip_prefix("## ")).collect::<Vec<_>>();
     assert_eq!(described, aggregates::categories());
     let path = root().join("domain/EVENTS.md");

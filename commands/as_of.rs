@@ -1,7 +1,8 @@
 //! Which position a moment means. Uses nothing but that `recorded_at` never goes back along the log.
 
-use commands::ports::{EventStore, StoreError};
 use domain::Timestamp;
+
+use crate::ports::{EventStore, StoreError};
 
 /// The position of the last event recorded at or before `moment`, 0 if there is none.
 pub async fn position_at(store: &dyn EventStore, moment: Timestamp) -> Result<u64, StoreError> {

@@ -1,0 +1,216 @@
+//! The money of withdrawals: held, sent, paid, come back. Old or weaker news of a bank is no event.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{
+    Event, ReleaseCause, WithdrawalFailed, WithdrawalHeld, WithdrawalPaid, WithdrawalPaidLate, WithdrawalReleased,
+    WithdrawalReturned, WithdrawalSent,
+};
+use super::{FailWithdrawal, HoldWithdrawal, Holder, MerchantAccountRejection, State};
+use crate::money::AMOUNT_MAX;
+use crate::{Account, BankName, MerchantId, Timestamp, WithdrawalId};
+
+/// Amounts in minor units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Withdrawal {
+    pub amount: i64,
+    pub fee: i64,
+    pub phase: WithdrawalPhase,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum WithdrawalPhase {
+    Held,
+    /// Rejected or cancelled: nothing went out.
+    Released,
+    Sent {
+        bank: BankName,
+    },
+    Paid {
+        bank: BankName,
+    },
+    /// The bank did not pay it.
+    Failed {
+        bank: BankName,
+    },
+    /// It was paid, and the money came back.
+    Returned,
+}
+
+impl Withdrawal {
+    /// The account kept for this withdrawal alone, and what it holds now.
+    pub(super) fn holding(&self, merchant: MerchantId, withdrawal: WithdrawalId) -> Option<(Account, i64)> {
+        match &self.phase {
+            WithdrawalPhase::Held => {
+                Some((Account::MerchantWithdrawalHold(merchant, withdrawal), self.amount + self.fee))
+            }
+            WithdrawalPhase::Sent { bank } => Some((Account::BankInTransit(bank.clone(), withdrawal), self.amount)),
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn hold(
+    state: &State,
+    holder: Holder,
+    hold: &HoldWithdrawal,
+    at: Timestamp,
+) -> Result<Vec<Event>, MerchantAccountRejection> {
+    let HoldWithdrawal { withdrawal_id, amount, fee, pending } = *hold;
+    match state.withdrawals.get(&withdrawal_id) {
+        Some(known) if (known.amount, known.fee) == (amount, fee) => return Ok(vec![]),
+        Some(_) => return Err(MerchantAccountRejection::WithdrawalAlreadyExists),
+        None => {}
+    }
+    if !(1..=AMOUNT_MAX).contains(&amount) || !(0..=AMOUNT_MAX).contains(&fee) {
+        return Err(MerchantAccountRejection::AmountOutOfRange);
+    }
+    if i128::from(amount) + i128::from(fee) > state.withdrawable(pending) {
+        return Err(MerchantAccountRejection::InsufficientBalance);
+    }
+
+    let Holder { merchant_id, currency } = holder;
+    Ok(vec![Event::WithdrawalHeld(WithdrawalHeld { withdrawal_id, merchant_id, currency, amount, fee, held_at: at })])
+}
+
+pub(super) fn release(
+    state: &State,
+    holder: Holder,
+    withdrawal_id: WithdrawalId,
+    cause: ReleaseCause,
+    at: Timestamp,
+) -> Result<Vec<Event>, MerchantAccountRejection> {
+    let known = state.withdrawal(withdrawal_id)?;
+    match known.phase {
+        WithdrawalPhase::Held => {}
+        WithdrawalPhase::Released => return Ok(vec![]),
+        _ => return Err(MerchantAccountRejection::WithdrawalSent),
+    }
+    let credit = state.credit(known.amount + known.fee)?;
+
+    Ok(vec![Event::WithdrawalReleased(WithdrawalReleased {
+        withdrawal_id,
+        merchant_id: holder.merchant_id,
+        currency: holder.currency,
+        amount: known.amount,
+        fee: known.fee,
+        cause,
+        credit,
+        released_at: at,
+    })])
+}
+
+pub(super) fn send(
+    state: &State,
+    holder: Holder,
+    withdrawal_id: WithdrawalId,
+    bank: BankName,
+    at: Timestamp,
+) -> Result<Vec<Event>, MerchantAccountRejection> {
+    let known = state.withdrawal(withdrawal_id)?;
+    match known.phase {
+        WithdrawalPhase::Held => {}
+        WithdrawalPhase::Released => return Err(MerchantAccountRejection::WithdrawalReleased),
+        _ => return Ok(vec![]),
+    }
+
+    Ok(vec![Event::WithdrawalSent(WithdrawalSent {
+        withdrawal_id,
+        merchant_id: holder.merchant_id,
+        currency: holder.currency,
+        bank,
+        amount: known.amount,
+        fee: known.fee,
+        sent_at: at,
+    })])
+}
+
+/// A bank that paid what it had called failed has taken money that the merchant was given back.
+pub(super) fn paid(
+    state: &State,
+    holder: Holder,
+    withdrawal_id: WithdrawalId,
+    at: Timestamp,
+) -> Result<Vec<Event>, MerchantAccountRejection> {
+    let known = state.withdrawal(withdrawal_id)?;
+    let Holder { merchant_id, currency } = holder;
+    match &known.phase {
+        WithdrawalPhase::Sent { bank } => Ok(vec![Event::WithdrawalPaid(WithdrawalPaid {
+            withdrawal_id,
+            merchant_id,
+            currency,
+            bank: bank.clone(),
+            amount: known.amount,
+            paid_at: at,
+        })]),
+        WithdrawalPhase::Failed { bank } => Ok(vec![Event::WithdrawalPaidLate(WithdrawalPaidLate {
+            withdrawal_id,
+            merchant_id,
+            currency,
+            bank: bank.clone(),
+            amount: known.amount,
+            drawn: state.draw(known.amount)?,
+            paid_at: at,
+        })]),
+        WithdrawalPhase::Paid { .. } | WithdrawalPhase::Returned => Ok(vec![]),
+        WithdrawalPhase::Held | WithdrawalPhase::Released => Err(MerchantAccountRejection::WithdrawalNotSent),
+    }
+}
+
+pub(super) fn failed(
+    state: &State,
+    holder: Holder,
+    failed: &FailWithdrawal,
+    at: Timestamp,
+) -> Result<Vec<Event>, MerchantAccountRejection> {
+    let withdrawal_id = failed.withdrawal_id;
+    let known = state.withdrawal(withdrawal_id)?;
+    let fee_returned = if failed.return_fee { known.fee } else { 0 };
+    let Holder { merchant_id, currency } = holder;
+    match &known.phase {
+        WithdrawalPhase::Sent { bank } => Ok(vec![Event::WithdrawalFailed(WithdrawalFailed {
+            withdrawal_id,
+            merchant_id,
+            currency,
+            bank: bank.clone(),
+            amount: known.amount,
+            fee_returned,
+            credit: state.credit(known.amount + fee_returned)?,
+            failed_at: at,
+        })]),
+        WithdrawalPhase::Paid { bank } if (0..=known.amount).contains(&failed.bank_fee) => {
+            Ok(vec![Event::WithdrawalReturned(WithdrawalReturned {
+                withdrawal_id,
+                merchant_id,
+                currency,
+                bank: bank.clone(),
+                amount: known.amount,
+                bank_fee: failed.bank_fee,
+                fee_returned,
+                credit: state.credit(known.amount + fee_returned)?,
+                returned_at: at,
+            })])
+        }
+        WithdrawalPhase::Paid { .. } => Err(MerchantAccountRejection::AmountOutOfRange),
+        WithdrawalPhase::Failed { .. } | WithdrawalPhase::Returned => Ok(vec![]),
+        WithdrawalPhase::Held | WithdrawalPhase::Released => Err(MerchantAccountRejection::WithdrawalNotSent),
+    }
+}
+
+pub(super) fn evolve_held(state: &mut State, held: &WithdrawalHeld) {
+    state.available -= held.amount + held.fee;
+    let withdrawal = Withdrawal { amount: held.amount, fee: held.fee, phase: WithdrawalPhase::Held };
+    state.withdrawals.insert(held.withdrawal_id, withdrawal);
+}
+
+impl State {
+    fn withdrawal(&self, withdrawal_id: WithdrawalId) -> Result<&Withdrawal, MerchantAccountRejection> {
+        self.withdrawals.get(&withdrawal_id).ok_or(MerchantAccountRejection::WithdrawalNotFound)
+    }
+
+    pub(super) fn change(&mut self, withdrawal_id: WithdrawalId, phase: WithdrawalPhase) {
+        if let Some(withdrawal) = self.withdrawals.get_mut(&withdrawal_id) {
+            withdrawal.phase = phase;
+        }
+    }
+}

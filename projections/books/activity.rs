@@ -1,0 +1,158 @@
+//! Merchants' pending money, event by event: what is settled of it, and what a settlement was made of.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use commands::ports::funds::FundsUnavailable;
+use commands::ports::{PendingActivity, RecordedEvent};
+use domain::merchant_account::{Holder, MerchantAccount, Window};
+use domain::settlement::{Item, Tally};
+use domain::{Account, BalancedEntry, Currency, Decider, MerchantId, Side};
+use futures::TryStreamExt;
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, QueryBuilder, Row};
+
+use super::Books;
+use crate::database::{parsed, position, to_sql};
+use crate::{Cursor, Page, ReadError, Reader, Snapshot};
+
+/// How long a settlement waits for the books before it is told that they are not available.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// The event as an item of settlements; none if it moves no pending money, or if a merchant's own account moves it.
+pub(crate) fn of(event: &RecordedEvent, entry: &BalancedEntry) -> Vec<(Holder, Item)> {
+    if event.stream.category == MerchantAccount::CATEGORY {
+        return vec![];
+    }
+    let mut items: BTreeMap<Holder, Item> = BTreeMap::new();
+    for leg in entry.legs() {
+        let Account::MerchantPending(merchant_id) = leg.account else { continue };
+        let item = items.entry(Holder { merchant_id, currency: leg.currency }).or_insert_with(|| Item {
+            position: event.position,
+            event_type: event.event_type.clone(),
+            object: event.stream.id.clone(),
+            debit: 0,
+            credit: 0,
+        });
+        match leg.side {
+            Side::Debit => item.debit += leg.amount,
+            Side::Credit => item.credit += leg.amount,
+        }
+    }
+    items.into_iter().collect()
+}
+
+pub(super) async fn append(
+    connection: &mut PgConnection,
+    transactions: &[(&RecordedEvent, BalancedEntry)],
+) -> Result<(), sqlx::Error> {
+    let items: Vec<(Holder, Item)> = transactions.iter().flat_map(|(event, entry)| of(event, entry)).collect();
+    if items.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO rm_books.activity
+         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])",
+    )
+    .bind(items.iter().map(|(holder, _)| holder.merchant_id.to_string()).collect::<Vec<_>>())
+    .bind(items.iter().map(|(holder, _)| holder.currency.to_string()).collect::<Vec<_>>())
+    .bind(items.iter().map(|(_, item)| to_sql(item.position)).collect::<Vec<_>>())
+    .bind(items.iter().map(|(_, item)| item.event_type.clone()).collect::<Vec<_>>())
+    .bind(items.iter().map(|(_, item)| item.object.clone()).collect::<Vec<_>>())
+    .bind(items.iter().map(|(_, item)| item.debit).collect::<Vec<_>>())
+    .bind(items.iter().map(|(_, item)| item.credit).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A page of what a settlement was made of, oldest first; the cursor's key is the last position of the page before.
+pub async fn items(
+    view: &mut Snapshot,
+    holder: Holder,
+    window: Window,
+    limit: u32,
+    cursor: Option<&Cursor>,
+) -> Result<Page<Item>, ReadError> {
+    let to = view.up_to(Some(window.to))?;
+    let from = cursor.map_or(to_sql(window.from), |cursor| cursor.key.max(to_sql(window.from)));
+    let mut query = window_query(holder, from, to);
+    query.push(" LIMIT ").push_bind(i64::from(limit) + 1);
+    let rows = query.build().fetch_all(view.connection()).await?;
+    let rows = rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?;
+    Ok(Page::cut(rows, limit, |item: &Item| Cursor { key: to_sql(item.position), id: item.object.clone() }))
+}
+
+fn window_query(holder: Holder, from: i64, to: i64) -> QueryBuilder<'static, sqlx::Postgres> {
+    let mut query = QueryBuilder::new("SELECT position, event_type, object, debit, credit FROM rm_books.activity");
+    query.push(" WHERE merchant_id = ").push_bind(holder.merchant_id.to_string());
+    query.push(" AND currency = ").push_bind(holder.currency.to_string());
+    query.push(" AND position > ").push_bind(from).push(" AND position <= ").push_bind(to);
+    query.push(" ORDER BY position");
+    query
+}
+
+fn read(row: &PgRow) -> Result<Item, sqlx::Error> {
+    Ok(Item {
+        position: position(row, "position")?,
+        event_type: row.try_get("event_type")?,
+        object: row.try_get("object")?,
+        debit: row.try_get("debit")?,
+        credit: row.try_get("credit")?,
+    })
+}
+
+/// The activity as the command side reads it.
+#[derive(Debug, Clone)]
+pub struct BooksActivity {
+    reader: Reader,
+}
+
+impl BooksActivity {
+    pub fn new(reader: Reader) -> BooksActivity {
+        BooksActivity { reader }
+    }
+
+    async fn view(&self, position: u64) -> Result<Snapshot, FundsUnavailable> {
+        self.reader.at_least(&[&Books], Some(position), WAIT).await.map_err(|error| FundsUnavailable(error.to_string()))
+    }
+}
+
+fn unavailable(error: sqlx::Error) -> FundsUnavailable {
+    FundsUnavailable(error.to_string())
+}
+
+#[async_trait]
+impl PendingActivity for BooksActivity {
+    async fn holders(
+        &self,
+        merchant_id: Option<MerchantId>,
+        currency: Option<Currency>,
+        position: u64,
+    ) -> Result<Vec<Holder>, FundsUnavailable> {
+        let mut view = self.view(position).await?;
+        let mut query = QueryBuilder::new("SELECT merchant_id, currency FROM rm_books.balances WHERE true");
+        if let Some(merchant_id) = merchant_id {
+            query.push(" AND merchant_id = ").push_bind(merchant_id.to_string());
+        }
+        if let Some(currency) = currency {
+            query.push(" AND currency = ").push_bind(currency.to_string());
+        }
+        query.push(" ORDER BY merchant_id, currency");
+        let rows = query.build().fetch_all(view.connection()).await.map_err(unavailable)?;
+        let read = |row| Ok(Holder { merchant_id: parsed(row, "merchant_id")?, currency: parsed(row, "currency")? });
+        rows.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(unavailable)
+    }
+
+    async fn tally(&self, holder: Holder, from: u64, to: u64) -> Result<Tally, FundsUnavailable> {
+        let mut view = self.view(to).await?;
+        let mut query = window_query(holder, to_sql(from), to_sql(to));
+        let mut rows = query.build().fetch(view.connection());
+        let mut tally = Tally::default();
+        while let Some(row) = rows.try_next().await.map_err(unavailable)? {
+            tally.add(&read(&row).map_err(unavailable)?);
+        }
+        Ok(tally)
+    }
+}
