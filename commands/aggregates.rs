@@ -11,6 +11,7 @@ use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
 use domain::settlement::Settlement;
 use domain::withdrawal::Withdrawal;
+use domain::pre_auth::PreAuth;
 use domain::{BalancedEntry, Decider, DomainEvent, Holding};
 use serde_json::Value;
 
@@ -36,6 +37,10 @@ static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
         Aggregate::of::<Payment>(),
         Aggregate::of::<Settlement>(),
         Aggregate::of::<Withdrawal>(),
+        Aggregate::of::<Merchant>(),
+        Aggregate::of::<OrderClaim>(),
+        Aggregate::of::<Payment>(),
+        Aggregate::of::<PreAuth>(),
     ]
 });
 

@@ -80,28 +80,28 @@ pub struct NoServices;
 #[cfg(test)]
 mod tests {
     use cqrs_es::test::TestFramework;
-    use domain::order_claim::{Command, Event, OrderClaim, OrderClaimRejection};
+    use domain::order_claim::{Command, Event, Holder, OrderClaim, OrderClaimRejection};
     use domain::payment::{self, Payment, PaymentRejection};
     use domain::{MerchantId, PaymentId, Timestamp};
     use uuid::Uuid;
 
     use super::*;
 
-    fn payment(n: u128) -> PaymentId {
-        PaymentId::from_uuid(Uuid::from_u128(n))
+    fn payment(n: u128) -> Holder {
+        Holder::Payment(PaymentId::from_uuid(Uuid::from_u128(n)))
     }
 
     fn claim(n: u128) -> Command {
         Command::Claim {
             merchant_id: MerchantId::from_uuid(Uuid::nil()),
             order_no: "A-1".parse().unwrap(),
-            payment_id: payment(n),
+            holder: payment(n),
         }
     }
 
     fn claimed(n: u128) -> BridgedEvent<OrderClaim> {
         let merchant_id = MerchantId::from_uuid(Uuid::nil());
-        BridgedEvent(Event::Claimed { merchant_id, order_no: "A-1".parse().unwrap(), payment_id: payment(n) })
+        BridgedEvent(Event::Claimed { merchant_id, order_no: "A-1".parse().unwrap(), holder: payment(n) })
     }
 
     fn framework() -> TestFramework<Bridged<OrderClaim>> {
@@ -113,8 +113,8 @@ mod tests {
         framework().given_no_previous_events().when(claim(1)).then_expect_events(vec![claimed(1)]);
         framework().given(vec![claimed(1)]).when(claim(1)).then_expect_events(vec![]);
         framework().given(vec![claimed(1)]).when(claim(2)).then_expect_error(OrderClaimRejection::OrderNoInUse);
-        let release = Command::Release { payment_id: payment(1) };
-        let released = BridgedEvent(Event::Released { payment_id: payment(1) });
+        let release = Command::Release { holder: payment(1) };
+        let released = BridgedEvent(Event::Released(payment(1)));
         framework().given(vec![claimed(1)]).when(release).then_expect_events(vec![released]);
     }
 

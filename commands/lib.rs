@@ -12,6 +12,7 @@ pub mod merchant;
 pub mod payment;
 pub mod ports;
 pub mod settlement;
+pub mod pre_auth;
 pub mod trace;
 pub mod webhook;
 

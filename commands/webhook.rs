@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::payment::Payment;
+use domain::pre_auth::PreAuth;
 use domain::{ChannelName, PaymentId, RejectionClass, Timestamp};
 use metrics::counter;
 use parking_lot::Mutex;
@@ -15,7 +16,8 @@ use crate::executor::{CommandError, Issued};
 use crate::payment::Payments;
 use crate::ports::channel::{Webhook, WebhookError};
 use crate::ports::inbox::{Kept, NewWebhook, RawMessage, StoredWebhook, WebhookId, WebhookOutcome};
-use crate::ports::{Category, Channel, InboxError, Receipt, WebhookFact, WebhookInbox};
+use crate::ports::{Category, Channel, InboxError, Receipt, StreamId, WebhookFact, WebhookInbox};
+use crate::pre_auth::PreAuths;
 use crate::trace;
 
 /// A kept webhook that is not settled by then is taken over by the sweep.
@@ -26,8 +28,8 @@ const SWEEP_BATCH: usize = 50;
 /// Raw messages are evidence for a while; personal data may stand in them, so they are not kept for ever.
 const MESSAGES_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Tells whoever drives payments that this one has news.
-pub type Nudge = Arc<dyn Fn(PaymentId) + Send + Sync>;
+/// Tells whoever drives what this stream speaks of that it has news.
+pub type Nudge = Arc<dyn Fn(&str) + Send + Sync>;
 
 #[derive(Clone)]
 pub struct Webhooks {
@@ -172,14 +174,14 @@ impl Webhooks {
     async fn act(&self, id: &WebhookId, facts: Vec<WebhookFact>) -> Result<WebhookOutcome, CommandError> {
         let mut outcome = WebhookOutcome::Ignored { reason: "it tells nothing about a payment".to_owned() };
         for (index, fact) in facts.into_iter().enumerate() {
-            let Some(payment_id) = payment_of(&fact) else {
+            let Some(stream) = stream_of(&fact) else {
                 let reason = "a refund without its payment is left to the poller".to_owned();
                 outcome = outcome.followed_by(WebhookOutcome::Ignored { reason });
                 continue;
             };
-            let recorded = self.record(id, index, payment_id, fact).await?;
+            let recorded = self.record(id, index, &stream, fact).await?;
             if recorded == WebhookOutcome::Acted {
-                (self.nudge)(payment_id);
+                (self.nudge)(&stream.id);
             }
             outcome = outcome.followed_by(recorded);
         }
@@ -190,16 +192,15 @@ impl Webhooks {
         &self,
         id: &WebhookId,
         index: usize,
-        payment_id: PaymentId,
+        stream: &StreamId,
         fact: WebhookFact,
     ) -> Result<WebhookOutcome, CommandError> {
-        let stream = Category::of::<Payment>().stream(payment_id.to_string());
-        let created = self.payments.executor.store().read_stream(&stream, 0, 1).await?;
+        let created = self.payments.executor.store().read_stream(stream, 0, 1).await?;
         let Some(created) = created.first() else {
-            return Ok(WebhookOutcome::Ignored { reason: "the payment is not one of ours".to_owned() });
+            return Ok(WebhookOutcome::Ignored { reason: format!("the {} is not one of ours", stream.category) });
         };
         let origin = created.metadata().map_err(|error| CommandError::Bug(error.to_string()))?;
-        let span = tracing::info_span!("webhook.fact", webhook.channel = %id.channel, payment.id = %payment_id);
+        let span = tracing::info_span!("webhook.fact", webhook.channel = %id.channel, stream.id = stream.id);
         trace::set_parent(&span, origin.traceparent.as_deref());
 
         let actor = format!("webhook:{}", id.channel);
@@ -208,9 +209,17 @@ impl Webhooks {
         let record = async {
             issued.metadata.traceparent = trace::current_traceparent();
             match fact {
-                WebhookFact::Charge { answer, .. } => self.payments.record_charge(issued, payment_id, answer).await,
-                WebhookFact::Refund { refund_id, answer, .. } => {
+                WebhookFact::Charge { payment_id, answer } => {
+                    self.payments.record_charge(issued, payment_id, answer).await
+                }
+                WebhookFact::Refund { payment_id: Some(payment_id), refund_id, answer } => {
                     self.payments.record_refund(issued, payment_id, refund_id, answer).await
+                }
+                WebhookFact::Refund { payment_id: None, .. } => {
+                    Err(CommandError::Bug("a refund without its payment has no stream".to_owned()))
+                }
+                WebhookFact::Authorization { pre_auth_id, answer } => {
+                    PreAuths::on(&self.payments).record_authorization(issued, pre_auth_id, answer).await
                 }
             }
         };
@@ -250,6 +259,19 @@ fn payment_of(fact: &WebhookFact) -> Option<PaymentId> {
     match fact {
         WebhookFact::Charge { payment_id, .. } => Some(*payment_id),
         WebhookFact::Refund { payment_id, .. } => *payment_id,
+        WebhookFact::Authorization { .. } => None,
+    }
+}
+
+/// The stream that a fact is recorded in.
+fn stream_of(fact: &WebhookFact) -> Option<StreamId> {
+    match fact {
+        WebhookFact::Charge { .. } | WebhookFact::Refund { .. } => {
+            payment_of(fact).map(|payment_id| Category::of::<Payment>().stream(payment_id.to_string()))
+        }
+        WebhookFact::Authorization { pre_auth_id, .. } => {
+            Some(Category::of::<PreAuth>().stream(pre_auth_id.to_string()))
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod merchant_account;
 pub mod money;
 pub mod order_claim;
 pub mod payment;
+pub mod pre_auth;
 pub mod pricing;
 pub mod sealed;
 pub mod settlement;

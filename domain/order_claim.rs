@@ -1,12 +1,14 @@
 //! The strict reservation of a merchant's `order_no`: a stream per merchant and order number.
 //!
 //! ```text
-//! free --claimed--> held by one payment --released--> free
+//! free --claimed--> held by one payment or pre-auth --released--> free
 //! ```
+//!
+//! The captures of a pre-auth claim nothing of their own: they share its place.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Decider, DomainEvent, MerchantId, OrderNo, PaymentId, Rejection, RejectionClass};
+use crate::{Decider, DomainEvent, MerchantId, OrderNo, PaymentId, PreAuthId, Rejection, RejectionClass};
 
 #[derive(Debug)]
 pub struct OrderClaim;
@@ -14,16 +16,30 @@ pub struct OrderClaim;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     #[serde(rename = "order_claim.claimed")]
-    Claimed { merchant_id: MerchantId, order_no: OrderNo, payment_id: PaymentId },
+    Claimed {
+        merchant_id: MerchantId,
+        order_no: OrderNo,
+        #[serde(flatten)]
+        holder: Holder,
+    },
     #[serde(rename = "order_claim.released")]
-    Released { payment_id: PaymentId },
+    Released(Holder),
+}
+
+/// Who has the order's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Holder {
+    #[serde(rename = "payment_id")]
+    Payment(PaymentId),
+    #[serde(rename = "pre_auth_id")]
+    PreAuth(PreAuthId),
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub enum State {
     #[default]
     Free,
-    HeldBy(PaymentId),
+    HeldBy(Holder),
 }
 
 #[derive(Debug, Clone)]
@@ -31,17 +47,19 @@ pub enum Command {
     Claim {
         merchant_id: MerchantId,
         order_no: OrderNo,
-        payment_id: PaymentId,
+        holder: Holder,
     },
     /// Only the holder's release counts: a payment that ended late must not free another one's claim.
     Release {
-        payment_id: PaymentId,
+        holder: Holder,
     },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum OrderClaimRejection {
-    #[error("another payment of this order is processing, waiting for the customer, or has succeeded")]
+    #[error(
+        "the order is held by a pre-auth, or by a payment that is processing, waits for the customer, or has succeeded"
+    )]
     OrderNoInUse,
 }
 
@@ -59,13 +77,13 @@ impl Decider for OrderClaim {
 
     fn decide(state: &State, command: Command) -> Result<Vec<Event>, OrderClaimRejection> {
         match (command, state) {
-            (Command::Claim { merchant_id, order_no, payment_id }, State::Free) => {
-                Ok(vec![Event::Claimed { merchant_id, order_no, payment_id }])
+            (Command::Claim { merchant_id, order_no, holder }, State::Free) => {
+                Ok(vec![Event::Claimed { merchant_id, order_no, holder }])
             }
-            (Command::Claim { payment_id, .. }, State::HeldBy(holder)) if *holder == payment_id => Ok(vec![]),
+            (Command::Claim { holder, .. }, State::HeldBy(held_by)) if *held_by == holder => Ok(vec![]),
             (Command::Claim { .. }, State::HeldBy(_)) => Err(OrderClaimRejection::OrderNoInUse),
-            (Command::Release { payment_id }, State::HeldBy(holder)) if *holder == payment_id => {
-                Ok(vec![Event::Released { payment_id }])
+            (Command::Release { holder }, State::HeldBy(held_by)) if *held_by == holder => {
+                Ok(vec![Event::Released(holder)])
             }
             (Command::Release { .. }, _) => Ok(vec![]),
         }
@@ -73,8 +91,8 @@ impl Decider for OrderClaim {
 
     fn evolve(_: State, event: &Event) -> State {
         match event {
-            Event::Claimed { payment_id, .. } => State::HeldBy(*payment_id),
-            Event::Released { .. } => State::Free,
+            Event::Claimed { holder, .. } => State::HeldBy(*holder),
+            Event::Released(_) => State::Free,
         }
     }
 }
@@ -85,7 +103,7 @@ impl DomainEvent for Event {
     fn event_type(&self) -> &'static str {
         match self {
             Event::Claimed { .. } => "order_claim.claimed",
-            Event::Released { .. } => "order_claim.released",
+            Event::Released(_) => "order_claim.released",
         }
     }
 }
@@ -121,12 +139,12 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
-    fn payment(n: u128) -> PaymentId {
-        PaymentId::from_uuid(Uuid::from_u128(n))
+    fn payment(n: u128) -> Holder {
+        Holder::Payment(PaymentId::from_uuid(Uuid::from_u128(n)))
     }
 
-    fn claim(payment_id: PaymentId) -> Command {
-        Command::Claim { merchant_id: MerchantId::from_uuid(Uuid::nil()), order_no: "A-1".parse().unwrap(), payment_id }
+    fn claim(holder: Holder) -> Command {
+        Command::Claim { merchant_id: MerchantId::from_uuid(Uuid::nil()), order_no: "A-1".parse().unwrap(), holder }
     }
 
     fn check(state: State, command: Command, expected: Result<State, OrderClaimRejection>) {
@@ -135,13 +153,33 @@ mod tests {
     }
 
     #[test]
-    fn one_payment_holds_an_order_number() {
-        let (first, second) = (payment(1), payment(2));
+    fn one_payment_or_pre_auth_holds_an_order_number() {
+        let pre_auth = Holder::PreAuth(PreAuthId::from_uuid(Uuid::from_u128(1)));
+        for (first, second) in [(payment(1), payment(2)), (pre_auth, payment(1)), (payment(1), pre_auth)] {
+            one_holds(first, second);
+        }
+    }
+
+    fn one_holds(first: Holder, second: Holder) {
         check(State::Free, claim(first), Ok(State::HeldBy(first)));
         check(State::HeldBy(first), claim(first), Ok(State::HeldBy(first)));
         check(State::HeldBy(first), claim(second), Err(OrderClaimRejection::OrderNoInUse));
-        check(State::HeldBy(first), Command::Release { payment_id: second }, Ok(State::HeldBy(first)));
-        check(State::HeldBy(first), Command::Release { payment_id: first }, Ok(State::Free));
-        check(State::Free, Command::Release { payment_id: first }, Ok(State::Free));
+        check(State::HeldBy(first), Command::Release { holder: second }, Ok(State::HeldBy(first)));
+        check(State::HeldBy(first), Command::Release { holder: first }, Ok(State::Free));
+        check(State::Free, Command::Release { holder: first }, Ok(State::Free));
+    }
+    #[test]
+    fn a_holder_stands_in_an_event_under_its_own_name() {
+        let table = [
+            (payment(1), r#"{"order_claim.released":{"payment_id":"pay_00000000000000000000000001"}}"#),
+            (
+                Holder::PreAuth(PreAuthId::from_uuid(Uuid::from_u128(1))),
+                r#"{"order_claim.released":{"pre_auth_id":"pa_00000000000000000000000001"}}"#,
+            ),
+        ];
+        for (holder, text) in table {
+            assert_eq!(serde_json::to_string(&Event::Released(holder)).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Event>(text).unwrap(), Event::Released(holder));
+        }
     }
 }

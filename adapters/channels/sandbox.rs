@@ -1,6 +1,7 @@
 //! The sandbox channel: a client of the sandbox provider's HTTP API. It knows the provider's JSON, nothing of its inside.
 
 mod answers;
+mod authorizations;
 #[cfg(test)]
 mod tests;
 mod webhook;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use commands::ports::channel::{Channel, Webhook, WebhookError};
-use commands::ports::{ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder};
+use commands::ports::{Authorizations, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder};
 use domain::{ChannelName, Money, Timestamp};
 use reqwest::RequestBuilder;
 use rust_decimal::Decimal;
@@ -122,6 +123,10 @@ impl Channel for SandboxChannel {
 
     async fn find_refund(&self, order: &RefundOrder) -> RefundAnswer {
         refund_answer(self.http.call("find_refund", self.get("refunds", &order.refund_id.to_string())).await)
+    }
+
+    fn authorizations(&self) -> Option<&dyn Authorizations> {
+        Some(self)
     }
 
     fn read_webhook(

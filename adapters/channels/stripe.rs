@@ -3,9 +3,11 @@
 
 mod answers;
 mod api;
+mod authorizations;
 mod charges;
 mod currencies;
 mod objects;
+mod order;
 mod refunds;
 #[cfg(test)]
 mod tests;
@@ -17,13 +19,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use commands::ports::channel::{Channel, Webhook, WebhookError};
-use commands::ports::{ChannelAnswer, ChargeOrder, Clock, RefundAnswer, RefundOrder};
+use commands::ports::{Authorizations, ChannelAnswer, ChargeOrder, Clock, RefundAnswer, RefundOrder};
 use domain::{ChannelName, Money, Timestamp};
 use rust_decimal::Decimal;
 use url::Url;
 
 use self::api::Api;
-use self::objects::CaptureMethod;
+use self::order::IntentOrder;
 use super::http::{ChannelSetupError, base_address};
 
 /// What a capture is expected to cost until Stripe tells its fee: 2.9 %.
@@ -81,12 +83,6 @@ impl StripeChannel {
             authentication_page,
         })
     }
-
-    /// Holds the amount without taking it: `Accepted` means that it is held. `capture` takes it, `void_charge` gives it
-    /// back. The order's key must not be that of a charge. Repeated with the same order, it tells what became of it.
-    pub async fn authorize(&self, order: &ChargeOrder) -> ChannelAnswer {
-        self.start_charge(order, CaptureMethod::Manual).await
-    }
 }
 
 #[async_trait]
@@ -104,15 +100,15 @@ impl Channel for StripeChannel {
     }
 
     async fn charge(&self, order: &ChargeOrder) -> ChannelAnswer {
-        self.start_charge(order, CaptureMethod::Automatic).await
+        self.start_charge(&IntentOrder::from(order)).await
     }
 
     async fn find_charge(&self, order: &ChargeOrder) -> ChannelAnswer {
-        self.look_up_charge(order).await
+        self.look_up_charge(&IntentOrder::from(order)).await
     }
 
     async fn void_charge(&self, order: &ChargeOrder, key: &str) -> ChannelAnswer {
-        self.cancel_charge(order, key).await
+        self.cancel_charge(&IntentOrder::from(order), key).await
     }
 
     async fn refund(&self, order: &RefundOrder) -> RefundAnswer {
@@ -121,6 +117,10 @@ impl Channel for StripeChannel {
 
     async fn find_refund(&self, order: &RefundOrder) -> RefundAnswer {
         self.look_up_refund(order).await
+    }
+
+    fn authorizations(&self) -> Option<&dyn Authorizations> {
+        Some(self)
     }
 
     fn read_webhook(

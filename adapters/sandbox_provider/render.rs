@@ -10,6 +10,9 @@ use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// Authorised money can be captured for seven days.
+const HELD_FOR_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
+
 #[derive(Debug, Clone)]
 pub(super) struct Renderer {
     pub(super) instance: Arc<str>,
@@ -40,6 +43,7 @@ impl Renderer {
             "fee": charge.fee,
             "failure": charge.failure.map(failure),
             "next_action": waits.then(|| json!({ "type": "redirect", "url": self.action_url(&charge.reference) })),
+            "capture_before": (!charge.capture).then(|| time(charge.created_ms.saturating_add(HELD_FOR_MS))),
             "created_at": time(charge.created_ms),
         })
     }

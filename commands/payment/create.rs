@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::order_claim::{self, OrderClaim};
+use domain::order_claim::{self, Holder, OrderClaim};
 use domain::payment::{Command, Created, Payment};
 use domain::{ChannelName, Decider, MerchantId, Money, OrderNo, PaymentId};
 
@@ -71,6 +71,7 @@ impl Payments {
             pricing: agreed.pricing(),
             expected_channel_fee_rate: channel.expected_fee_rate(),
             sealed,
+            pre_auth_id: None,
             created_at,
             expires_at: created_at.plus(create.expires_in.unwrap_or(EXPIRES_IN)),
         })
@@ -87,7 +88,7 @@ fn decide(states: &[StreamState], terms: &Created) -> Decision {
     let claim = order_claim::Command::Claim {
         merchant_id: terms.merchant_id,
         order_no: terms.order_no.clone(),
-        payment_id: terms.payment_id,
+        holder: Holder::Payment(terms.payment_id),
     };
     match OrderClaim::decide(nth_state::<OrderClaim>(states, 1), claim) {
         Ok(claims) => {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use domain::order_claim::{self, OrderClaim};
+use domain::order_claim::{self, Holder, OrderClaim};
 use domain::payment::{ChargeOutcome, Command, Created, Event, Payment, PaymentRejection, RefundOutcome, RefundStatus};
-use domain::{Decider, PaymentId, RefundId, Rejection};
+use domain::pre_auth::PreAuth;
+use domain::{Decider, PaymentId, RefundId, Rejection, Timestamp};
 
 use super::refund::refund_order;
 use super::{Payments, payment_events};
@@ -13,10 +14,12 @@ use crate::ports::{
     ChannelAnswer, Decision, Expected, NewEvent, Receipt, RefundAnswer, Request, StreamRef, StreamState, nth_state,
     state_of,
 };
+use crate::pre_auth;
 
 impl Payments {
     /// Records the channel's answer about the charge. In the same entry, an order number whose payment ended without
-    /// money is freed, and one whose payment succeeded after that is claimed again, unless another payment has it.
+    /// money is freed, and one whose payment succeeded after that is claimed again, unless another payment has it; a
+    /// capture's outcome is carried to its pre-auth.
     pub async fn record_charge(
         &self,
         issued: Issued,
@@ -41,18 +44,23 @@ impl Payments {
             ChannelAnswer::Voided => ChargeOutcome::Voided,
             ChannelAnswer::NotFound | ChannelAnswer::Unknown { .. } => ChargeOutcome::Unknown,
         };
-        let command = Command::RecordCharge { outcome, at: self.clock.now() };
+        let at = self.clock.now();
+        let command = Command::RecordCharge { outcome, at };
         let claim_stream = order_claim::stream_id(terms.merchant_id, &terms.order_no);
+        let pre_auth = terms.pre_auth_id.map(|id| StreamRef::new::<PreAuth>(id.to_string(), Expected::Any));
         let terms = terms.clone();
         let request = Request {
             metadata: issued.metadata,
             fingerprint: issued.fingerprint,
             object: payment_id.to_string(),
-            streams: vec![
+            streams: [
                 StreamRef::new::<Payment>(payment_id.to_string(), Expected::Any),
                 StreamRef::new::<OrderClaim>(claim_stream, Expected::Any),
-            ],
-            decide: Arc::new(move |states| decide_outcome(states, &terms, command.clone())),
+            ]
+            .into_iter()
+            .chain(pre_auth)
+            .collect(),
+            decide: Arc::new(move |states| decide_outcome(states, &terms, command.clone(), at)),
         };
         self.execute_and_count(request).await
     }
@@ -115,24 +123,39 @@ fn unknown_payment() -> CommandError {
     }
 }
 
-fn decide_outcome(states: &[StreamState], terms: &Created, command: Command) -> Decision {
+/// The payment first, then the claim, then the pre-auth: in a store that appends them one after the other, a capture
+/// whose pre-auth has not heard of it still counts there as in flight.
+fn decide_outcome(states: &[StreamState], terms: &Created, command: Command, at: Timestamp) -> Decision {
     let events = match payment_events(states, None, command) {
         Ok(events) => events,
         Err(rejection) => return Decision::Reject(rejection.into()),
     };
+    let (captures, freed) = match terms.pre_auth_id {
+        Some(_) => match pre_auth::capture_events(states, 2, terms.payment_id, &events, at) {
+            Ok(captures) => {
+                let freed = pre_auth::freed_claim(states, (2, 1), &captures);
+                (captures, freed)
+            }
+            Err(rejection) => return Decision::Reject(rejection.into()),
+        },
+        None => (vec![], vec![]),
+    };
+    let holder = terms.pre_auth_id.map_or(Holder::Payment(terms.payment_id), Holder::PreAuth);
     let claim = events.iter().find_map(|event| match event {
+        // The pre-auth keeps its place while another capture can still be made.
         Event::Failed(_) | Event::Cancelled { .. } | Event::Expired { .. } => {
-            Some(order_claim::Command::Release { payment_id: terms.payment_id })
+            terms.pre_auth_id.is_none().then_some(order_claim::Command::Release { holder })
         }
         Event::Captured(_) => Some(order_claim::Command::Claim {
             merchant_id: terms.merchant_id,
             order_no: terms.order_no.clone(),
-            payment_id: terms.payment_id,
+            holder,
         }),
         _ => None,
     });
     // The money of a late success is a fact: if another payment has the order by now, it is booked all the same.
     let claims = claim.and_then(|command| OrderClaim::decide(nth_state::<OrderClaim>(states, 1), command).ok());
-    let claims = claims.unwrap_or_default().into_iter().map(|event| NewEvent::of(1, event));
-    Decision::Append(events.into_iter().map(|event| NewEvent::of(0, event)).chain(claims).collect())
+    let claims = claims.unwrap_or_default().into_iter().map(|event| NewEvent::of(1, event)).chain(freed);
+    let captures = captures.into_iter().map(|event| NewEvent::of(2, event));
+    Decision::Append(events.into_iter().map(|event| NewEvent::of(0, event)).chain(claims).chain(captures).collect())
 }

@@ -4,8 +4,10 @@ use std::fmt;
 
 use async_trait::async_trait;
 use domain::payment::Failure;
-use domain::{ChannelName, Currency, Money, PaymentId, RefundId, Timestamp};
+use domain::{ChannelName, Currency, Money, PaymentId, PreAuthId, RefundId, Timestamp};
 use rust_decimal::Decimal;
+
+use super::authorizations::{AuthorizationAnswer, Authorizations};
 
 /// Every call is safe to repeat with the same key: the channel performs it at most once.
 /// None of the calls returns an error: what cannot be told from the answer is `Unknown`.
@@ -32,6 +34,11 @@ pub trait Channel: Send + Sync {
     async fn refund(&self, order: &RefundOrder) -> RefundAnswer;
 
     async fn find_refund(&self, order: &RefundOrder) -> RefundAnswer;
+
+    /// How this channel holds money without taking it; `None` if it cannot.
+    fn authorizations(&self) -> Option<&dyn Authorizations> {
+        None
+    }
 
     /// Verifies the channel's signature over a webhook and reads what it tells.
     /// `header` looks up a header by its lower-case name.
@@ -153,6 +160,7 @@ pub struct Webhook {
 pub enum WebhookFact {
     Charge { payment_id: PaymentId, answer: ChannelAnswer },
     Refund { payment_id: Option<PaymentId>, refund_id: RefundId, answer: RefundAnswer },
+    Authorization { pre_auth_id: PreAuthId, answer: AuthorizationAnswer },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,6 +2,7 @@
 
 pub mod agenda;
 pub mod bank;
+pub mod authorizations;
 pub mod channel;
 pub mod clock;
 pub mod event;
@@ -17,6 +18,7 @@ pub mod vault;
 
 pub use agenda::{Agenda, AgendaUnavailable, SagaId, SagaState, SagaStatus};
 pub use bank::{Bank, BankNews, BankUnavailable, TransferFact, TransferOrder};
+pub use authorizations::{AuthorizationAnswer, AuthorizationOrder, Authorizations, CaptureOrder};
 pub use channel::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder, WebhookFact};
 pub use clock::Clock;
 pub use event::{Metadata, RecordedEvent, StreamId, Unreadable};

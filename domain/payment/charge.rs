@@ -7,20 +7,23 @@ use super::{Capture, Charge, ChargeOutcome, Open, PaymentRejection, Phase, Recor
 use crate::Timestamp;
 use crate::money::AMOUNT_MAX;
 
+/// A capture of a pre-auth takes what is held already and cannot be called back: it is refunded instead.
 pub(super) fn cancel(record: &Record, at: Timestamp) -> Result<Vec<Event>, PaymentRejection> {
     match &record.phase {
         Phase::Open(Open { cancellation: Some(_), .. }) | Phase::Cancelled => return Ok(vec![]),
-        Phase::Open(_) => {}
+        Phase::Open(_) if record.terms.pre_auth_id.is_none() => {}
+        Phase::Open(_) => return Err(PaymentRejection::NotCancellable),
         Phase::Captured(_) | Phase::Failed(_) | Phase::Expired => return Err(PaymentRejection::NotCancellable),
     }
 
     Ok(vec![Event::CancellationRequested { cause: CancellationCause::Merchant, requested_at: at }])
 }
 
-/// A timer that rings too early, twice or after the end is harmless.
+/// A timer that rings too early, twice or after the end is harmless. A capture has none: the channel alone ends it.
 pub(super) fn expire(record: &Record, at: Timestamp) -> Result<Vec<Event>, PaymentRejection> {
+    let may_expire = record.terms.pre_auth_id.is_none() && at >= record.terms.expires_at;
     match &record.phase {
-        Phase::Open(Open { cancellation: None, .. }) if at >= record.terms.expires_at => {}
+        Phase::Open(Open { cancellation: None, .. }) if may_expire => {}
         _ => return Ok(vec![]),
     }
 

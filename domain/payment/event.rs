@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::money::{AMOUNT_MAX, fee_at};
 use crate::pricing::{Pricing, PricingModel};
 use crate::{
-    BalancedEntry, ChannelName, Currency, DomainEvent, MerchantId, OrderNo, PaymentId, RefundId, Sealed, Timestamp,
+    BalancedEntry, ChannelName, Currency, DomainEvent, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId, Sealed,
+    Timestamp,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,6 +78,9 @@ pub struct Created {
     pub expected_channel_fee_rate: Decimal,
     /// The payment method's token, the customer, description, metadata and return address.
     pub sealed: Sealed,
+    /// The pre-auth that this payment is a capture of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pre_auth_id: Option<PreAuthId>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
 }

@@ -28,7 +28,7 @@ pub enum PaymentRejection {
     RefundExceedsCaptured,
     #[error("the merchant's balance and credit limit do not cover the refund")]
     InsufficientBalance,
-    #[error("the payment has ended and can no longer be cancelled")]
+    #[error("the payment has ended or is a capture of a pre-auth, and cannot be cancelled")]
     NotCancellable,
     #[error("the channel reports a capture of nothing or of more than was authorised")]
     CaptureOutOfRange,

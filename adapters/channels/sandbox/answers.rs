@@ -1,6 +1,7 @@
-//! What the sandbox provider's answers mean for a charge or a refund. Pure.
+//! What the sandbox provider's answers mean for a charge, an authorisation, a capture or a refund. Pure.
 
-use commands::ports::{ChannelAnswer, RefundAnswer};
+use commands::ports::{AuthorizationAnswer, ChannelAnswer, RefundAnswer};
+use domain::Timestamp;
 use domain::payment::Failure;
 use serde::Deserialize;
 
@@ -11,10 +12,14 @@ pub(super) struct Charge {
     pub(super) id: String,
     pub(super) reference: String,
     status: String,
+    #[serde(default)]
+    amount: i64,
     amount_captured: i64,
     fee: i64,
     failure: Option<FailureBody>,
     next_action: Option<NextAction>,
+    #[serde(default)]
+    capture_before: Option<Timestamp>,
 }
 
 /// A capture of an authorised charge.
@@ -78,6 +83,31 @@ impl Charge {
     }
 }
 
+impl Charge {
+    /// The same object where it holds money instead of taking it.
+    pub(super) fn into_authorization(self) -> AuthorizationAnswer {
+        let channel_reference = self.id;
+        match (self.status.as_str(), self.next_action) {
+            ("authorized", _) => AuthorizationAnswer::Authorized {
+                channel_reference,
+                amount: self.amount,
+                capture_before: self.capture_before,
+            },
+            ("requires_action", Some(NextAction { url })) => {
+                AuthorizationAnswer::ActionRequired { channel_reference, url }
+            }
+            ("pending", _) => AuthorizationAnswer::Accepted { channel_reference },
+            ("failed", _) => AuthorizationAnswer::Declined {
+                channel_reference: Some(channel_reference),
+                failure: self.failure.map_or_else(unexplained, Failure::from),
+            },
+            // All of it is captured or given back.
+            ("cancelled" | "succeeded", _) => AuthorizationAnswer::Released,
+            _ => AuthorizationAnswer::Unknown { reason: "the channel tells an unknown status".to_owned() },
+        }
+    }
+}
+
 impl Capture {
     pub(super) fn into_answer(self) -> ChannelAnswer {
         ChannelAnswer::Captured { channel_reference: self.id, amount: self.amount, fee: Some(self.fee) }
@@ -136,6 +166,54 @@ pub(super) fn void_answer(result: Result<Answer, Silence>) -> ChannelAnswer {
         ChannelAnswer::Declined { channel_reference: Some(_), .. } => ChannelAnswer::Voided,
         answer @ (ChannelAnswer::Voided | ChannelAnswer::Captured { .. } | ChannelAnswer::Unknown { .. }) => answer,
         _ => ChannelAnswer::Unknown { reason: "the channel neither cancelled nor captured".to_owned() },
+    }
+}
+
+pub(super) fn authorization_answer(result: Result<Answer, Silence>) -> AuthorizationAnswer {
+    let answer = match result {
+        Ok(answer) => answer,
+        Err(silence) => return AuthorizationAnswer::Unknown { reason: silence.to_string() },
+    };
+    if answer.is_success() {
+        return match answer.read::<Charge>() {
+            Ok(charge) => charge.into_authorization(),
+            Err(silence) => AuthorizationAnswer::Unknown { reason: silence.to_string() },
+        };
+    }
+    match answer.read::<Refusal>() {
+        Ok(Refusal { charge: Some(charge), .. }) => charge.into_authorization(),
+        Ok(Refusal { error, .. }) if error.code == "charge_not_found" => AuthorizationAnswer::NotFound,
+        Ok(Refusal { error, .. }) if error.code == "invalid_request" => {
+            AuthorizationAnswer::Declined { channel_reference: None, failure: refused("invalid_request") }
+        }
+        refusal => AuthorizationAnswer::Unknown { reason: unexpected(answer.status, refusal.ok()) },
+    }
+}
+
+/// A refused capture is refused for good: the provider keeps its refusal under the key.
+pub(super) fn capture_answer(result: Result<Answer, Silence>) -> ChannelAnswer {
+    let answer = match result {
+        Ok(answer) => answer,
+        Err(silence) => return ChannelAnswer::Unknown { reason: silence.to_string() },
+    };
+    if answer.is_success() {
+        return match answer.read::<Capture>() {
+            Ok(capture) => capture.into_answer(),
+            Err(silence) => ChannelAnswer::Unknown { reason: silence.to_string() },
+        };
+    }
+    let refusal = answer.read::<Refusal>().ok();
+    match refusal.as_ref().map(|refusal| refusal.error.code.as_str()) {
+        Some("capture_not_found") => ChannelAnswer::NotFound,
+        Some(
+            code @ ("amount_too_large"
+            | "charge_cancelled"
+            | "charge_captured"
+            | "charge_failed"
+            | "charge_not_authorized"
+            | "invalid_request"),
+        ) => ChannelAnswer::Declined { channel_reference: None, failure: refused(code) },
+        _ => ChannelAnswer::Unknown { reason: unexpected(answer.status, refusal) },
     }
 }
 

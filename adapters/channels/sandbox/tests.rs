@@ -1,12 +1,12 @@
 //! What each answer and each webhook of the sandbox provider comes to. The calls themselves are played against the real
 //! provider in the integration tests.
 
-use super::answers::{charge_answer, refund_answer, void_answer};
+use super::answers::{authorization_answer, capture_answer, charge_answer, refund_answer, void_answer};
 use super::webhook;
 use crate::channels::http::{Answer, Silence};
 use crate::channels::signature;
 use commands::ports::channel::WebhookError;
-use commands::ports::{ChannelAnswer, RefundAnswer, WebhookFact};
+use commands::ports::{AuthorizationAnswer, ChannelAnswer, RefundAnswer, WebhookFact};
 use domain::payment::Failure;
 use domain::{PaymentId, RefundId, Timestamp};
 use serde_json::{Value, json};
@@ -95,6 +95,43 @@ fn charges_and_voids_are_read_from_the_status() {
 }
 
 #[test]
+fn authorizations_and_captures_are_read_from_the_status() {
+    let mut action = charge("requires_action");
+    action["next_action"] = json!({ "type": "redirect", "url": "http://sandbox/actions/1" });
+    let table = [
+        (201, charge("authorized"), "authorized"),
+        (201, action, "action_required"),
+        (201, charge("pending"), "accepted"),
+        (201, charge("failed"), "declined"),
+        (200, charge("cancelled"), "released"),
+        (200, charge("succeeded"), "released"),
+        (200, charge("melted"), "unknown"),
+        (409, refused("charge_cancelled", Some(charge("cancelled"))), "released"),
+        (409, refused("charge_captured", Some(charge("succeeded"))), "released"),
+        (409, refused("reference_in_use", Some(charge("authorized"))), "authorized"),
+        (404, refused("charge_not_found", None), "not_found"),
+        (422, refused("invalid_request", None), "declined"),
+        (422, refused("idempotency_key_reused", None), "unknown"),
+    ];
+    for (status, body, expected) in table {
+        assert_eq!(authorization_answer(answer(status, &body)).kind(), expected, "{status} {body}");
+    }
+    let capture = json!({ "id": "sbp_1", "object": "capture", "reference": payment_id(), "amount": 700, "fee": 7 });
+    let table = [
+        (201, capture, "captured"),
+        (404, refused("capture_not_found", None), "not_found"),
+        (404, refused("charge_not_found", None), "unknown"),
+        (409, refused("charge_cancelled", Some(charge("cancelled"))), "declined"),
+        (409, refused("charge_captured", Some(charge("succeeded"))), "declined"),
+        (422, refused("amount_too_large", Some(charge("authorized"))), "declined"),
+        (422, refused("idempotency_key_reused", None), "unknown"),
+    ];
+    for (status, body, expected) in table {
+        assert_eq!(kind(&capture_answer(answer(status, &body))), expected, "{status} {body}");
+    }
+}
+
+#[test]
 fn amounts_fees_and_decline_codes_are_carried_over() {
     assert_eq!(
         charge_answer(answer(201, &charge("succeeded"))),
@@ -140,6 +177,16 @@ fn webhooks_are_verified_then_read() {
     let capture_told = ChannelAnswer::Captured { channel_reference: "sbp_1".to_owned(), amount: 700, fee: Some(7) };
     let mut authorized = charge("authorized");
     authorized["reference"] = json!("pa_00000000000000000000000001");
+    authorized["amount"] = json!(1000);
+    authorized["capture_before"] = json!("2027-01-15T00:00:00.000Z");
+    let held = WebhookFact::Authorization {
+        pre_auth_id: "pa_00000000000000000000000001".parse().unwrap(),
+        answer: AuthorizationAnswer::Authorized {
+            channel_reference: "sbc_1".to_owned(),
+            amount: 1000,
+            capture_before: Some("2027-01-15T00:00:00Z".parse().unwrap()),
+        },
+    };
     let refunded = RefundAnswer::Succeeded { channel_reference: "sbr_1".to_owned(), fee_returned: 0 };
     let charge_fact = |answer| vec![WebhookFact::Charge { payment_id: payment_id(), answer }];
     let refund_fact = WebhookFact::Refund { payment_id: Some(payment_id()), refund_id: refund_id(), answer: refunded };
@@ -147,7 +194,7 @@ fn webhooks_are_verified_then_read() {
         ("charge.succeeded", charge("succeeded"), charge_fact(captured)),
         ("charge.cancelled", charge("cancelled"), charge_fact(ChannelAnswer::Voided)),
         ("charge.captured", capture, charge_fact(capture_told)),
-        ("charge.authorized", authorized, vec![]),
+        ("charge.authorized", authorized, vec![held]),
         ("refund.succeeded", refund("succeeded"), vec![refund_fact]),
         ("dispute.opened", json!({ "id": "sbd_1", "object": "dispute" }), vec![]),
         ("something.new", json!({ "object": 7 }), vec![]),

@@ -48,8 +48,11 @@ fn object<T: DeserializeOwned>(object: Value) -> Result<T, WebhookError> {
     serde_json::from_value(object).map_err(|_| WebhookError::Malformed)
 }
 
-/// What belongs to no payment of ours, such as an authorisation, tells no fact.
+/// What belongs to no payment or pre-auth of ours tells no fact.
 fn charge_fact(charge: Charge) -> Option<WebhookFact> {
+    if let Ok(pre_auth_id) = charge.reference.parse() {
+        return Some(WebhookFact::Authorization { pre_auth_id, answer: charge.into_authorization() });
+    }
     Some(WebhookFact::Charge { payment_id: charge.reference.parse().ok()?, answer: charge.into_answer() })
 }
 

@@ -1,9 +1,11 @@
 //! What Stripe's objects mean for a charge or a refund of ours. Pure.
 //! Source: <https://docs.stripe.com/payments/paymentintents/lifecycle>, <https://docs.stripe.com/refunds>.
 
-use commands::ports::{ChannelAnswer, RefundAnswer};
-use domain::Currency;
+use std::time::Duration;
+
+use commands::ports::{AuthorizationAnswer, ChannelAnswer, RefundAnswer};
 use domain::payment::Failure;
+use domain::{Currency, Money, Timestamp};
 use url::Url;
 
 use super::currencies::from_stripe;
@@ -32,6 +34,43 @@ pub(super) fn charge_answer(intent: &PaymentIntent, page: Option<&Url>) -> Chann
         IntentStatus::RequiresConfirmation => ChannelAnswer::NotFound,
         IntentStatus::Other => unknown("the PaymentIntent has a status that is not known here"),
     }
+}
+
+/// What a capture of `amount` has come to. Before it, and without one, the intent still holds the money.
+pub(super) fn capture_answer(intent: &PaymentIntent, amount: Money) -> ChannelAnswer {
+    match intent.status {
+        // Servers of the protocol that do not tell what was received took what they were asked for.
+        IntentStatus::Succeeded if intent.amount_received.is_none() => match captured(intent) {
+            ChannelAnswer::Captured { channel_reference, fee, .. } => {
+                ChannelAnswer::Captured { channel_reference, amount: amount.minor(), fee }
+            }
+            other => other,
+        },
+        IntentStatus::RequiresCapture => ChannelAnswer::NotFound,
+        _ => charge_answer(intent, None),
+    }
+}
+
+/// Money that an intent with manual capture holds.
+pub(super) fn authorized(intent: &PaymentIntent) -> AuthorizationAnswer {
+    let channel_reference = intent.id.clone();
+    let held = currency(&intent.currency).and_then(|currency| from_stripe(intent.amount, currency));
+    match (intent.status, held) {
+        (IntentStatus::RequiresCapture, Some(amount)) => {
+            AuthorizationAnswer::Authorized { channel_reference, amount, capture_before: capture_before(intent) }
+        }
+        (IntentStatus::RequiresCapture, None) => {
+            AuthorizationAnswer::Unknown { reason: "the PaymentIntent holds no whole number of minor units".to_owned() }
+        }
+        (IntentStatus::Succeeded | IntentStatus::Canceled, _) => AuthorizationAnswer::Released,
+        _ => AuthorizationAnswer::Accepted { channel_reference },
+    }
+}
+
+fn capture_before(intent: &PaymentIntent) -> Option<Timestamp> {
+    let details = intent.latest_charge.as_ref()?.object()?.payment_method_details.as_ref()?;
+    let seconds = u64::try_from(details.card.as_ref()?.capture_before?).ok()?;
+    Some(Timestamp::default().plus(Duration::from_secs(seconds)))
 }
 
 fn captured(intent: &PaymentIntent) -> ChannelAnswer {

@@ -11,26 +11,27 @@
 
 use std::time::Duration;
 
-use commands::ports::{ChannelAnswer, ChargeOrder};
+use commands::ports::ChannelAnswer;
 use domain::payment::Failure;
-use domain::{Money, PaymentId, Timestamp};
+use domain::{Money, Timestamp};
 use url::Url;
 
 use super::StripeChannel;
-use super::answers::{self, charge_answer};
+use super::answers::{self, capture_answer, charge_answer};
 use super::api::{ApiError, EXPAND_FEE};
 use super::currencies::to_stripe;
-use super::objects::{CaptureMethod, IntentStatus, PAYMENT_ID, PaymentIntent, metadata};
+use super::objects::{IntentStatus, PaymentIntent, metadata};
+use super::order::{IntentOrder, Purpose};
 
 /// Stripe keeps keys for at least 24 hours: <https://docs.stripe.com/api/idempotent_requests>.
 const KEY_HOLDS_FOR: Duration = Duration::from_secs(23 * 3600);
 
 impl StripeChannel {
-    pub(super) async fn start_charge(&self, order: &ChargeOrder, capture: CaptureMethod) -> ChannelAnswer {
+    pub(super) async fn start_charge(&self, order: &IntentOrder<'_>) -> ChannelAnswer {
         if let Err(error) = self.api.admit("create_intent") {
             return error.unknown_charge();
         }
-        match self.locate(order, capture).await {
+        match self.locate(order).await {
             Ok(intent) if intent.status == IntentStatus::RequiresConfirmation => self.confirm(order, intent).await,
             Ok(intent) => self.tell(order, &intent).await,
             Err(error) => match error.refusal() {
@@ -42,8 +43,8 @@ impl StripeChannel {
 
     /// Where no reference is known this may create the intent that it asks for. Unconfirmed, that changes nothing: it
     /// is the one that the charge itself would use.
-    pub(super) async fn look_up_charge(&self, order: &ChargeOrder) -> ChannelAnswer {
-        match self.locate(order, CaptureMethod::Automatic).await {
+    pub(super) async fn look_up_charge(&self, order: &IntentOrder<'_>) -> ChannelAnswer {
+        match self.locate(order).await {
             Ok(intent) => self.tell(order, &intent).await,
             // Stripe will not even create it, so there is none.
             Err(error) if error.refusal().is_some() && order.channel_reference.is_none() => ChannelAnswer::NotFound,
@@ -51,16 +52,16 @@ impl StripeChannel {
         }
     }
 
-    pub(super) async fn cancel_charge(&self, order: &ChargeOrder, key: &str) -> ChannelAnswer {
-        match self.locate(order, CaptureMethod::Automatic).await {
+    pub(super) async fn cancel_charge(&self, order: &IntentOrder<'_>, key: &str) -> ChannelAnswer {
+        match self.locate(order).await {
             Ok(intent) => self.cancel(&intent, key).await,
             Err(error) if error.refusal().is_some() && order.channel_reference.is_none() => ChannelAnswer::Voided,
             Err(error) => error.unknown_charge(),
         }
     }
 
-    /// Takes `amount` of what `authorize` holds; Stripe releases the rest.
-    pub async fn capture(&self, channel_reference: &str, amount: Money, key: &str) -> ChannelAnswer {
+    /// Takes `amount` of what an intent holds; Stripe releases the rest.
+    pub(super) async fn capture_intent(&self, channel_reference: &str, amount: Money, key: &str) -> ChannelAnswer {
         let value = match to_stripe(amount) {
             Ok(value) => value.to_string(),
             Err(refusal) => {
@@ -70,7 +71,7 @@ impl StripeChannel {
         let form = [("amount_to_capture", value.as_str()), EXPAND_FEE];
         let moved = self.api.move_intent("capture_intent", (channel_reference, "capture"), key, &form).await;
         let error = match moved {
-            Ok(intent) => return charge_answer(&intent, None),
+            Ok(intent) => return capture_answer(&intent, amount),
             Err(error) => error,
         };
         match self.api.intent(channel_reference).await {
@@ -80,28 +81,28 @@ impl StripeChannel {
                 }
                 None => error.unknown_charge(),
             },
-            Ok(intent) => charge_answer(&intent, None),
+            Ok(intent) => capture_answer(&intent, amount),
             Err(_) => error.unknown_charge(),
         }
     }
 
-    /// The payment's intent as it is now.
-    async fn locate(&self, order: &ChargeOrder, capture: CaptureMethod) -> Result<PaymentIntent, ApiError> {
-        if let Some(reference) = &order.channel_reference {
+    /// The order's intent as it is now.
+    async fn locate(&self, order: &IntentOrder<'_>) -> Result<PaymentIntent, ApiError> {
+        if let Some(reference) = order.channel_reference {
             return self.api.intent(reference).await;
         }
         // Without the erased token the form would be another one, and the key of no use.
-        let key_is_of_use = self.key_holds(order.payment_id) && !order.token.is_empty();
-        if !key_is_of_use && let Some(id) = self.search(order.payment_id).await? {
+        let key_is_of_use = self.key_holds(&order.purpose) && !order.token.is_empty();
+        if !key_is_of_use && let Some(id) = self.search(&order.purpose).await? {
             return self.api.intent(&id).await;
         }
-        let (intent, replayed) = self.create(order, capture).await?;
+        let (intent, replayed) = self.create(order).await?;
         if replayed { self.api.intent(&intent.id).await } else { Ok(intent) }
     }
 
     /// Ids carry the time at which they were made; one that does not counts as old.
-    fn key_holds(&self, payment_id: PaymentId) -> bool {
-        let Some(made_at) = payment_id.as_uuid().get_timestamp() else {
+    fn key_holds(&self, purpose: &Purpose) -> bool {
+        let Some(made_at) = purpose.uuid.get_timestamp() else {
             return false;
         };
         let (seconds, _) = made_at.to_unix();
@@ -109,32 +110,31 @@ impl StripeChannel {
         self.clock.now().since(made_at) < KEY_HOLDS_FOR
     }
 
-    async fn search(&self, payment_id: PaymentId) -> Result<Option<String>, ApiError> {
-        let payment_id = payment_id.to_string();
-        let found = self.api.search_intents(PAYMENT_ID, &payment_id).await?.data;
-        let ours = || found.iter().filter(|intent| metadata(&intent.metadata, PAYMENT_ID) == Some(&payment_id));
+    async fn search(&self, purpose: &Purpose) -> Result<Option<String>, ApiError> {
+        let found = self.api.search_intents(purpose.key, &purpose.id).await?.data;
+        let ours = || found.iter().filter(|intent| metadata(&intent.metadata, purpose.key) == Some(&purpose.id));
         let unused = [IntentStatus::RequiresConfirmation, IntentStatus::Canceled];
         let used = ours().find(|intent| !unused.contains(&intent.status));
         Ok(used.or_else(|| ours().next()).map(|intent| intent.id.clone()))
     }
 
     /// The same order always sends the same form, or Stripe would take the key for a mistake.
-    async fn create(&self, order: &ChargeOrder, capture: CaptureMethod) -> Result<(PaymentIntent, bool), ApiError> {
+    async fn create(&self, order: &IntentOrder<'_>) -> Result<(PaymentIntent, bool), ApiError> {
         let value = to_stripe(order.amount).map_err(ApiError::Inexpressible)?.to_string();
         let form = [
             ("amount", value.as_str()),
             ("currency", &order.amount.currency().code().to_ascii_lowercase()),
-            ("payment_method", &order.token),
-            ("payment_method_types[]", &order.method),
-            ("capture_method", capture.as_str()),
-            ("metadata[payment_id]", &order.payment_id.to_string()),
+            ("payment_method", order.token),
+            ("payment_method_types[]", order.method),
+            ("capture_method", order.capture.as_str()),
+            (&format!("metadata[{}]", order.purpose.key), &order.purpose.id),
         ];
         self.api.create_intent(&format!("{}:create", order.key), &form).await
     }
 
-    async fn confirm(&self, order: &ChargeOrder, intent: PaymentIntent) -> ChannelAnswer {
+    async fn confirm(&self, order: &IntentOrder<'_>, intent: PaymentIntent) -> ChannelAnswer {
         let mut form = vec![EXPAND_FEE];
-        form.extend(order.return_url.as_deref().map(|url| ("return_url", url)));
+        form.extend(order.return_url.map(|url| ("return_url", url)));
         let key = format!("{}:confirm", order.key);
         let error = match self.api.move_intent("confirm_intent", (&intent.id, "confirm"), &key, &form).await {
             Ok(intent) => return self.tell(order, &intent).await,
@@ -155,7 +155,7 @@ impl StripeChannel {
 
     /// A declined intent waits for another payment method, and whoever has its client secret could still pay it. So it
     /// is closed before the decline is told.
-    async fn tell(&self, order: &ChargeOrder, intent: &PaymentIntent) -> ChannelAnswer {
+    async fn tell(&self, order: &IntentOrder<'_>, intent: &PaymentIntent) -> ChannelAnswer {
         match self.answer(order, intent) {
             ChannelAnswer::Declined { failure, .. } if intent.status != IntentStatus::Canceled => {
                 self.give_up(order, intent, failure).await
@@ -165,7 +165,7 @@ impl StripeChannel {
     }
 
     /// Cancels what cannot succeed any more as it is, so that the decline is final.
-    async fn give_up(&self, order: &ChargeOrder, intent: &PaymentIntent, failure: Failure) -> ChannelAnswer {
+    async fn give_up(&self, order: &IntentOrder<'_>, intent: &PaymentIntent, failure: Failure) -> ChannelAnswer {
         match self.cancel(intent, &format!("{}:give-up", order.key)).await {
             ChannelAnswer::Voided => ChannelAnswer::Declined { channel_reference: Some(intent.id.clone()), failure },
             answer => answer,
@@ -189,14 +189,13 @@ impl StripeChannel {
     }
 
     /// Money is booked from an intent only if the intent says itself that it is this payment's.
-    fn answer(&self, order: &ChargeOrder, intent: &PaymentIntent) -> ChannelAnswer {
-        let payment_id = order.payment_id.to_string();
-        let is_ours = metadata(&intent.metadata, PAYMENT_ID) == Some(&payment_id)
+    fn answer(&self, order: &IntentOrder<'_>, intent: &PaymentIntent) -> ChannelAnswer {
+        let is_ours = metadata(&intent.metadata, order.purpose.key) == Some(&order.purpose.id)
             && answers::currency(&intent.currency) == Some(order.amount.currency());
         if !is_ours {
-            return ChannelAnswer::Unknown { reason: "the PaymentIntent belongs to another payment".to_owned() };
+            return ChannelAnswer::Unknown { reason: "the PaymentIntent was made for something else".to_owned() };
         }
-        let return_url = order.return_url.as_deref().and_then(|url| Url::parse(url).ok());
+        let return_url = order.return_url.and_then(|url| Url::parse(url).ok());
         charge_answer(intent, return_url.as_ref().or(self.authentication_page.as_ref()))
     }
 }

@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 
 /// Keys of the metadata by which webhooks and lists are matched with our objects.
 pub(super) const PAYMENT_ID: &str = "payment_id";
+pub(super) const PRE_AUTH_ID: &str = "pre_auth_id";
 pub(super) const REFUND_ID: &str = "refund_id";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +77,18 @@ pub(super) struct Charge {
     pub(super) balance_transaction: Option<Expandable<BalanceTransaction>>,
     /// Only in API versions before 2022-11-15, or where it was asked for.
     pub(super) refunds: Option<List<Refund>>,
+    pub(super) payment_method_details: Option<MethodDetails>,
+}
+
+#[derive(Clone, Deserialize)]
+pub(super) struct MethodDetails {
+    pub(super) card: Option<CardDetails>,
+}
+
+#[derive(Clone, Deserialize)]
+pub(super) struct CardDetails {
+    /// Unix seconds: until then held money can be captured.
+    pub(super) capture_before: Option<i64>,
 }
 
 #[derive(Clone, Deserialize)]

@@ -2,7 +2,7 @@
 //! Source: <https://docs.stripe.com/webhooks>, <https://docs.stripe.com/api/events/types>.
 
 use commands::ports::channel::{Webhook, WebhookError};
-use commands::ports::{ChannelAnswer, WebhookFact};
+use commands::ports::{AuthorizationAnswer, ChannelAnswer, WebhookFact};
 use domain::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::answers::{charge_answer, refund_answer};
-use super::objects::{Charge, IntentStatus, PAYMENT_ID, PaymentIntent, REFUND_ID, Refund, metadata};
+use super::objects::{Charge, IntentStatus, PAYMENT_ID, PRE_AUTH_ID, PaymentIntent, REFUND_ID, Refund, metadata};
 use crate::channels::signature;
 
 /// Lower-case, as headers are looked up.
@@ -48,7 +48,8 @@ pub(super) fn read(body: &[u8], page: Option<&Url>) -> Result<Webhook, WebhookEr
         | "payment_intent.requires_action"
         | "payment_intent.processing"
         | "payment_intent.amount_capturable_updated" => {
-            charge_fact(&object(event.data.object)?, page).into_iter().collect()
+            let intent = object(event.data.object)?;
+            authorization_fact(&intent).or_else(|| charge_fact(&intent, page)).into_iter().collect()
         }
         "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
             refund_fact(&object(event.data.object)?).into_iter().collect()
@@ -80,6 +81,21 @@ fn charge_fact(intent: &PaymentIntent, page: Option<&Url>) -> Option<WebhookFact
         (answer, _) => answer,
     };
     Some(WebhookFact::Charge { payment_id, answer })
+}
+
+/// What it says of money held is told as news about which Stripe is to be asked: only the answer to that tells how long
+/// it is held. What became of a capture is asked for under the capture's own payment.
+fn authorization_fact(intent: &PaymentIntent) -> Option<WebhookFact> {
+    let pre_auth_id = metadata(&intent.metadata, PRE_AUTH_ID)?.parse().ok()?;
+    let answer = match intent.status {
+        IntentStatus::Canceled => AuthorizationAnswer::Released,
+        IntentStatus::Succeeded | IntentStatus::Other | IntentStatus::RequiresConfirmation => return None,
+        IntentStatus::RequiresCapture
+        | IntentStatus::Processing
+        | IntentStatus::RequiresAction
+        | IntentStatus::RequiresPaymentMethod => AuthorizationAnswer::Accepted { channel_reference: intent.id.clone() },
+    };
+    Some(WebhookFact::Authorization { pre_auth_id, answer })
 }
 
 fn refund_fact(refund: &Refund) -> Option<WebhookFact> {

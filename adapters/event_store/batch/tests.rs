@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use commands::executor::Issued;
 use commands::ports::{Category, StreamRef};
-use domain::order_claim::{Command, OrderClaim, State};
+use domain::order_claim::{Command, Holder, OrderClaim, State};
 use domain::{Decider, MerchantId, PaymentId};
 
 use super::*;
@@ -17,11 +17,11 @@ fn payment(number: u128) -> PaymentId {
 
 fn claim(number: u128) -> Command {
     let merchant_id = MerchantId::from_uuid(Uuid::nil());
-    Command::Claim { merchant_id, order_no: "A-1".parse().unwrap(), payment_id: payment(number) }
+    Command::Claim { merchant_id, order_no: "A-1".parse().unwrap(), holder: Holder::Payment(payment(number)) }
 }
 
 fn release(number: u128) -> Command {
-    Command::Release { payment_id: payment(number) }
+    Command::Release { holder: Holder::Payment(payment(number)) }
 }
 
 fn stream(id: &str) -> StreamId {
@@ -122,7 +122,10 @@ fn later_requests_see_the_uncommitted_events_of_earlier_ones() {
         &["version 1 position 1", "order_no_in_use at 1", "version 2 position 2", "version 3 position 3"],
     );
     assert_eq!(batch.commands.len(), 4, "a refusal with a fingerprint is recorded as well");
-    assert_eq!(batch.streams[&stream("a")].as_ref().unwrap().of::<OrderClaim>(), Some(&State::HeldBy(payment(2))));
+    assert_eq!(
+        batch.streams[&stream("a")].as_ref().unwrap().of::<OrderClaim>(),
+        Some(&State::HeldBy(Holder::Payment(payment(2))))
+    );
 }
 
 #[test]
@@ -198,7 +201,7 @@ fn a_bug_in_one_command_fails_it_alone() {
 }
 
 fn claimed() -> domain::order_claim::Event {
-    domain::order_claim::Event::Released { payment_id: payment(1) }
+    domain::order_claim::Event::Released(Holder::Payment(payment(1)))
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use commands::ports::{Category, EventStore, Expected, Receipt, StoreError, StreamState};
 use domain::Decider;
-use domain::order_claim::{OrderClaim, State};
+use domain::order_claim::{Holder, OrderClaim, State};
 use domain::payment::{self, Payment};
 use futures::future::join_all;
 use uuid::Uuid;
@@ -47,7 +47,8 @@ fn claims() -> Category {
 fn held_by(state: &StreamState) -> Option<u128> {
     match state.of::<OrderClaim>().unwrap() {
         State::Free => None,
-        State::HeldBy(payment) => Some(payment.as_uuid().as_u128()),
+        State::HeldBy(Holder::Payment(payment)) => Some(payment.as_uuid().as_u128()),
+        State::HeldBy(Holder::PreAuth(_)) => unreachable!("the contract claims for payments"),
     }
 }
 

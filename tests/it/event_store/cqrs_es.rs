@@ -52,7 +52,10 @@ async fn postgres_es_reads_our_payments() {
         database.pool.clone(),
     ));
     let mut claim = claim.load_aggregate("a").await.unwrap();
-    assert_eq!(claim.aggregate().0, domain::order_claim::State::HeldBy(payment_id(1)));
+    assert_eq!(
+        claim.aggregate().0,
+        domain::order_claim::State::HeldBy(domain::order_claim::Holder::Payment(payment_id(1)))
+    );
 }
 
 #[tokio::test]

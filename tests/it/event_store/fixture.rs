@@ -8,7 +8,7 @@ use commands::ports::{
     Category, Decision, EventStore, Expected, NewEvent, Receipt, Request, StoreError, StreamId, StreamRef, StreamState,
 };
 use domain::chain::ChainHash;
-use domain::order_claim::{Command, Event, OrderClaim, State};
+use domain::order_claim::{Command, Event, Holder, OrderClaim, State};
 use domain::payment::{self, Payment};
 use domain::pricing::{Pricing, PricingModel, RefundFeePolicy};
 use domain::{Currency, Decider, MerchantId, PaymentId, Sealed, Timestamp};
@@ -27,7 +27,11 @@ pub fn claim_stream(order: &str) -> StreamId {
 }
 
 fn claimed(number: u128) -> Event {
-    Event::Claimed { merchant_id: merchant_id(), order_no: "A-1".parse().unwrap(), payment_id: payment_id(number) }
+    Event::Claimed { merchant_id: merchant_id(), order_no: "A-1".parse().unwrap(), holder: holder(number) }
+}
+
+fn holder(number: u128) -> Holder {
+    Holder::Payment(payment_id(number))
 }
 
 fn request(
@@ -82,12 +86,12 @@ fn decision(decided: Result<Vec<Event>, domain::order_claim::OrderClaimRejection
 /// Claims the order for a payment: refused while another one holds it, nothing to say if this one does.
 pub fn claim(name: &str, order: &str, number: u128) -> Request {
     let order_no = "A-1".parse().unwrap();
-    on_claim(name, order, Command::Claim { merchant_id: merchant_id(), order_no, payment_id: payment_id(number) })
+    on_claim(name, order, Command::Claim { merchant_id: merchant_id(), order_no, holder: holder(number) })
 }
 
 /// Frees the order if this payment holds it, else there is nothing to say.
 pub fn release(name: &str, order: &str, number: u128) -> Request {
-    on_claim(name, order, Command::Release { payment_id: payment_id(number) })
+    on_claim(name, order, Command::Release { holder: holder(number) })
 }
 
 /// Claims and releases each of the streams `turns` times, whatever their state: `2 * turns` events on each of them,
@@ -96,9 +100,7 @@ pub fn turns(name: &str, streams: &[(&str, Expected)], turns: usize) -> Request 
     let references = streams.iter().map(|(id, expected)| StreamRef::new::<OrderClaim>(*id, *expected)).collect();
     let indexes = streams.len();
     request(name, references, move |_| {
-        let turn = |index| {
-            [NewEvent::of(index, claimed(1)), NewEvent::of(index, Event::Released { payment_id: payment_id(1) })]
-        };
+        let turn = |index| [NewEvent::of(index, claimed(1)), NewEvent::of(index, Event::Released(holder(1)))];
         Decision::Append((0..turns).flat_map(|_| (0..indexes).flat_map(turn)).collect())
     })
 }
@@ -121,6 +123,7 @@ pub fn terms(number: u128) -> payment::Created {
         sealed: Sealed {
             key: "k".to_owned(), nonce: "n".to_owned(), data: "ünïcödé \"quoted\" \\ 数据".to_owned()
         },
+        pre_auth_id: None,
         created_at: Timestamp::from_micros(1_790_000_000_123_456),
         expires_at: Timestamp::from_micros(1_790_000_001_000_000),
     }
@@ -134,11 +137,8 @@ pub fn create_payment(name: &str, order: &str, number: u128) -> Request {
     ];
     request(name, streams, move |states| {
         let created = Payment::decide(states[0].of::<Payment>().unwrap(), payment::Command::Create(terms(number)));
-        let claim = Command::Claim {
-            merchant_id: merchant_id(),
-            order_no: terms(number).order_no,
-            payment_id: payment_id(number),
-        };
+        let claim =
+            Command::Claim { merchant_id: merchant_id(), order_no: terms(number).order_no, holder: holder(number) };
         match (created, OrderClaim::decide(state_of(&states[1]), claim)) {
             (Err(rejection), _) => Decision::Reject(rejection.into()),
             (_, Err(rejection)) => Decision::Reject(rejection.into()),

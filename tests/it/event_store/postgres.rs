@@ -181,7 +181,7 @@ fn told(answer: &Result<Receipt, StoreError>) -> String {
 
 /// An event whose text is no JSON.
 fn unstorable(name: &str, order: &str) -> Request {
-    let event = domain::order_claim::Event::Released { payment_id: payment_id(1) };
+    let event = domain::order_claim::Event::Released(domain::order_claim::Holder::Payment(payment_id(1)));
     let decide = move |_: &[commands::ports::StreamState]| {
         Decision::Append(vec![NewEvent { payload: "{".to_owned(), ..NewEvent::of(0, event.clone()) }])
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use commands::payment::refund_order;
 use commands::ports::{Category, Channel, ChannelAnswer, Clock, RefundAnswer, SagaState, VaultError, state_of};
 use domain::PaymentId;
-use domain::order_claim::{self, OrderClaim, State};
+use domain::order_claim::{self, Holder, OrderClaim, State};
 use domain::payment::PaymentStatus;
 use test_support::scripted_channel::failure;
 use uuid::Uuid;
@@ -45,7 +45,7 @@ async fn a_late_success_claims_its_order_again_if_it_is_free() {
     let payment_id = late(&stage, "tok_success").await;
     assert_eq!(holder(&stage, payment_id).await, State::Free);
     told(&stage, payment_id, "captured", captured()).await;
-    assert_eq!(holder(&stage, payment_id).await, State::HeldBy(payment_id));
+    assert_eq!(holder(&stage, payment_id).await, State::HeldBy(Holder::Payment(payment_id)));
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn a_success_while_cancelling_keeps_its_order() {
     let payment_id = stage.create("tok_success").await;
     stage.cancel(payment_id).await;
     told(&stage, payment_id, "captured", captured()).await;
-    assert_eq!(holder(&stage, payment_id).await, State::HeldBy(payment_id));
+    assert_eq!(holder(&stage, payment_id).await, State::HeldBy(Holder::Payment(payment_id)));
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn a_late_success_is_booked_though_another_payment_has_the_order() {
     stage.create_for(other, order_no.as_str(), "tok_success").await.unwrap();
     told(&stage, payment_id, "captured", captured()).await;
     assert_eq!(stage.record(payment_id).await.status(), PaymentStatus::Succeeded);
-    assert_eq!(holder(&stage, payment_id).await, State::HeldBy(other));
+    assert_eq!(holder(&stage, payment_id).await, State::HeldBy(Holder::Payment(other)));
 }
 
 #[tokio::test]
