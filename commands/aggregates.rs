@@ -9,9 +9,9 @@ use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
+use domain::pre_auth::PreAuth;
 use domain::settlement::Settlement;
 use domain::withdrawal::Withdrawal;
-use domain::pre_auth::PreAuth;
 use domain::{BalancedEntry, Decider, DomainEvent, Holding};
 use serde_json::Value;
 

@@ -11,8 +11,8 @@ pub mod keys;
 pub mod merchant;
 pub mod payment;
 pub mod ports;
-pub mod settlement;
 pub mod pre_auth;
+pub mod settlement;
 pub mod trace;
 pub mod webhook;
 

@@ -1,8 +1,8 @@
 //! Every trait that an adapter implements, and the values that cross it.
 
 pub mod agenda;
-pub mod bank;
 pub mod authorizations;
+pub mod bank;
 pub mod channel;
 pub mod clock;
 pub mod event;
@@ -17,8 +17,8 @@ pub mod stream_state;
 pub mod vault;
 
 pub use agenda::{Agenda, AgendaUnavailable, SagaId, SagaState, SagaStatus};
-pub use bank::{Bank, BankNews, BankUnavailable, TransferFact, TransferOrder};
 pub use authorizations::{AuthorizationAnswer, AuthorizationOrder, Authorizations, CaptureOrder};
+pub use bank::{Bank, BankNews, BankUnavailable, TransferFact, TransferOrder};
 pub use channel::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder, WebhookFact};
 pub use clock::Clock;
 pub use event::{Metadata, RecordedEvent, StreamId, Unreadable};

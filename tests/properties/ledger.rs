@@ -6,7 +6,7 @@ use domain::invariants::{self, Books};
 
 use crate::draw::{Draw, at};
 use crate::model::{Stream, streams};
-use crate::{merchant, order_claim, payment};
+use crate::{bank_account, merchant, merchant_account, order_claim, payment, pre_auth, settlement, withdrawal};
 
 pub struct Ledger {
     streams: Vec<Box<dyn Stream>>,
@@ -17,11 +17,19 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    pub fn new() -> Ledger {
-        let streams = streams::<merchant::Merchants>()
+    /// Streams are in another order for each `turn`, so that a sequence is mostly about a few of them.
+    pub fn new(turn: usize) -> Ledger {
+        let mut streams: Vec<Box<dyn Stream>> = streams::<bank_account::BankAccounts>()
+            .chain(streams::<merchant::Merchants>())
+            .chain(streams::<merchant_account::MerchantAccounts>())
             .chain(streams::<order_claim::OrderClaims>())
             .chain(streams::<payment::Payments>())
+            .chain(streams::<pre_auth::PreAuths>())
+            .chain(streams::<settlement::Settlements>())
+            .chain(streams::<withdrawal::Withdrawals>())
             .collect();
+        let count = streams.len();
+        streams.rotate_left(turn % count);
         Ledger { streams, books: Books::default(), now: 0, seen: BTreeSet::new() }
     }
 
@@ -32,7 +40,7 @@ impl Ledger {
     pub fn step(&mut self, draw: &Draw) -> Result<(), String> {
         self.now = self.now.saturating_add(draw.passed).max(0);
         let count = self.streams.len();
-        let types = self.streams[usize::from(draw.stream) % count].step(draw, at(self.now), &mut self.books)?;
+        let types = self.streams[draw.stream % count].step(draw, at(self.now), &mut self.books)?;
         self.seen.extend(types);
         let guarded = self.streams.iter().flat_map(|stream| stream.guarded());
         invariants::holds(&self.books, guarded).map_err(|violation| violation.to_string())?;

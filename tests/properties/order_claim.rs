@@ -1,7 +1,7 @@
 //! Random commands of order claims.
 
-use domain::order_claim::{Command, OrderClaim, State};
-use domain::{MerchantId, PaymentId, Timestamp};
+use domain::order_claim::{Command, Holder, OrderClaim, State};
+use domain::{MerchantId, PaymentId, PreAuthId, Timestamp};
 
 use crate::draw::Draw;
 use crate::model::Model;
@@ -14,14 +14,15 @@ impl Model for OrderClaims {
     const STREAMS: u128 = 1;
 
     fn command(stream: u128, _: &State, draw: &Draw, _: Timestamp) -> Command {
-        let payment_id = PaymentId::from_uuid(draw.uuid(stream));
+        let id = draw.uuid(stream);
+        let holder = draw.pick(&[Holder::Payment(PaymentId::from_uuid(id)), Holder::PreAuth(PreAuthId::from_uuid(id))]);
         match draw.kind % 2 {
             0 => Command::Claim {
                 merchant_id: MerchantId::from_uuid(draw.uuid_of(stream, 0)),
                 order_no: "A-1".parse().unwrap(),
-                payment_id,
+                holder,
             },
-            _ => Command::Release { payment_id },
+            _ => Command::Release { holder },
         }
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use domain::payment::{ChargeOutcome, Command, Created, Failure, Payment, Record, RefundOutcome, RequestRefund, State};
 use domain::pricing::{Pricing, PricingModel, RefundFeePolicy};
-use domain::{MerchantId, PaymentId, RefundId, Sealed, Timestamp};
+use domain::{MerchantId, PaymentId, PreAuthId, RefundId, Timestamp};
 use rust_decimal::Decimal;
 
-use crate::draw::{CURRENCIES, Draw};
+use crate::draw::{CURRENCIES, Draw, sealed};
 use crate::model::Model;
 
 pub struct Payments;
@@ -50,16 +50,13 @@ fn refund_id(record: &Record, draw: &Draw, stream: u128) -> RefundId {
     }
 }
 
-fn sealed() -> Sealed {
-    Sealed { key: "k".to_owned(), nonce: "n".to_owned(), data: "d".to_owned() }
-}
-
 fn terms(stream: u128, draw: &Draw, now: Timestamp) -> Created {
     let rates = [Decimal::new(8, 3), Decimal::new(1, 2), Decimal::ZERO, Decimal::ONE, Decimal::new(-1, 3)];
     Created {
         payment_id: PaymentId::from_uuid(draw.uuid_of(stream, 0)),
         merchant_id: MerchantId::from_uuid(draw.uuid_of(0, 1)),
         order_no: "A-1".parse().unwrap(),
+        pre_auth_id: draw.pick(&[None, None, None, Some(PreAuthId::from_uuid(draw.uuid_of(stream, 0)))]),
         amount: draw.amount,
         currency: draw.pick(&CURRENCIES),
         channel: "sandbox".parse().unwrap(),
