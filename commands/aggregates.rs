@@ -3,12 +3,15 @@
 
 use std::sync::LazyLock;
 
+use domain::adjustment::Adjustment;
 use domain::bank_account::BankAccount;
+use domain::channel_account::ChannelAccount;
 use domain::invariants::Violation;
 use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
+use domain::period::Period;
 use domain::pre_auth::PreAuth;
 use domain::settlement::Settlement;
 use domain::withdrawal::Withdrawal;
@@ -30,17 +33,17 @@ pub struct Aggregate {
 
 static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
     vec![
+        Aggregate::of::<Adjustment>(),
         Aggregate::of::<BankAccount>(),
+        Aggregate::of::<ChannelAccount>(),
         Aggregate::of::<Merchant>(),
         Aggregate::of::<MerchantAccount>(),
         Aggregate::of::<OrderClaim>(),
         Aggregate::of::<Payment>(),
+        Aggregate::of::<Period>(),
+        Aggregate::of::<PreAuth>(),
         Aggregate::of::<Settlement>(),
         Aggregate::of::<Withdrawal>(),
-        Aggregate::of::<Merchant>(),
-        Aggregate::of::<OrderClaim>(),
-        Aggregate::of::<Payment>(),
-        Aggregate::of::<PreAuth>(),
     ]
 });
 

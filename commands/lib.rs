@@ -1,15 +1,18 @@
 //! The use cases: gather facts, load, decide, append, retry. `ports` holds every trait that adapters implement.
 //! Knows no SQL, no HTTP and no channel's protocol.
 
+pub mod adjustment;
 pub mod aggregates;
 pub mod as_of;
 pub mod audit;
 pub mod bridge;
+pub mod channel_account;
 pub mod channels;
 pub mod executor;
 pub mod keys;
 pub mod merchant;
 pub mod payment;
+pub mod period;
 pub mod ports;
 pub mod pre_auth;
 pub mod settlement;

@@ -59,6 +59,8 @@ pub enum Account {
     EquityOwner,
     /// Liability. Taxes collected and owed.
     LiabilityTax,
+    /// Revenue. What exchange rates brought or cost us.
+    FxGainLoss,
     /// Asset. Differences with a channel; zero once every exception is resolved.
     SuspenseRecon(ChannelName),
     /// Memo. Everything authorised and not yet captured or released at a channel.
@@ -141,9 +143,10 @@ impl Account {
             | Account::MerchantSettlement(..)
             | Account::MerchantWithdrawalHold(..)
             | Account::LiabilityTax => AccountType::Liability,
-            Account::RevenueProcessing | Account::RevenueDisputeFee | Account::RevenueWithdrawalFee => {
-                AccountType::Revenue
-            }
+            Account::RevenueProcessing
+            | Account::RevenueDisputeFee
+            | Account::RevenueWithdrawalFee
+            | Account::FxGainLoss => AccountType::Revenue,
             Account::RecoveryChannelFee => AccountType::ContraExpense,
             Account::ExpenseChannelFee(_)
             | Account::ExpenseDisputeFee(_)
@@ -228,6 +231,7 @@ impl fmt::Display for Account {
             Account::ExpenseReconWriteoff => f.write_str("expense:recon_writeoff"),
             Account::EquityOwner => f.write_str("equity:owner"),
             Account::LiabilityTax => f.write_str("liability:tax"),
+            Account::FxGainLoss => f.write_str("fx:gain_loss"),
             Account::SuspenseRecon(channel) => write!(f, "suspense:recon:{channel}"),
             Account::MemoAuth(channel) => write!(f, "memo:auth:{channel}"),
             Account::MemoAuthorized(merchant, pre_auth) => write!(f, "memo:merchant:{merchant}:authorized:{pre_auth}"),
@@ -262,6 +266,7 @@ impl FromStr for Account {
             ["expense", "recon_writeoff"] => Account::ExpenseReconWriteoff,
             ["equity", "owner"] => Account::EquityOwner,
             ["liability", "tax"] => Account::LiabilityTax,
+            ["fx", "gain_loss"] => Account::FxGainLoss,
             ["suspense", "recon", channel] => Account::SuspenseRecon(read(channel)?),
             ["memo", "auth", channel] => Account::MemoAuth(read(channel)?),
             ["memo", "merchant", merchant, "authorized", pre_auth] => {
@@ -272,6 +277,7 @@ impl FromStr for Account {
     }
 }
 
+/// As its path.
 impl Serialize for Account {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -342,6 +348,7 @@ mod tests {
             Account::ExpenseReconWriteoff,
             Account::EquityOwner,
             Account::LiabilityTax,
+            Account::FxGainLoss,
             Account::SuspenseRecon(channel.clone()),
             Account::MemoAuth(channel),
             Account::MemoAuthorized(merchant, PreAuthId::from_uuid(id(7))),

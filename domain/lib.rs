@@ -2,10 +2,12 @@
 //! Nothing here is async, reads a clock, draws randomness, does I/O or writes a log.
 
 pub mod accounts;
+pub mod adjustment;
 pub mod bank_account;
 pub mod bank_details;
 pub mod calendar;
 pub mod chain;
+pub mod channel_account;
 pub mod currency;
 pub mod decider;
 pub mod entry;
@@ -17,6 +19,7 @@ pub mod merchant_account;
 pub mod money;
 pub mod order_claim;
 pub mod payment;
+pub mod period;
 pub mod pre_auth;
 pub mod pricing;
 pub mod sealed;
@@ -27,7 +30,7 @@ pub mod withdrawal;
 pub use accounts::{Account, AccountType};
 pub use currency::Currency;
 pub use decider::{Decider, DomainEvent, Holding, Rejection, RejectionClass};
-pub use entry::{BalancedEntry, Leg, Side};
+pub use entry::{BalancedEntry, Leg, NotAnEntry, Side};
 pub use ids::{
     AdjustmentId, ApiKeyId, BankAccountId, BankName, ChannelName, DisputeId, MerchantId, OrderId, OrderNo, PaymentId,
     PreAuthId, RefundId, SettlementId, StatementId, TimeZone, WithdrawalId,

@@ -1,6 +1,7 @@
 //! The read models, one file each (tables, apply and queries together), and the machinery that feeds, checkpoints and
 //! rebuilds them. Everything here can be thrown away and folded again from the log; nothing here decides a command.
 
+pub mod adjustments;
 pub mod books;
 mod checkpoint;
 mod database;
@@ -15,6 +16,7 @@ mod reader;
 mod rebuild;
 pub mod refunds;
 mod runner;
+pub mod statements;
 mod status;
 pub mod streams;
 pub mod verify;
@@ -34,11 +36,13 @@ pub use status::{ProjectionState, ProjectionStatus, list};
 /// Every projection of the ledger.
 pub fn all() -> Vec<Arc<dyn Projection>> {
     vec![
+        Arc::new(adjustments::Adjustments),
         Arc::new(books::Books),
         Arc::new(merchants::Merchants),
         Arc::new(orders::Orders),
         Arc::new(payments::Payments),
         Arc::new(refunds::Refunds),
+        Arc::new(statements::Statements),
     ]
 }
 

@@ -3,6 +3,7 @@
 
 mod books;
 mod payments;
+mod statements;
 mod streams;
 
 use std::collections::HashMap;
@@ -10,6 +11,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use commands::ports::{EventStore, RecordedEvent};
 
+use crate::adjustments::Adjustments;
 use crate::payments::Payments;
 use crate::{ApplyError, ReadError, Reader};
 
@@ -38,11 +40,13 @@ impl Verification {
 /// Compares the projection `name` with the log; `None` if there is no such projection.
 pub async fn verify(reader: &Reader, store: &dyn EventStore, name: &str) -> Result<Option<Verification>, ReadError> {
     Ok(Some(match name {
+        "adjustments" => streams::verify::<Adjustments>(reader, store, &Adjustments).await?,
         "books" => books::verify(reader, store).await?,
         "merchants" => payments::verify_merchants(reader, store).await?,
         "orders" => payments::verify_orders(reader, store).await?,
         "payments" => streams::verify::<Payments>(reader, store, &Payments).await?,
         "refunds" => payments::verify_refunds(reader, store).await?,
+        "statements" => statements::verify(reader, store).await?,
         _ => return Ok(None),
     }))
 }

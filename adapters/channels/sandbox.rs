@@ -2,6 +2,7 @@
 
 mod answers;
 mod authorizations;
+mod payouts;
 #[cfg(test)]
 mod tests;
 mod webhook;
@@ -9,7 +10,7 @@ mod webhook;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use commands::ports::channel::{Channel, Webhook, WebhookError};
+use commands::ports::channel::{Channel, PayoutsAnswer, StatementAnswer, Webhook, WebhookError};
 use commands::ports::{Authorizations, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder};
 use domain::{ChannelName, Money, Timestamp};
 use reqwest::RequestBuilder;
@@ -18,8 +19,11 @@ use serde_json::json;
 use url::Url;
 
 use self::answers::{charge_answer, refund_answer, void_answer};
+use self::payouts::{payouts_answer, statement_page};
 use super::http::{ChannelSetupError, HttpChannel, TIMEOUT_DEFAULT, address, base_address};
 
+/// Lines of a statement asked for at once.
+const STATEMENT_PAGE: u64 = 500;
 /// The provider takes 1.0 % of each capture.
 const FEE_RATE: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
 
@@ -127,6 +131,29 @@ impl Channel for SandboxChannel {
 
     fn authorizations(&self) -> Option<&dyn Authorizations> {
         Some(self)
+    }
+
+    async fn payouts(&self, page: Option<&str>) -> PayoutsAnswer {
+        let request =
+            self.http.client().get(address(&self.base, &["payouts"])).query(&[("after", page.unwrap_or("0"))]);
+        payouts_answer(self.http.call("payouts", request).await)
+    }
+
+    async fn payout_statement(&self, payout: &str) -> StatementAnswer {
+        let address = address(&self.base, &["payouts", payout, "statement"]);
+        let (mut lines, mut after) = (vec![], Some(0));
+        while let Some(begin) = after {
+            let query = [("after", begin), ("limit", STATEMENT_PAGE)];
+            let request = self.http.client().get(address.clone()).query(&query);
+            match statement_page(self.http.call("payout_statement", request).await) {
+                Ok((page, next)) => {
+                    lines.extend(page);
+                    after = next;
+                }
+                Err(reason) => return StatementAnswer::Unknown { reason },
+            }
+        }
+        StatementAnswer::Lines(lines)
     }
 
     fn read_webhook(

@@ -20,7 +20,7 @@
 //! | `GET /disputes?reference=`, `GET /disputes/{id}` | list; 200 dispute |
 //! | `POST /disputes/{id}/accept` *, `POST /disputes/{id}/evidence` * `{text}` | 200 dispute; 404; 409 `dispute_closed`. Evidence with `winning_evidence` or `losing_evidence` in it decides the dispute |
 //! | `GET /book?reference=`, `GET /book?after=&limit=` | every effective operation, once: `{seq, kind, reference, charge, charge_reference, idempotency_key, amount, currency, fee, time}`; kinds `charge`, `authorization`, `capture`, `cancel`, `refund`, `refund_reversal`, `dispute_withdrawal`, `dispute_reversal` |
-//! | `POST /payouts/run`, `GET /payouts`, `GET /payouts/{id}`, `GET /payouts/{id}/statement?format=json or csv` | payouts; the statement's lines (signed amounts; `capture`, `fee`, `refund`, ...) sum to the payout |
+//! | `POST /payouts/run`, `GET /payouts`, `GET /payouts/{id}`, `GET /payouts/{id}/statement?format=json or csv&after=&limit=` | payouts; the statement's lines (signed amounts; `capture`, `fee`, `refund`, ...) sum to the payout |
 //! | `POST /faults`, `GET /faults` | the probabilities; what is left out is 0 |
 //! | `GET /health` | 200 |
 //!

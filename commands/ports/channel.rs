@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use domain::payment::Failure;
 use domain::{ChannelName, Currency, Money, PaymentId, PreAuthId, RefundId, Timestamp};
 use rust_decimal::Decimal;
+use serde::Serialize;
 
 use super::authorizations::{AuthorizationAnswer, Authorizations};
 
@@ -38,6 +39,16 @@ pub trait Channel: Send + Sync {
     /// How this channel holds money without taking it; `None` if it cannot.
     fn authorizations(&self) -> Option<&dyn Authorizations> {
         None
+    }
+
+    /// A page of what the channel has paid out to us, oldest first; the first one without a `page`.
+    async fn payouts(&self, _page: Option<&str>) -> PayoutsAnswer {
+        PayoutsAnswer::Unsupported
+    }
+
+    /// Everything that the payout is made of.
+    async fn payout_statement(&self, _payout: &str) -> StatementAnswer {
+        StatementAnswer::Unknown { reason: "this channel tells no statements".to_owned() }
     }
 
     /// Verifies the channel's signature over a webhook and reads what it tells.
@@ -145,6 +156,56 @@ pub enum RefundAnswer {
     Failed { failure: Failure },
     NotFound,
     Unknown { reason: String },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum PayoutsAnswer {
+    Page {
+        payouts: Vec<Payout>,
+        /// Where the next page begins, if there is more.
+        next: Option<String>,
+    },
+    /// This channel's payouts are not taken in from here.
+    Unsupported,
+    Unknown {
+        reason: String,
+    },
+}
+
+/// Money that a channel sent us, or took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Payout {
+    /// The channel's own, unique within the channel.
+    pub reference: String,
+    pub currency: Currency,
+    /// Minor units; negative if the channel took money.
+    pub amount: i64,
+    pub paid_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum StatementAnswer {
+    Lines(Vec<StatementLine>),
+    Unknown { reason: String },
+}
+
+/// One line of a payout's statement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StatementLine {
+    pub kind: StatementLineKind,
+    /// Our id of what it is about.
+    pub reference: String,
+    /// Minor units; negative where it lessens the payout.
+    pub amount: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatementLineKind {
+    /// The channel's fee of the payment that the reference names.
+    Fee,
+    /// Captures, refunds, disputes and whatever else moved money.
+    Movement,
 }
 
 /// A verified webhook: the channel's own id of it, for telling duplicates, and the facts it carries.

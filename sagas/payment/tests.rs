@@ -38,6 +38,7 @@ pub(crate) fn record(events: &[Event]) -> Record {
         },
         expected_channel_fee_rate: Tier::Starter.markup_rate(),
         sealed: sealed(),
+        pre_auth_id: None,
         created_at: minutes(0),
         expires_at: minutes(30),
     }));

@@ -83,6 +83,7 @@ pub fn terms(n: u32) -> Created {
         },
         expected_channel_fee_rate: rust_decimal::Decimal::new(1, 2),
         sealed: sealed(),
+        pre_auth_id: None,
         created_at: at(i64::from(n)),
         expires_at: at(i64::from(n) + 1_800),
     }

@@ -61,6 +61,10 @@ enum Format {
 pub(super) struct StatementQuery {
     #[serde(default)]
     format: Format,
+    #[serde(default)]
+    after: usize,
+    /// Lines of a JSON statement; all of them without it.
+    limit: Option<usize>,
 }
 
 pub(super) async fn statement_of(
@@ -73,8 +77,13 @@ pub(super) async fn statement_of(
     Ok(match query.format {
         Format::Csv => ([(header::CONTENT_TYPE, "text/csv")], csv(&lines)).into_response(),
         Format::Json => {
-            let lines: Vec<Value> = lines.iter().map(|line| line_json(&app.renderer, line)).collect();
-            Json(json!({ "payout": app.renderer.payout(&payout), "lines": lines })).into_response()
+            let limit = query.limit.map_or(Ok(lines.len()), check_limit)?;
+            let page = lines.iter().skip(query.after).take(limit);
+            let page: Vec<Value> = page.map(|line| line_json(&app.renderer, line)).collect();
+            let end = query.after.saturating_add(page.len());
+            let next_after = (end < lines.len()).then_some(end);
+            let payout = app.renderer.payout(&payout);
+            Json(json!({ "payout": payout, "lines": page, "next_after": next_after })).into_response()
         }
     })
 }

@@ -31,6 +31,12 @@ async fn a_payout_is_the_sum_of_its_statement() {
     let types: Vec<_> = lines.iter().map(|line| line["type"].as_str().unwrap()).collect();
     assert_eq!(types, ["capture", "fee", "capture", "fee", "capture", "fee", "refund", "dispute_withdrawal"]);
 
+    let page = async |after: usize| sandbox.get(&format!("/payouts/{id}/statement?after={after}&limit=5")).await.body;
+    let (first, second) = (page(0).await, page(5).await);
+    assert_eq!((&first["next_after"], &second["next_after"]), (&json!(5), &Value::Null));
+    let paged: Vec<&Value> = [&first, &second].iter().flat_map(|page| page["lines"].as_array().unwrap()).collect();
+    assert_eq!(paged, lines.iter().collect::<Vec<_>>());
+
     assert!(run(&sandbox).await.is_empty(), "nothing is owed twice");
     sandbox.restart().await;
     assert!(run(&sandbox).await.is_empty(), "nor after a restart");

@@ -115,11 +115,11 @@ fn webhooks(ledger: &Ledger, sagas: &SagaRunner) -> Webhooks {
     Webhooks {
         payments: ledger.payments.clone(),
         inbox: ledger.inbox.clone(),
-        nudge: Arc::new(move |payment_id| {
-            let sagas = sagas.clone();
+        nudge: Arc::new(move |stream_id: &str| {
+            let (sagas, stream_id) = (sagas.clone(), stream_id.to_owned());
             tokio::spawn(async move {
-                if let Err(error) = sagas.nudge(&payment_id.to_string()).await {
-                    tracing::debug!(%error, payment.id = %payment_id, "not nudged: the agenda finds it by itself");
+                if let Err(error) = sagas.nudge(&stream_id).await {
+                    tracing::debug!(%error, stream.id = stream_id, "not nudged: the agenda finds it by itself");
                 }
             });
         }),

@@ -79,11 +79,13 @@ async fn projection_checks(ledger: &Ledger) -> anyhow::Result<Vec<Check>> {
 
 fn name_of(projection: &str) -> &'static str {
     match projection {
+        "adjustments" => "adjustments equal their rebuild",
         "books" => "the books equal their rebuild",
         "merchants" => "merchants equal their rebuild",
         "orders" => "orders equal their rebuild",
         "payments" => "payments equal their rebuild",
         "refunds" => "refunds equal their rebuild",
+        "statements" => "statements equal their rebuild",
         _ => "a read model equals its rebuild",
     }
 }
