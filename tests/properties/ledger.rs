@@ -6,7 +6,10 @@ use domain::invariants::{self, Books};
 
 use crate::draw::{Draw, at};
 use crate::model::{Stream, streams};
-use crate::{bank_account, merchant, merchant_account, order_claim, payment, pre_auth, settlement, withdrawal};
+use crate::{
+    adjustment, bank_account, channel_account, merchant, merchant_account, order_claim, payment, period, pre_auth,
+    settlement, withdrawal,
+};
 
 pub struct Ledger {
     streams: Vec<Box<dyn Stream>>,
@@ -19,11 +22,14 @@ pub struct Ledger {
 impl Ledger {
     /// Streams are in another order for each `turn`, so that a sequence is mostly about a few of them.
     pub fn new(turn: usize) -> Ledger {
-        let mut streams: Vec<Box<dyn Stream>> = streams::<bank_account::BankAccounts>()
+        let mut streams: Vec<Box<dyn Stream>> = streams::<adjustment::Adjustments>()
+            .chain(streams::<bank_account::BankAccounts>())
+            .chain(streams::<channel_account::ChannelAccounts>())
             .chain(streams::<merchant::Merchants>())
             .chain(streams::<merchant_account::MerchantAccounts>())
             .chain(streams::<order_claim::OrderClaims>())
             .chain(streams::<payment::Payments>())
+            .chain(streams::<period::Periods>())
             .chain(streams::<pre_auth::PreAuths>())
             .chain(streams::<settlement::Settlements>())
             .chain(streams::<withdrawal::Withdrawals>())

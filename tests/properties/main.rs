@@ -4,7 +4,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod adjustment;
 mod bank_account;
+mod channel_account;
 mod draw;
 mod ledger;
 mod merchant;
@@ -12,6 +14,7 @@ mod merchant_account;
 mod model;
 mod order_claim;
 mod payment;
+mod period;
 mod pre_auth;
 mod settlement;
 mod withdrawal;

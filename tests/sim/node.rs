@@ -113,9 +113,9 @@ async fn run(runner: SagaRunner, webhooks: Webhooks, sweep_every: Duration, mut 
 
 fn nudge(runner: &SagaRunner) -> commands::webhook::Nudge {
     let runner = runner.clone();
-    Arc::new(move |payment_id| {
-        let runner = runner.clone();
-        tokio::spawn(async move { runner.nudge(&payment_id.to_string()).await });
+    Arc::new(move |stream_id| {
+        let (runner, stream_id) = (runner.clone(), stream_id.to_owned());
+        tokio::spawn(async move { runner.nudge(&stream_id).await });
     })
 }
 
