@@ -7,6 +7,7 @@ use commands::Executor;
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::{Agenda, Clock, EventStore, Nonces};
+use commands::settlement::Settlements;
 use commands::webhook::Webhooks;
 use metrics_exporter_prometheus::PrometheusHandle;
 
@@ -18,6 +19,7 @@ pub struct App(Arc<Parts>);
 
 pub struct Parts {
     pub payments: Payments,
+    pub settlements: Settlements,
     pub keys: ApiKeys,
     pub nonces: Arc<dyn Nonces>,
     pub webhooks: Webhooks,

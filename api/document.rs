@@ -17,7 +17,8 @@ use crate::router::{BASE, with_keys};
 use crate::{docs, health, problem, webhooks};
 
 /// Tags whose answers speak for a position of the log.
-const POSITIONED: [&str; 7] = ["payments", "refunds", "orders", "balances", "ledger", "log", "merchants"];
+const POSITIONED: [&str; 8] =
+    ["payments", "refunds", "orders", "balances", "settlements", "ledger", "log", "merchants"];
 
 /// The document of all routes, wherever they are served.
 pub fn openapi() -> OpenApi {
@@ -69,6 +70,7 @@ fn preface() -> OpenApi {
         ("refunds", "Money that goes back"),
         ("orders", "What all payments under one order number have come to"),
         ("balances", "What a merchant has with us"),
+        ("settlements", "Batches of what was earned, on their way to being available"),
         ("ledger", "The books, for finance and auditors"),
         ("log", "The events, for auditors, operators and admins"),
         ("merchants", "Onboarding, for admins"),

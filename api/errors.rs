@@ -59,8 +59,12 @@ catalogue! {
         "Check the id and whose key you use.";
     ORDER_NOT_FOUND "order_not_found" 404 change "There is no such order"
         "Check the order number and whose key you use.";
+    SETTLEMENT_NOT_FOUND "settlement_not_found" 404 change "There is no such settlement"
+        "Check the id and whose key you use.";
     MERCHANT_NOT_FOUND "merchant_not_found" 404 change "There is no such merchant"
         "Check the id.";
+    TIER_NOT_FOUND "tier_not_found" 404 change "There is no such tier"
+        "There are `starter`, `business`, `enterprise` and `premium`.";
     KEY_NOT_FOUND "key_not_found" 404 change "There is no such key"
         "Check the id.";
     ACCOUNT_NOT_FOUND "account_not_found" 404 change "There is no such account"
@@ -91,8 +95,12 @@ catalogue! {
         "Refund a payment once it is `succeeded`.";
     PAYMENT_NOT_CANCELLABLE "payment_not_cancellable" 409 change "The payment has ended"
         "Refund a payment that succeeded; nothing else is to be done.";
+    SETTLEMENT_ALREADY_RELEASED "settlement_already_released" 409 change "The settlement was released"
+        "Nothing is to be done: its money is available.";
     MERCHANT_ALREADY_ONBOARDED "merchant_already_onboarded" 409 change "The merchant exists with other terms"
         "Look at the merchant before you decide.";
+    MERCHANT_CLOSED "merchant_closed" 409 change "The merchant is closed"
+        "Nothing more is agreed with a merchant that is closed; onboard it anew.";
     REBUILD_RUNNING "rebuild_running" 409 retry "The projection is being rebuilt already"
         "Wait until `GET /projections` says that it is live.";
     BODY_TOO_LARGE "body_too_large" 413 change "The body is larger than 64 kB"
@@ -123,6 +131,42 @@ catalogue! {
         "Use 1 to 64 letters, digits, dots, underscores or hyphens.";
     INVALID_MERCHANT_NAME "invalid_merchant_name" 422 change "The merchant's name is not valid"
         "Use 1 to 200 characters without control characters.";
+    MERCHANT_SUSPENDED "merchant_suspended" 422 retry "The merchant takes no new business"
+        "Refunds and whatever was begun go on. Ask the platform why it was suspended or closed.";
+    CURRENCY_NOT_ENABLED "currency_not_enabled" 422 change "The merchant does not take this currency"
+        "Send the merchant's home currency, which is USD unless another was agreed, or ask for a tier with several currencies.";
+    PRE_AUTH_NOT_ENABLED "pre_auth_not_enabled" 422 change "The merchant has no pre-authorisations"
+        "Create a payment instead, or ask for a tier that has them.";
+    PAYMENT_LIMIT_EXCEEDED "payment_limit_exceeded" 422 change "The amount exceeds the merchant's limit per payment"
+        "`GET /merchants/{id}/limits` shows the limits, in minor units of USD.";
+    DAILY_LIMIT_EXCEEDED "daily_limit_exceeded" 422 retry "The amount exceeds what is left of the merchant's day"
+        "Wait for the merchant's next day; what failed, was cancelled or refunded is given back at once.";
+    MONTHLY_LIMIT_EXCEEDED "monthly_limit_exceeded" 422 retry "The amount exceeds what is left of the merchant's month"
+        "Wait for the merchant's next month, or ask for a higher tier.";
+    RATE_MISSING "rate_missing" 422 retry "The currency has no rate"
+        "Limits are counted in USD: an administrator publishes a rate with `PUT /rates/{date}`.";
+    INVALID_TIME_ZONE "invalid_time_zone" 422 change "The time zone is not known"
+        "Send an IANA name such as `Europe/Berlin`.";
+    INVALID_EFFECTIVE_FROM "invalid_effective_from" 422 change "The time lies in the past"
+        "Leave `effective_from` out for a change that holds from now on.";
+    INVALID_LIMITS "invalid_limits" 422 change "The limits are not valid"
+        "Send minor units of USD from 1 to 999999999999999; a tier's limit per payment is at most the daily one, and that at most the monthly one.";
+    INVALID_CREDIT_LIMIT "invalid_credit_limit" 422 change "The credit limit is not valid"
+        "Send minor units of USD from 0 to 999999999999999.";
+    INVALID_RESERVE "invalid_reserve" 422 change "The reserve plan is not valid"
+        "Send 1 to 10000 basis points for 1 to 730 days, or 0 and 0 for none.";
+    INVALID_THRESHOLD "invalid_threshold" 422 change "The threshold is not valid"
+        "Send minor units of USD from 0 to 999999999999999.";
+    INVALID_WEEKEND "invalid_weekend" 422 change "The weekend is not valid"
+        "Leave at least one day of the week for business.";
+    INVALID_MARKUP_RATE "invalid_markup_rate" 422 change "The markup rate is not valid"
+        "Send a decimal from 0 to 1 with at most 6 places: 0.008 is 0.8 %.";
+    INVALID_CALL_RATE "invalid_call_rate" 422 change "The number of calls per minute is not valid"
+        "Send at least 1.";
+    INVALID_RATE_TABLE "invalid_rate_table" 422 change "The table of rates is not valid"
+        "Name at least one currency; USD itself has no rate.";
+    INVALID_EXCHANGE_RATE "invalid_exchange_rate" 422 change "A rate is not valid"
+        "Send USD for one major unit: a decimal above 0, at most 1000000000, with at most 12 places.";
     AS_OF_IN_FUTURE "as_of_in_future" 422 retry "The time lies in the future"
         "Ask for a time that has passed, or for a position.";
     IDEMPOTENCY_KEY_REUSED "idempotency_key_reused" 422 change "The Idempotency-Key was used for another request"
@@ -133,6 +177,10 @@ catalogue! {
         "Leave `amount` out to refund the rest.";
     INSUFFICIENT_BALANCE "insufficient_balance" 422 retry "The balance does not cover it"
         "Wait for more payments, or ask for a higher credit limit.";
+    APPROVAL_BY_REQUESTER "approval_by_requester" 422 change "Nobody approves what the same principal asked for"
+        "Let somebody else approve it.";
+    SETTLEMENT_WINDOW_CLOSED "settlement_window_closed" 422 change "The window was settled already"
+        "Look at the settlements: each event is settled once.";
     CAPTURE_OUT_OF_RANGE "capture_out_of_range" 422 change "The channel reports an impossible capture"
         "Nothing was booked: an operator compares the payment with the channel.";
     FEE_OUT_OF_RANGE "fee_out_of_range" 422 change "The channel reports an impossible fee"

@@ -23,11 +23,14 @@ mod payments;
 pub mod position;
 pub mod problem;
 mod projections;
+mod rates;
 mod refunds;
 pub mod render;
 mod router;
 mod sagas;
+mod settlements;
 pub mod telemetry;
+mod tiers;
 mod webhooks;
 
 pub use app::{App, Parts};

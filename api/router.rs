@@ -16,7 +16,9 @@ use crate::middleware::{observe, shed};
 use crate::problem::Problem;
 use crate::{
     balances, docs, document, events, health, keys, ledger, merchants, orders, payments, projections, refunds, sagas,
-    webhooks,
+    settlements, webhooks,
+    balances, docs, document, events, health, keys, ledger, merchants, orders, payments, projections, rates, refunds,
+    sagas, tiers, webhooks,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -43,10 +45,13 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(payments::routes())
         .merge(refunds::routes())
         .merge(orders::routes())
+        .merge(settlements::routes())
         .merge(balances::routes())
         .merge(ledger::routes())
         .merge(events::routes())
         .merge(merchants::routes())
+        .merge(tiers::routes())
+        .merge(rates::routes())
         .merge(keys::routes())
         .merge(projections::routes())
         .merge(sagas::routes())

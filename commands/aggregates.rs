@@ -9,8 +9,13 @@ use domain::channel_account::ChannelAccount;
 use domain::invariants::Violation;
 use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
+use domain::merchant_limits::MerchantLimits;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
+use domain::pre_auth::PreAuth;
+use domain::rates::Rates;
+use domain::settlement::Settlement;
+use domain::tier::Tier;
 use domain::period::Period;
 use domain::pre_auth::PreAuth;
 use domain::settlement::Settlement;
@@ -33,6 +38,12 @@ pub struct Aggregate {
 
 static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
     vec![
+        Aggregate::of::<Merchant>(),
+        Aggregate::of::<MerchantLimits>(),
+        Aggregate::of::<OrderClaim>(),
+        Aggregate::of::<Payment>(),
+        Aggregate::of::<Rates>(),
+        Aggregate::of::<Tier>(),
         Aggregate::of::<Adjustment>(),
         Aggregate::of::<BankAccount>(),
         Aggregate::of::<ChannelAccount>(),

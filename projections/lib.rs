@@ -16,6 +16,7 @@ mod reader;
 mod rebuild;
 pub mod refunds;
 mod runner;
+pub mod settlements;
 pub mod statements;
 mod status;
 pub mod streams;
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
         Arc::new(orders::Orders),
         Arc::new(payments::Payments),
         Arc::new(refunds::Refunds),
+        Arc::new(settlements::Settlements),
         Arc::new(statements::Statements),
     ]
 }

@@ -11,8 +11,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use commands::ports::{EventStore, RecordedEvent};
 
+use crate::merchants::Merchants;
 use crate::adjustments::Adjustments;
 use crate::payments::Payments;
+use crate::settlements::Settlements;
 use crate::{ApplyError, ReadError, Reader};
 
 /// Differences that are told; more of them say nothing new.
@@ -42,10 +44,11 @@ pub async fn verify(reader: &Reader, store: &dyn EventStore, name: &str) -> Resu
     Ok(Some(match name {
         "adjustments" => streams::verify::<Adjustments>(reader, store, &Adjustments).await?,
         "books" => books::verify(reader, store).await?,
-        "merchants" => payments::verify_merchants(reader, store).await?,
+        "merchants" => streams::verify::<Merchants>(reader, store, &Merchants).await?,
         "orders" => payments::verify_orders(reader, store).await?,
         "payments" => streams::verify::<Payments>(reader, store, &Payments).await?,
         "refunds" => payments::verify_refunds(reader, store).await?,
+        "settlements" => streams::verify::<Settlements>(reader, store, &Settlements).await?,
         "statements" => statements::verify(reader, store).await?,
         _ => return Ok(None),
     }))

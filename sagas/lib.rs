@@ -16,12 +16,14 @@ pub mod process;
 pub mod refund;
 mod runner;
 pub mod schedule;
+pub mod settlement;
 pub mod step;
 mod watchdog;
 
 use std::sync::Arc;
 
 use commands::payment::Payments;
+use commands::settlement::Settlements;
 
 pub use interpreter::{Interpreter, Patience};
 pub use process::{Process, Processes};
@@ -32,6 +34,7 @@ pub use step::Step;
 #[derive(Clone)]
 pub struct UseCases {
     pub payments: Payments,
+    pub settlements: Settlements,
 }
 
 impl UseCases {
@@ -40,6 +43,8 @@ impl UseCases {
         Processes::new(vec![
             Arc::new(payment::PaymentProcess::new(self.payments.clone())),
             Arc::new(refund::RefundProcess::new(self.payments.clone())),
+            Arc::new(settlement::ReserveProcess::new(self.settlements.clone())),
+            Arc::new(settlement::SettlementProcess::new(self.settlements.clone())),
         ])
     }
 }

@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use domain::{Account, ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, RefundId};
+use chrono::NaiveDate;
+use domain::tier::TierName;
+use domain::{Account, ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, RefundId, SettlementId};
 
 use crate::errors::{self, ErrorCode};
 use crate::problem::Problem;
@@ -25,12 +27,25 @@ impl Addressed for RefundId {
     const MISSING: &'static ErrorCode = errors::REFUND_NOT_FOUND;
 }
 
+impl Addressed for SettlementId {
+    const MISSING: &'static ErrorCode = errors::SETTLEMENT_NOT_FOUND;
+}
+
 impl Addressed for OrderNo {
     const MISSING: &'static ErrorCode = errors::ORDER_NOT_FOUND;
 }
 
 impl Addressed for MerchantId {
     const MISSING: &'static ErrorCode = errors::MERCHANT_NOT_FOUND;
+}
+
+impl Addressed for TierName {
+    const MISSING: &'static ErrorCode = errors::TIER_NOT_FOUND;
+}
+
+/// What is no day names nothing.
+impl Addressed for NaiveDate {
+    const MISSING: &'static ErrorCode = errors::NOT_FOUND;
 }
 
 impl Addressed for ApiKeyId {

@@ -3,6 +3,7 @@
 pub mod event;
 pub mod payment;
 pub mod refund;
+pub mod settlement;
 pub mod story;
 
 use serde::Serialize;

@@ -43,7 +43,7 @@ impl Settlements {
         let cut_off = CutOff { position: receipt.position, at: self.clock.now() };
         let mut closed = vec![];
         for holder in self.holders(scope, receipt.position).await? {
-            let terms = terms(&self.executor, holder).await?;
+            let terms = terms(&self.executor, holder, cut_off.at).await?;
             let asked = (actor.as_str(), correlation.as_str());
             closed.extend(self.close(holder, &terms, cut_off, asked).await?);
         }
@@ -60,7 +60,7 @@ impl Settlements {
         let store = self.executor.store();
         let (mut closed, mut positions) = (vec![], HashMap::new());
         for holder in self.holders(Scope::default(), store.head().await?).await? {
-            let terms = terms(&self.executor, holder).await?;
+            let terms = terms(&self.executor, holder, now).await?;
             let Some(at) = last_cut_off(&terms.calendar, terms.cycle, now) else { continue };
             if self.account(holder).await?.last_window.is_some_and(|last| last.cut_off_at >= at) {
                 continue;

@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use commands::ports::channel::{Webhook, WebhookError};
 use commands::ports::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder, WebhookFact};
 use domain::payment::Failure;
-use domain::pricing::Tier;
 use domain::{ChannelName, Money, PaymentId, RefundId, Timestamp};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -255,7 +254,7 @@ impl Channel for ScriptedChannel {
     }
 
     fn expected_fee_rate(&self) -> rust_decimal::Decimal {
-        Tier::Starter.markup_rate()
+        crate::seeds::STARTER_MARKUP
     }
 
     fn accepts(&self, _: Money) -> Result<(), String> {

@@ -33,7 +33,7 @@ pub enum Command {
     Sandbox(Sandbox),
     /// Apply the migrations.
     Migrate(Database),
-    /// Create and list merchants.
+    /// Create, change and list merchants.
     #[command(subcommand)]
     Merchants(Merchants),
     /// Create, list and revoke API keys.
@@ -176,11 +176,40 @@ pub enum Merchants {
         name: String,
         /// starter, business, enterprise or premium
         #[arg(long)]
-        tier: domain::pricing::Tier,
+        tier: domain::tier::TierName,
         #[arg(long, value_enum, default_value_t = Pricing::CostPlus)]
         pricing: Pricing,
         #[arg(long, value_enum, default_value_t = RefundFees::Retain)]
         refund_fees: RefundFees,
+    },
+    /// Change a merchant's tier, from now on or from a later time.
+    Tier {
+        #[command(flatten)]
+        database: Database,
+        id: domain::MerchantId,
+        /// starter, business, enterprise or premium
+        tier: domain::tier::TierName,
+        /// An RFC 3339 time.
+        #[arg(long)]
+        effective_from: Option<domain::Timestamp>,
+    },
+    /// Take no new payments, pre-authorisations or withdrawals of a merchant.
+    Suspend {
+        #[command(flatten)]
+        database: Database,
+        id: domain::MerchantId,
+    },
+    /// Lift a suspension.
+    Activate {
+        #[command(flatten)]
+        database: Database,
+        id: domain::MerchantId,
+    },
+    /// Close a merchant for good.
+    Close {
+        #[command(flatten)]
+        database: Database,
+        id: domain::MerchantId,
     },
     List {
         #[command(flatten)]
@@ -336,6 +365,7 @@ async fn migrate(flags: &Database) -> anyhow::Result<()> {
     let database = database::Database::open(flags).await?;
     let pool = database.pool(2).await?;
     adapters::migrations::migrate(&pool).await?;
+    crate::ledger::seed(&pool).await?;
     pool.close().await;
     database.close().await
 }

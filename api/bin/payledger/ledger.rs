@@ -16,8 +16,9 @@ use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::clock::SystemClock;
 use commands::ports::{Agenda, Channel, Clock, EventStore, Nonces, WebhookInbox};
+use commands::settlement::Settlements;
 use commands::{Channels, Executor};
-use projections::books::BooksFunds;
+use projections::books::{BooksActivity, BooksFunds};
 use projections::{Progress, Reader};
 use sqlx::PgPool;
 
@@ -30,6 +31,7 @@ pub struct Ledger {
     pub pool: PgPool,
     pub store: Arc<dyn EventStore>,
     pub payments: Payments,
+    pub settlements: Settlements,
     pub keys: ApiKeys,
     pub nonces: Arc<dyn Nonces>,
     pub inbox: Arc<dyn WebhookInbox>,
@@ -50,6 +52,7 @@ impl Ledger {
         let store: Arc<dyn EventStore> =
             Arc::new(PostgresEventStore::start(pool.clone(), clock.clone(), PostgresOptions::default()));
         let executor = Executor::new(store.clone());
+        adapters::seeds::sow(&pool, &executor, clock.now()).await?;
         let progress = Progress::default();
         let reader = Reader::new(pool.clone(), progress.clone());
         let payments = Payments {
@@ -59,10 +62,16 @@ impl Ledger {
             funds: Arc::new(BooksFunds::new(reader.clone())),
             clock: clock.clone(),
         };
+        let settlements = Settlements {
+            executor: executor.clone(),
+            activity: Arc::new(BooksActivity::new(reader.clone())),
+            clock: clock.clone(),
+        };
         let directory = Arc::new(PostgresKeys::new(pool.clone(), master).remembering());
         Ok(Ledger {
             store,
             payments,
+            settlements,
             keys: ApiKeys { directory, executor, clock },
             nonces: Arc::new(PostgresNonces::new(pool.clone())),
             inbox: Arc::new(PostgresInbox::new(pool.clone(), master)),
@@ -75,8 +84,15 @@ impl Ledger {
 
     /// What the sagas of this node act through.
     pub fn use_cases(&self) -> sagas::UseCases {
-        sagas::UseCases { payments: self.payments.clone() }
+        sagas::UseCases { payments: self.payments.clone(), settlements: self.settlements.clone() }
     }
+}
+
+/// Puts the tiers and rates that a new ledger starts with into the log, where they are missing.
+pub async fn seed(pool: &PgPool) -> anyhow::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = PostgresEventStore::start(pool.clone(), clock.clone(), PostgresOptions::default());
+    Ok(adapters::seeds::sow(pool, &Executor::new(Arc::new(store)), clock.now()).await?)
 }
 
 /// The channels that the flags name; the first is the default.

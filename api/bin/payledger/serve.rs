@@ -69,6 +69,7 @@ impl Node {
         }
         let app = App::new(api::Parts {
             payments: ledger.payments.clone(),
+            settlements: ledger.settlements.clone(),
             keys: ledger.keys.clone(),
             nonces: ledger.nonces.clone(),
             webhooks,

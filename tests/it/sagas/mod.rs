@@ -9,5 +9,5 @@ mod late_success;
 mod measures;
 mod nodes;
 mod scenarios;
-mod stage;
+pub mod stage;
 mod stories;

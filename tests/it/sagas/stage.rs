@@ -63,6 +63,7 @@ impl Stage {
             time_zone: None,
             onboarded_at: clock.now(),
         };
+        test_support::seeds::sow(&payments.executor).await;
         commands::merchant::onboard(&payments.executor, issued("onboard"), terms).await.unwrap();
         Stage { clock, store, channel, agenda, payments, merchant_id }
     }
