@@ -15,10 +15,8 @@ use crate::errors;
 use crate::middleware::{observe, shed};
 use crate::problem::Problem;
 use crate::{
-    balances, docs, document, events, health, keys, ledger, merchants, orders, payments, projections, refunds, sagas,
-    settlements, webhooks,
     balances, docs, document, events, health, keys, ledger, merchants, orders, payments, projections, rates, refunds,
-    sagas, tiers, webhooks,
+    sagas, settlements, tiers, webhooks,
 };
 
 pub const BASE: &str = "/api/v1";

@@ -12,13 +12,11 @@ use domain::merchant_account::MerchantAccount;
 use domain::merchant_limits::MerchantLimits;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
+use domain::period::Period;
 use domain::pre_auth::PreAuth;
 use domain::rates::Rates;
 use domain::settlement::Settlement;
 use domain::tier::Tier;
-use domain::period::Period;
-use domain::pre_auth::PreAuth;
-use domain::settlement::Settlement;
 use domain::withdrawal::Withdrawal;
 use domain::{BalancedEntry, Decider, DomainEvent, Holding};
 use serde_json::Value;
@@ -38,22 +36,19 @@ pub struct Aggregate {
 
 static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
     vec![
-        Aggregate::of::<Merchant>(),
-        Aggregate::of::<MerchantLimits>(),
-        Aggregate::of::<OrderClaim>(),
-        Aggregate::of::<Payment>(),
-        Aggregate::of::<Rates>(),
-        Aggregate::of::<Tier>(),
         Aggregate::of::<Adjustment>(),
         Aggregate::of::<BankAccount>(),
         Aggregate::of::<ChannelAccount>(),
         Aggregate::of::<Merchant>(),
         Aggregate::of::<MerchantAccount>(),
+        Aggregate::of::<MerchantLimits>(),
         Aggregate::of::<OrderClaim>(),
         Aggregate::of::<Payment>(),
         Aggregate::of::<Period>(),
         Aggregate::of::<PreAuth>(),
+        Aggregate::of::<Rates>(),
         Aggregate::of::<Settlement>(),
+        Aggregate::of::<Tier>(),
         Aggregate::of::<Withdrawal>(),
     ]
 });

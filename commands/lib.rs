@@ -19,7 +19,6 @@ pub mod pre_auth;
 pub mod rates;
 pub mod settlement;
 pub mod tier;
-pub mod settlement;
 pub mod trace;
 pub mod webhook;
 

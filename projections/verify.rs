@@ -11,8 +11,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use commands::ports::{EventStore, RecordedEvent};
 
-use crate::merchants::Merchants;
 use crate::adjustments::Adjustments;
+use crate::merchants::Merchants;
 use crate::payments::Payments;
 use crate::settlements::Settlements;
 use crate::{ApplyError, ReadError, Reader};

@@ -94,6 +94,12 @@ impl TestApp {
         }
     }
 
+    /// The ledger as another node has it: an appender of its own on the same database.
+    pub async fn another_ledger(&self) -> Ledger {
+        let channels = self.ledger.payments.channels.clone();
+        Ledger::open(self._database.pool.clone(), &MasterKey::from_bytes(MASTER_KEY), channels).await.unwrap()
+    }
+
     pub async fn merchant(&self) -> TestMerchant {
         self.merchant_with(Tier::Premium, RefundFeePolicy::Retain).await
     }

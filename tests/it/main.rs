@@ -25,6 +25,7 @@ mod refund_race;
 mod sagas;
 mod sandbox_channel;
 mod sandbox_tokens;
+mod settlements;
 mod stripe;
 mod stripe_ledger;
 mod telemetry;

@@ -9,5 +9,6 @@ mod late_success;
 mod measures;
 mod nodes;
 mod scenarios;
+mod settlements;
 pub mod stage;
 mod stories;

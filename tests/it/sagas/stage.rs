@@ -1,5 +1,6 @@
 //! A merchant, a provider, a log and an agenda, and nodes that run the sagas between them.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,15 +11,23 @@ use adapters::event_store::MemoryEventStore;
 use adapters::vault::MemoryVault;
 use async_trait::async_trait;
 use backon::ExponentialBuilder;
+use commands::aggregates;
 use commands::payment::{CreatePayment, PaymentDetails, Payments, RefundPayment};
 use commands::ports::funds::FundsUnavailable;
-use commands::ports::{Agenda, Channel, Clock, EventStore, MerchantFunds, Receipt, Subject, Vault, VaultError};
+use commands::ports::{
+    Agenda, Channel, Clock, EventStore, MerchantFunds, PendingActivity, Receipt, RecordedEvent, Subject, Vault,
+    VaultError,
+};
+use commands::settlement::Settlements;
 use commands::{Channels, CommandError, Executor, Issued};
 use domain::invariants::{self, Books};
 use domain::merchant::Terms;
+use domain::merchant_account::Holder;
 use domain::payment::{Event, Payment, Record};
 use domain::pricing::{PricingModel, RefundFeePolicy, Tier};
+use domain::settlement::{Item, Tally};
 use domain::{Account, Currency, Decider, DomainEvent, MerchantId, Money, PaymentId, RefundId, Sealed};
+use projections::books::activity_of;
 use sagas::{Patience, SagaConfig, SagaRunner, UseCases};
 use test_support::manual_clock::ManualClock;
 use test_support::scripted_channel::ScriptedChannel;
@@ -132,7 +141,11 @@ impl Stage {
     }
 
     pub fn use_cases(&self) -> UseCases {
-        UseCases { payments: self.payments.clone() }
+        UseCases { payments: self.payments.clone(), settlements: self.settlements() }
+    }
+
+    pub fn settlements(&self) -> Settlements {
+        settlements(self.store.clone(), self.clock.clone())
     }
 
     /// A node on this stage, running.
@@ -165,23 +178,24 @@ impl Stage {
     /// The books balance, holds are what is pending, and the channel's receivable is what its own book says.
     pub async fn assert_books(&self) -> Books {
         let mut books = Books::default();
-        let mut payments = std::collections::BTreeSet::new();
+        let mut streams = std::collections::HashMap::new();
         for event in self.store.read_all(0, usize::MAX).await.unwrap() {
-            if event.stream.category == Payment::CATEGORY {
-                payments.insert(event.stream.id.parse::<PaymentId>().unwrap());
-                if let Some(entry) = event.decode::<Event>().unwrap().postings() {
-                    books.post(entry.legs()).unwrap();
-                }
+            let aggregate = aggregates::find(&event.stream.category).unwrap();
+            if let Some(entry) = aggregate.postings(&event).unwrap() {
+                books.post(entry.legs()).unwrap();
             }
+            let (_, stream) =
+                streams.entry(event.stream.clone()).or_insert_with(|| (aggregate, aggregate.category.empty()));
+            *stream = aggregate.category.apply_recorded(stream, &event).unwrap();
         }
+        books.available_balances().unwrap();
         for totals in books.totals().values() {
             assert_eq!(totals.debits, totals.credits);
         }
         let mut guarded = vec![];
-        for payment_id in payments {
-            let state = domain::payment::State::Exists(Box::new(self.record(payment_id).await));
-            Payment::check(&state).unwrap();
-            guarded.extend(Payment::guarded(&state));
+        for (aggregate, stream) in streams.values() {
+            aggregate.check(stream).unwrap();
+            guarded.extend(aggregate.guarded(stream));
         }
         invariants::holds(&books, guarded.into_iter()).unwrap();
         let mut keys = std::collections::HashSet::new();
@@ -204,6 +218,11 @@ pub fn payments(store: Arc<dyn EventStore>, channel: Arc<dyn Channel>, clock: Ma
         funds: Arc::new(FundsOfLog(store)),
         clock: Arc::new(clock),
     }
+}
+
+pub fn settlements(store: Arc<dyn EventStore>, clock: ManualClock) -> Settlements {
+    let activity = Arc::new(ActivityOfLog(store.clone()));
+    Settlements { executor: Executor::new(store), activity, clock: Arc::new(clock) }
 }
 
 pub fn issued(purpose: &str) -> Issued {
@@ -284,6 +303,43 @@ impl MerchantFunds for FundsOfLog {
             }
         }
         Ok(books.balance(&Account::MerchantPending(merchant), currency))
+    }
+}
+
+/// What was earned, read from the log.
+struct ActivityOfLog(Arc<dyn EventStore>);
+
+impl ActivityOfLog {
+    async fn items(&self) -> Result<Vec<(Holder, Item)>, FundsUnavailable> {
+        let events = self.0.read_all(0, usize::MAX).await.map_err(|error| FundsUnavailable(error.to_string()))?;
+        let of = |event: &RecordedEvent| {
+            let entry = aggregates::find(&event.stream.category)?.postings(event).ok()??;
+            Some(activity_of(event, &entry))
+        };
+        Ok(events.iter().filter_map(of).flatten().collect())
+    }
+}
+
+#[async_trait]
+impl PendingActivity for ActivityOfLog {
+    async fn holders(
+        &self,
+        _: Option<MerchantId>,
+        _: Option<Currency>,
+        _: u64,
+    ) -> Result<Vec<Holder>, FundsUnavailable> {
+        let holders: BTreeSet<Holder> = self.items().await?.into_iter().map(|(holder, _)| holder).collect();
+        Ok(holders.into_iter().collect())
+    }
+
+    async fn tally(&self, wanted: Holder, from: u64, to: u64) -> Result<Tally, FundsUnavailable> {
+        let mut tally = Tally::default();
+        for (holder, item) in self.items().await? {
+            if holder == wanted && from < item.position && item.position <= to {
+                tally.add(&item);
+            }
+        }
+        Ok(tally)
     }
 }
 
