@@ -7,8 +7,8 @@ use domain::invariants::{self, Books};
 use crate::draw::{Draw, at};
 use crate::model::{Stream, streams};
 use crate::{
-    adjustment, bank_account, channel_account, merchant, merchant_account, order_claim, payment, period, pre_auth,
-    settlement, withdrawal,
+    adjustment, bank_account, channel_account, merchant, merchant_account, merchant_limits, order_claim, payment,
+    period, pre_auth, rates, settlement, tier, withdrawal,
 };
 
 pub struct Ledger {
@@ -27,11 +27,14 @@ impl Ledger {
             .chain(streams::<channel_account::ChannelAccounts>())
             .chain(streams::<merchant::Merchants>())
             .chain(streams::<merchant_account::MerchantAccounts>())
+            .chain(streams::<merchant_limits::Limited>())
             .chain(streams::<order_claim::OrderClaims>())
             .chain(streams::<payment::Payments>())
             .chain(streams::<period::Periods>())
             .chain(streams::<pre_auth::PreAuths>())
+            .chain(streams::<rates::DailyRates>())
             .chain(streams::<settlement::Settlements>())
+            .chain(streams::<tier::Tiers>())
             .chain(streams::<withdrawal::Withdrawals>())
             .collect();
         let count = streams.len();

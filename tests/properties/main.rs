@@ -11,12 +11,15 @@ mod draw;
 mod ledger;
 mod merchant;
 mod merchant_account;
+mod merchant_limits;
 mod model;
 mod order_claim;
 mod payment;
 mod period;
 mod pre_auth;
+mod rates;
 mod settlement;
+mod tier;
 mod withdrawal;
 
 use std::collections::BTreeSet;

@@ -1,10 +1,12 @@
 //! The independent auditor. It reads the log as text, the channel's own book and the clients' notes, recomputes
 //! everything in its own words, and trusts no posting, state or check of the ledger.
 
+mod accounts;
 mod books;
 mod journal;
 mod log;
 mod payments;
+mod windows;
 
 use serde_json::Value;
 

@@ -49,9 +49,11 @@ impl Canary {
     pub fn breaks(&self) -> &'static [u8] {
         match self {
             Canary::AnswersBeforeTheCommit | Canary::ForgetsCommands => &[3],
-            Canary::DecidesOnStaleStates => &[4],
+            // Debts that are not repaid show first in the books.
+            Canary::DecidesOnStaleStates => &[1, 4, 5],
             Canary::MakesKeysFromAttempts | Canary::GuessesOutcomes => &[6],
-            Canary::ForgetsWhatIsDue => &[8],
+            // A batch that is never released is found by what it leaves behind.
+            Canary::ForgetsWhatIsDue => &[5, 8],
             Canary::LosesAHold => &[1],
             Canary::EditsHistory => &[9],
             Canary::DeletesHistory => &[2],

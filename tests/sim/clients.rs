@@ -8,6 +8,7 @@ use std::time::Duration;
 use commands::executor::command_id_of_key;
 use commands::payment::{CreatePayment, PaymentDetails, RefundPayment};
 use commands::ports::{Metadata, Receipt};
+use commands::settlement::Scope;
 use commands::{CommandError, Issued};
 use domain::merchant::Terms;
 use domain::{Currency, MerchantId, Money, PaymentId, RefundId};
@@ -29,15 +30,18 @@ pub enum Wish {
     Payment,
     Cancellation,
     Refund,
+    /// Of everybody's money, by finance.
+    Settlement,
 }
 
 impl Wish {
-    /// The event that makes it true.
-    pub fn event_type(&self) -> &'static str {
+    /// The event that makes it true, where it is one command's.
+    pub fn event_type(&self) -> Option<&'static str> {
         match self {
-            Wish::Payment => "payment.created",
-            Wish::Cancellation => "payment.cancellation_requested",
-            Wish::Refund => "payment.refund_requested",
+            Wish::Payment => Some("payment.created"),
+            Wish::Cancellation => Some("payment.cancellation_requested"),
+            Wish::Refund => Some("payment.refund_requested"),
+            Wish::Settlement => None,
         }
     }
 }
@@ -100,6 +104,20 @@ impl Clients {
         }
     }
 
+    /// Finance settles everything at will, now and then.
+    pub fn settle(&self) {
+        let clients = self.clone();
+        self.start(async move {
+            for _ in 0..clients.chance.below(3) {
+                sleep(clients.chance.millis(0..=200_000)).await;
+                let ask = |node: Arc<Node>, issued: Issued| async move {
+                    Ok(node.settlements.run(issued, Scope::default()).await?.receipt)
+                };
+                clients.insist(Wish::Settlement, "finance:ada", &clients.key(), ask).await;
+            }
+        });
+    }
+
     async fn payment(&self, merchant_id: MerchantId, currency: Currency, order_no: &str) {
         let amount = self.chance.pick(&[1, 99, 100, 2_500, 10_000, 99_999]);
         let expires_in = self.chance.pick(&[None, None, None, Some(60), Some(900)]).map(Duration::from_secs);
@@ -115,23 +133,23 @@ impl Clients {
             details,
             expires_in,
         };
-        let key = self.key();
+        let (key, actor) = (self.key(), actor(merchant_id));
         // As over HTTP: each attempt brings an id of its own, and the first one's stays.
         let ask = move |node: Arc<Node>, issued: Issued| {
             let create = CreatePayment { payment_id: PaymentId::from_uuid(chance.uuid()), ..create.clone() };
             async move { node.payments.create(issued, create).await }
         };
         if self.chance.percent(10) {
-            let (clients, ask, key) = (self.clone(), ask.clone(), key.clone());
-            self.start(async move { drop(clients.insist(Wish::Payment, merchant_id, &key, ask).await) });
+            let (clients, ask, key, actor) = (self.clone(), ask.clone(), key.clone(), actor.clone());
+            self.start(async move { drop(clients.insist(Wish::Payment, &actor, &key, ask).await) });
         }
-        let Some(receipt) = self.insist(Wish::Payment, merchant_id, &key, ask.clone()).await else { return };
+        let Some(receipt) = self.insist(Wish::Payment, &actor, &key, ask.clone()).await else { return };
         let Ok(payment_id) = receipt.object.parse::<PaymentId>() else { return };
         if receipt.rejection.is_none() {
             self.second_thoughts(merchant_id, payment_id, amount).await;
         }
         if self.chance.percent(20) {
-            self.insist(Wish::Payment, merchant_id, &key, ask).await;
+            self.insist(Wish::Payment, &actor, &key, ask).await;
         }
     }
 
@@ -141,7 +159,7 @@ impl Clients {
             let ask = move |node: Arc<Node>, issued: Issued| async move {
                 node.payments.cancel(issued, payment_id, Some(merchant_id)).await
             };
-            self.insist(Wish::Cancellation, merchant_id, &self.key(), ask).await;
+            self.insist(Wish::Cancellation, &actor(merchant_id), &self.key(), ask).await;
         }
         if self.chance.percent(50) {
             sleep(self.chance.millis(0..=240_000)).await;
@@ -163,10 +181,10 @@ impl Clients {
             let refund = RefundPayment { refund_id, payment_id, merchant_id, amount, reason: None };
             async move { node.payments.request_refund(issued, refund).await }
         };
-        self.insist(Wish::Refund, merchant_id, &key, ask.clone()).await;
+        self.insist(Wish::Refund, &actor(merchant_id), &key, ask.clone()).await;
         if self.chance.percent(20) {
             sleep(self.chance.millis(0..=60_000)).await;
-            self.insist(Wish::Refund, merchant_id, &key, ask).await;
+            self.insist(Wish::Refund, &actor(merchant_id), &key, ask).await;
         }
     }
 
@@ -179,11 +197,11 @@ impl Clients {
     async fn insist<F: Future<Output = Result<Receipt, CommandError>> + Send + 'static>(
         &self,
         wish: Wish,
-        merchant_id: MerchantId,
+        actor: &str,
         key: &str,
         ask: impl Fn(Arc<Node>, Issued) -> F,
     ) -> Option<Receipt> {
-        let issued = issued(merchant_id, key);
+        let issued = issued(actor, key);
         let command_id = issued.metadata.command_id;
         loop {
             let answer = self.cluster.ask(|node| ask(node, issued.clone())).await;
@@ -195,7 +213,7 @@ impl Clients {
                 }
                 Ok(Err(CommandError::Invalid { .. } | CommandError::KeyReused | CommandError::Bug(_))) => {
                     self.trace.note(|| format!("      client {wish:?} {key}: {answer:?}"));
-                    panic!("{wish:?} {key} of {merchant_id}: {answer:?}");
+                    panic!("{wish:?} {key} of {actor}: {answer:?}");
                 }
                 Ok(Err(CommandError::InFlight | CommandError::Conflict | CommandError::Unavailable(_))) | Err(_) => {}
             }
@@ -253,11 +271,18 @@ impl Clients {
     }
 }
 
-fn issued(merchant_id: MerchantId, key: &str) -> Issued {
-    let actor = format!("merchant:{merchant_id}");
-    let command_id = command_id_of_key(&actor, key);
-    let metadata =
-        Metadata { command_id, correlation_id: key.to_owned(), causation_id: None, actor, traceparent: None };
+fn actor(merchant_id: MerchantId) -> String {
+    format!("merchant:{merchant_id}")
+}
+
+fn issued(actor: &str, key: &str) -> Issued {
+    let metadata = Metadata {
+        command_id: command_id_of_key(actor, key),
+        correlation_id: key.to_owned(),
+        causation_id: None,
+        actor: actor.to_owned(),
+        traceparent: None,
+    };
     Issued { metadata, fingerprint: Some([7; 32]) }
 }
 

@@ -1,54 +1,95 @@
-//! The read model that a node asks what a merchant can bear: folded from the log, gone with its node.
+//! The read model that a node asks about merchants' money: folded from the log, gone with its node.
+
+use std::collections::BTreeMap;
 
 use adapters::event_store::MemoryEventStore;
 use async_trait::async_trait;
 use commands::aggregates;
 use commands::ports::funds::FundsUnavailable;
-use commands::ports::{EventStore, MerchantFunds};
+use commands::ports::{EventStore, MerchantFunds, PendingActivity, RecordedEvent};
 use domain::invariants::Books;
-use domain::{Account, Currency, MerchantId};
+use domain::merchant_account::{Holder, MerchantAccount};
+use domain::settlement::{Item, Tally};
+use domain::{Account, Currency, Decider, MerchantId, Side};
 use parking_lot::Mutex;
 
 use crate::weather::{Fate, Weather};
 
-pub struct FoldedFunds {
+pub struct FoldedBooks {
     log: MemoryEventStore,
     weather: Weather,
-    /// As of this position.
-    books: Mutex<(u64, Books)>,
+    folded: Mutex<Folded>,
 }
 
-impl FoldedFunds {
-    pub fn new(log: MemoryEventStore, weather: Weather) -> FoldedFunds {
-        FoldedFunds { log, weather, books: Mutex::default() }
+/// As of `position`.
+#[derive(Default)]
+struct Folded {
+    position: u64,
+    books: Books,
+    /// What moved pending balances, but for their accounts' own events.
+    activity: BTreeMap<Holder, Vec<Item>>,
+}
+
+impl FoldedBooks {
+    pub fn new(log: MemoryEventStore, weather: Weather) -> FoldedBooks {
+        FoldedBooks { log, weather, folded: Mutex::default() }
     }
 
-    async fn catch_up(&self) -> Result<(), String> {
-        let after = self.books.lock().0;
-        let news = self.log.read_all(after, usize::MAX).await.map_err(|error| error.to_string())?;
-        let mut books = self.books.lock();
+    async fn catch_up(&self) -> Result<(), FundsUnavailable> {
+        if self.weather.there().await != Fate::Arrives {
+            return Err(FundsUnavailable("the line was cut".to_owned()));
+        }
+        let after = self.folded.lock().position;
+        let news = self.log.read_all(after, usize::MAX).await.map_err(|error| FundsUnavailable(error.to_string()))?;
+        let mut folded = self.folded.lock();
         for event in news.iter().filter(|event| event.position > after) {
-            let aggregate = aggregates::find(&event.stream.category).ok_or("an unknown category")?;
-            if let Some(entry) = aggregate.postings(event).map_err(|error| error.to_string())? {
-                books.1.post(entry.legs()).map_err(|violation| violation.to_string())?;
+            folded.take(event).map_err(FundsUnavailable)?;
+        }
+        Ok(())
+    }
+}
+
+impl Folded {
+    fn take(&mut self, event: &RecordedEvent) -> Result<(), String> {
+        if event.position <= self.position {
+            return Ok(());
+        }
+        self.position = event.position;
+        let aggregate = aggregates::find(&event.stream.category).ok_or("an unknown category")?;
+        let Some(entry) = aggregate.postings(event).map_err(|error| error.to_string())? else { return Ok(()) };
+        self.books.post(entry.legs()).map_err(|violation| violation.to_string())?;
+        if event.stream.category == MerchantAccount::CATEGORY {
+            return Ok(());
+        }
+        let mut items: BTreeMap<Holder, Item> = BTreeMap::new();
+        for leg in entry.legs() {
+            let Account::MerchantPending(merchant_id) = leg.account else { continue };
+            let item = items.entry(Holder { merchant_id, currency: leg.currency }).or_insert_with(|| Item {
+                position: event.position,
+                event_type: event.event_type.clone(),
+                object: event.stream.id.clone(),
+                debit: 0,
+                credit: 0,
+            });
+            match leg.side {
+                Side::Debit => item.debit += leg.amount,
+                Side::Credit => item.credit += leg.amount,
             }
-            books.0 = event.position;
+        }
+        for (holder, item) in items {
+            self.activity.entry(holder).or_default().push(item);
         }
         Ok(())
     }
 }
 
 #[async_trait]
-impl MerchantFunds for FoldedFunds {
+impl MerchantFunds for FoldedBooks {
     async fn net_balance(&self, merchant: MerchantId, currency: Currency, _: u64) -> Result<i128, FundsUnavailable> {
-        if self.weather.there().await != Fate::Arrives {
-            return Err(FundsUnavailable("the line was cut".to_owned()));
-        }
-        self.catch_up().await.map_err(FundsUnavailable)?;
-        let books = &self.books.lock().1;
-        let accounts =
-            books.accounts.keys().filter(|(account, of)| *of == currency && account.merchant() == Some(merchant));
-        let counted = accounts.filter_map(|(account, _)| match account {
+        self.catch_up().await?;
+        let books = &self.folded.lock().books;
+        let is_ours = |(account, of): &&(Account, Currency)| *of == currency && account.merchant() == Some(merchant);
+        let counted = books.accounts.keys().filter(is_ours).filter_map(|(account, _)| match account {
             Account::MerchantPending(_) | Account::MerchantAvailable(_) | Account::MerchantReserve(..) => {
                 Some(books.balance(account, currency))
             }
@@ -56,5 +97,34 @@ impl MerchantFunds for FoldedFunds {
             _ => None,
         });
         Ok(counted.sum())
+    }
+}
+
+#[async_trait]
+impl PendingActivity for FoldedBooks {
+    async fn holders(
+        &self,
+        merchant_id: Option<MerchantId>,
+        currency: Option<Currency>,
+        position: u64,
+    ) -> Result<Vec<Holder>, FundsUnavailable> {
+        self.catch_up().await?;
+        let folded = self.folded.lock();
+        let moved = folded.activity.iter().filter(|(_, items)| items.iter().any(|item| item.position <= position));
+        let holders = moved.map(|(holder, _)| *holder);
+        let is_wanted = |holder: &Holder| {
+            merchant_id.is_none_or(|wanted| wanted == holder.merchant_id)
+                && currency.is_none_or(|wanted| wanted == holder.currency)
+        };
+        Ok(holders.filter(is_wanted).collect())
+    }
+
+    async fn tally(&self, holder: Holder, from: u64, to: u64) -> Result<Tally, FundsUnavailable> {
+        self.catch_up().await?;
+        let mut tally = Tally::default();
+        let folded = self.folded.lock();
+        let items = folded.activity.get(&holder).into_iter().flatten();
+        items.filter(|item| item.position > from && item.position <= to).for_each(|item| tally.add(item));
+        Ok(tally)
     }
 }

@@ -9,6 +9,7 @@ use adapters::event_store::MemoryEventStore;
 use adapters::webhooks::MemoryInbox;
 use commands::payment::Payments;
 use commands::ports::EventStore;
+use commands::settlement::Settlements;
 use commands::webhook::Webhooks;
 use commands::{Channels, Executor};
 use parking_lot::Mutex;
@@ -19,7 +20,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use crate::agenda::AgendaLine;
 use crate::canary::Tampering;
 use crate::channel::{ChannelLine, Provider};
-use crate::funds::FoldedFunds;
+use crate::funds::FoldedBooks;
 use crate::store::StoreLine;
 use crate::vault::GlassVault;
 use crate::weather::{VirtualClock, Weather};
@@ -41,6 +42,7 @@ pub struct Surroundings {
 
 pub struct Node {
     pub payments: Payments,
+    pub settlements: Settlements,
     pub webhooks: Webhooks,
     tasks: Mutex<Vec<AbortHandle>>,
     stop: watch::Sender<bool>,
@@ -53,21 +55,25 @@ impl Node {
         let line = StoreLine::new(around.log.clone(), around.inside.clone(), around.tampering.clone());
         let store: Arc<dyn EventStore> = Arc::new(line);
         let channel = ChannelLine::new(around.provider.clone(), around.outside.clone(), around.tampering.clone());
+        let books = Arc::new(FoldedBooks::new(around.log.clone(), around.inside.clone()));
         let payments = Payments {
             executor: Executor::new(store),
             channels: Channels::of([Arc::new(channel) as _]),
             vault: Arc::new(GlassVault(around.inside.clone())),
-            funds: Arc::new(FoldedFunds::new(around.log.clone(), around.inside.clone())),
+            funds: books.clone(),
             clock: Arc::new(around.clock.ahead_by(clock_ahead_by)),
         };
         let agenda = AgendaLine::new(around.agenda.clone(), around.inside.clone(), around.tampering.clone());
         let pace = Pace::of(around.inside.is_rough());
-        let use_cases = UseCases { payments: payments.clone() };
+        let settlements =
+            Settlements { executor: payments.executor.clone(), activity: books, clock: payments.clock.clone() };
+        let use_cases = UseCases { payments: payments.clone(), settlements: settlements.clone() };
         let runner = SagaRunner::new(&use_cases, Arc::new(agenda), pace.sagas);
         let webhooks = Webhooks { payments: payments.clone(), inbox: around.inbox.clone(), nudge: nudge(&runner) };
         let (stop, stopped) = watch::channel(false);
-        let running = tokio::spawn(run(runner, webhooks.clone(), pace.sweep_every, stopped));
-        Node { payments, webhooks, tasks: Mutex::default(), stop, running: Mutex::new(Some(running)) }
+        let routine = routine(webhooks.clone(), settlements.clone(), pace.sweep_every);
+        let running = tokio::spawn(run(runner, routine, stopped));
+        Node { payments, settlements, webhooks, tasks: Mutex::default(), stop, running: Mutex::new(Some(running)) }
     }
 
     /// Dies with the node.
@@ -96,19 +102,25 @@ impl Node {
     }
 }
 
-async fn run(runner: SagaRunner, webhooks: Webhooks, sweep_every: Duration, mut stopped: watch::Receiver<bool>) {
-    let mut stopped_too = stopped.clone();
-    let sweep = async {
-        loop {
-            tokio::time::sleep(sweep_every).await;
-            let _ = webhooks.sweep().await;
+async fn run(runner: SagaRunner, routine: impl Future<Output = ()>, stopped: watch::Receiver<bool>) {
+    let (mut stop_of_runner, mut stop_of_routine) = (stopped.clone(), stopped);
+    let routine = async {
+        tokio::select! {
+            biased;
+            _ = stop_of_routine.wait_for(|stop| *stop) => {}
+            () = routine => {}
         }
     };
-    tokio::select! {
-    biased;
-           () = runner.run(async move { drop(stopped.wait_for(|stop| *stop).await) }) => {}
-           () = async { tokio::join!(sweep, async { drop(stopped_too.wait_for(|stop| *stop).await) }); } => {}
-       }
+    tokio::join!(runner.run(async move { drop(stop_of_runner.wait_for(|stop| *stop).await) }), routine);
+}
+
+/// What is done again and again: webhooks that were left over, settlements whose time has come. Every node does it.
+async fn routine(webhooks: Webhooks, settlements: Settlements, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        let _ = webhooks.sweep().await;
+        let _ = settlements.settle_due(settlements.clock.now()).await;
+    }
 }
 
 fn nudge(runner: &SagaRunner) -> commands::webhook::Nudge {
@@ -129,7 +141,7 @@ impl Pace {
     fn of(is_rough: bool) -> Pace {
         let (poll_every, lead_for, sweep_every) = match is_rough {
             true => (Duration::from_secs(4), Duration::from_secs(9), Duration::from_secs(11)),
-            false => (Duration::from_secs(600), Duration::from_secs(7_200), Duration::from_secs(900)),
+            false => (Duration::from_secs(3_600), Duration::from_secs(21_600), Duration::from_secs(7_200)),
         };
         let patience = Patience { park: Duration::from_secs(600), ..Patience::default() };
         let watch_every = lead_for;

@@ -93,8 +93,8 @@ pub struct VirtualClock {
     ahead_by: Duration,
 }
 
-/// Microseconds since 1970: in November 2026.
-const BEGINNING: i64 = 1_795_000_000_000_000;
+/// Microseconds since 1970: a Wednesday in November 2026, three minutes before the business day is cut off.
+const BEGINNING: i64 = 1_795_021_020_000_000;
 
 impl VirtualClock {
     pub fn new() -> VirtualClock {

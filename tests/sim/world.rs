@@ -11,8 +11,10 @@ use commands::executor::Executor;
 use commands::ports::{Agenda, Clock, EventStore, WebhookInbox};
 use commands::{Issued, merchant};
 use domain::merchant::Terms;
-use domain::pricing::{PricingModel, RefundFeePolicy, Tier};
+use domain::pricing::{PricingModel, RefundFeePolicy};
+use domain::tier::TierName;
 use domain::{Currency, MerchantId};
+use test_support::seeds;
 use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep};
 
@@ -71,6 +73,8 @@ async fn live(seed: u64, canary: Option<Canary>) -> Outcome {
     let cluster = Cluster::start(around.clone(), chance.fork(), trace.clone());
     let clients = Clients::new(cluster.clone(), around.inside.clone(), chance.fork(), trace.clone());
     clients.carry(mailbox);
+    seeds::sow(&Executor::new(Arc::new(around.log.clone()))).await;
+    clients.settle();
     for _ in 0..chance.between(1..=2) {
         let terms = onboard(&around, &chance).await;
         clients.shop(&terms, chance.below(5) + 2);
@@ -84,6 +88,8 @@ async fn live(seed: u64, canary: Option<Canary>) -> Outcome {
     // What went out in rough weather has its answer by then.
     sleep(Duration::from_secs(120)).await;
     cluster.restart().await;
+    // Sometimes until the cut-off of another business day, or two.
+    sleep(Duration::from_secs(3_600 * chance.pick(&[0, 0, 0, 26, 50]))).await;
     let rest = come_to_rest(&around, &clients).await;
 
     let log = around.log.read_all(0, usize::MAX).await.expect("the log in memory can be read");
@@ -104,7 +110,7 @@ async fn onboard(around: &Surroundings, chance: &Chance) -> Terms {
     let terms = Terms {
         merchant_id: MerchantId::from_uuid(chance.uuid()),
         name: "Acme".to_owned(),
-        tier: chance.pick(&Tier::ALL),
+        tier: chance.pick(&TierName::ALL),
         pricing_model: chance.pick(&[PricingModel::CostPlus, PricingModel::Blended]),
         refund_fee_policy: chance.pick(&[RefundFeePolicy::Retain, RefundFeePolicy::Proportional]),
         home_currency: Some(chance.pick(&[Currency::USD, Currency::JPY, Currency::KWD])),
@@ -125,7 +131,7 @@ async fn come_to_rest(around: &Surroundings, clients: &Clients) -> Result<(), Fi
         if began.elapsed() > PATIENCE {
             return Err(Finding::of(8, left));
         }
-        sleep(Duration::from_secs(1_200)).await;
+        sleep(Duration::from_secs(3_600)).await;
     }
     Ok(())
 }

@@ -12,17 +12,31 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn in_currency_of(body: &Value) -> Entry {
+    pub fn in_currency_of(body: &Value) -> Entry {
         Entry { currency: text(body, "currency").to_owned(), lines: vec![] }
     }
 
     /// Debits one account and credits another.
-    fn transfer(mut self, debit: &str, credit: &str, amount: i128) -> Entry {
+    pub fn transfer(mut self, debit: &str, credit: &str, amount: i128) -> Entry {
         self.lines.push((debit.to_owned(), amount));
         self.lines.push((credit.to_owned(), -amount));
         self
     }
 }
+
+/// Categories whose events say who did what, and move nothing.
+const WORKFLOW: [&str; 10] = [
+    "bank_account.",
+    "dispute.",
+    "merchant.",
+    "merchant_limits.",
+    "order.",
+    "pre_auth.",
+    "rates.",
+    "settlement.",
+    "tier.",
+    "withdrawal.",
+];
 
 /// Nothing for what moves no money; an error for an event that this auditor has never heard of.
 pub fn entry(event_type: &str, body: &Value) -> Result<Option<Entry>, String> {
@@ -38,8 +52,12 @@ pub fn entry(event_type: &str, body: &Value) -> Result<Option<Entry>, String> {
         "payment.refund_succeeded" => refunded(body, &refund_hold(body), 1),
         "payment.refund_succeeded_late" => refunded(body, &pending(body), 1),
         "payment.refund_reversed" => refunded(body, &pending(body), -1),
-        "merchant.onboarded"
-        | "order_claim.claimed"
+        "pre_auth.authorized" => authorized(body, amount(body)),
+        "pre_auth.captured" => authorized(body, -amount(body) - minor(body, "released")),
+        "pre_auth.captured_late" => authorized(body, -minor(body, "covered")),
+        "pre_auth.capture_failed" | "pre_auth.closed" => authorized(body, -minor(body, "released")),
+        other if WORKFLOW.iter().any(|category| other.starts_with(category)) => return Ok(None),
+        "order_claim.claimed"
         | "order_claim.released"
         | "payment.created"
         | "payment.action_required"
@@ -112,4 +130,10 @@ fn refunded(body: &Value, source: &str, sign: i128) -> Entry {
         .transfer("revenue:processing", &pending(body), sign * markup)
         .transfer(&receivable(body), &channel_expense(body), sign * fee)
         .transfer("recovery:channel_fee", &pending(body), sign * borne_by_merchant(body, fee))
+}
+
+/// What is held at the channel for this pre-auth, off the balance sheet; below zero, what is held no more.
+fn authorized(body: &Value, amount: i128) -> Entry {
+    let of_merchant = format!("memo:merchant:{}:authorized:{}", text(body, "merchant_id"), text(body, "pre_auth_id"));
+    Entry::in_currency_of(body).transfer(&format!("memo:auth:{}", text(body, "channel")), &of_merchant, amount)
 }

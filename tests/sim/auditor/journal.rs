@@ -8,24 +8,30 @@ use commands::ports::RecordedEvent;
 use domain::Side;
 use serde_json::Value;
 
-use super::books;
+use super::windows::Windows;
+use super::{accounts, books};
 use crate::canary::Tampering;
 use crate::channel::{Book, CHANNEL, ChargeState, RefundState};
 use crate::finding::Finding;
 
 /// By account and currency, debits above zero.
-type Sums = BTreeMap<(String, String), i128>;
+pub type Sums = BTreeMap<(String, String), i128>;
 
 #[derive(Default)]
 pub struct Journal {
     sums: Sums,
+    windows: Windows,
 }
 
 impl Journal {
     pub fn take(&mut self, event: &RecordedEvent, body: &Value, tampering: &Tampering) -> Result<(), Finding> {
         let wrong =
             |detail: String| Finding::of(1, format!("position {} ({}): {detail}", event.position, event.event_type));
-        let own = books::entry(&event.event_type, body).map_err(wrong)?;
+        let own = match event.event_type.strip_prefix("merchant_account.") {
+            Some(kind) => accounts::entry(kind, body, &self.sums).map_err(wrong)?,
+            None => books::entry(&event.event_type, body).map_err(wrong)?,
+        };
+        self.windows.take(event, body, own.as_ref())?;
         let mut own_sums = Sums::new();
         for (account, amount) in own.iter().flat_map(|entry| &entry.lines) {
             let currency = own.as_ref().map(|entry| entry.currency.clone()).unwrap_or_default();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::clients::Acknowledged;
+use crate::clients::{Acknowledged, Wish};
 use crate::finding::Finding;
 
 pub fn has_no_gap(log: &[RecordedEvent]) -> Result<(), Finding> {
@@ -91,10 +91,12 @@ pub fn holds_what_was_acknowledged(log: &[RecordedEvent], acknowledged: &[Acknow
             return Err(Finding::of(3, format!("command {command} was answered {first:?} and then {again:?}")));
         }
         let events = of_command.get(&command).map_or(&[][..], Vec::as_slice);
-        let made_true = events.iter().filter(|event| event.event_type == answer.wish.event_type()).count();
+        let made_true =
+            events.iter().filter(|event| Some(event.event_type.as_str()) == answer.wish.event_type()).count();
         let is_right = match (answer.wish, &receipt.rejection) {
             (_, Some(_)) => events.is_empty(),
-            (crate::clients::Wish::Cancellation, None) => made_true <= 1,
+            (Wish::Cancellation, None) => made_true <= 1,
+            (Wish::Settlement, None) => true,
             (_, None) => made_true == 1 && events.iter().any(|event| event.position == receipt.position),
         };
         if !is_right {
