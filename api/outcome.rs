@@ -1,9 +1,10 @@
-//! What a command came to: the payment as of the command itself, or, for a caller who waits, as of its outcome. Both
+//! What a command came to: the object as of the command itself, or, for a caller who waits, as of its outcome. Both
 //! are functions of the history, so a repeat is answered alike.
 
 use std::time::Duration;
 
 use commands::ports::{Category, Receipt, RecordedEvent, StreamId, StreamState};
+use domain::Decider;
 use domain::payment::{Payment, Record};
 use tokio::time::{Instant, timeout_at};
 
@@ -15,17 +16,27 @@ const PAGE: usize = 100;
 const REST_MIN: Duration = Duration::from_millis(5);
 const REST_MAX: Duration = Duration::from_millis(50);
 
-/// The payment behind the command and the position of that state: folded until `done` for a caller who waits, unless
-/// that does not come within `wait`.
+/// The payment behind the command, as [`of_stream`].
 pub async fn of(
     app: &App,
     receipt: &Receipt,
     wait: Option<Duration>,
     done: impl Fn(&Record) -> bool,
 ) -> Result<(StreamState, u64), Problem> {
-    let category = Category::of::<Payment>();
+    of_stream::<Payment>(app, receipt, wait, |state| state.record().is_some_and(&done)).await
+}
+
+/// The stream behind the command and the position of that state: folded until `done` for a caller who waits, unless
+/// that does not come within `wait`.
+pub async fn of_stream<D: Decider>(
+    app: &App,
+    receipt: &Receipt,
+    wait: Option<Duration>,
+    done: impl Fn(&D::State) -> bool,
+) -> Result<(StreamState, u64), Problem> {
+    let category = Category::of::<D>();
     let as_of_command = app.store().load_at(category, &receipt.stream.id, receipt.version).await?;
-    let is_done = |stream: &StreamState| stream.of::<Payment>().and_then(|state| state.record()).is_some_and(&done);
+    let is_done = |stream: &StreamState| stream.of::<D>().is_some_and(&done);
     let Some(wait) = wait.filter(|_| !is_done(&as_of_command)) else {
         return Ok((as_of_command, receipt.position));
     };

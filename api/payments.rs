@@ -68,7 +68,8 @@ pub struct CreatePaymentBody {
     /// Up to 50 texts of your own: names up to 40 characters, values up to 500.
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
     metadata: Option<Metadata>,
-    /// Seconds until a payment without an outcome expires: 60 to 2592000, 1800 unless told otherwise.
+    /// Seconds until a payment without an outcome expires, or held money is given back: 60 to 2592000. Unless told
+    /// otherwise 1800 for a payment and 604800 for a pre-auth.
     #[schema(value_type = Option<u64>, minimum = 60, maximum = 2_592_000)]
     expires_in: Option<ExpiresIn>,
 }
@@ -94,7 +95,7 @@ struct CustomerBody {
 }
 
 impl CreatePaymentBody {
-    fn command(self, merchant_id: MerchantId) -> Result<CreatePayment, Problem> {
+    pub(crate) fn command(self, merchant_id: MerchantId) -> Result<CreatePayment, Problem> {
         let amount = Money::new(self.amount.0, self.currency);
         let customer = self.customer.map(|customer| Customer {
             email: customer.email.map(|email| email.0),

@@ -15,8 +15,14 @@ use crate::errors;
 use crate::middleware::{observe, shed};
 use crate::problem::Problem;
 use crate::{
-    balances, docs, document, events, health, keys, ledger, merchants, orders, payments, projections, rates, refunds,
-    sagas, settlements, tiers, webhooks,
+    adjustments, balances, disputes, docs, document, events, health, keys, ledger, merchants, orders, payments,
+    payouts, periods, pre_auths, projections, rates, refunds, sagas, statements, tiers, webhooks,
+    adjustments, balances, docs, document, events, health, keys, ledger, merchants, orders, payments, payouts, periods,
+    pre_auths, projections, refunds, sagas, statements, webhooks,
+    balances, bank_accounts, docs, document, events, health, keys, ledger, merchants, orders, payments, pre_auths,
+    projections, refunds, sagas, webhooks, withdrawals,
+    balances, docs, document, events, health, keys, ledger, merchants, orders, payments, pre_auths, projections, rates,
+    refunds, sagas, settlements, tiers, webhooks,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -41,11 +47,19 @@ pub fn ops_router(app: App) -> Router {
 pub fn with_keys() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(payments::routes())
+        .merge(pre_auths::routes())
         .merge(refunds::routes())
         .merge(orders::routes())
         .merge(settlements::routes())
         .merge(balances::routes())
+        .merge(statements::routes())
+        .merge(disputes::routes())
+        .merge(withdrawals::routes())
+        .merge(bank_accounts::routes())
         .merge(ledger::routes())
+        .merge(adjustments::routes())
+        .merge(payouts::routes())
+        .merge(periods::routes())
         .merge(events::routes())
         .merge(merchants::routes())
         .merge(tiers::routes())

@@ -388,7 +388,7 @@ impl PreAuthStatus {
         }
     }
 
-    /// Nothing is held and nothing in flight.
+    /// Nothing can be captured any more, and nothing is in flight.
     pub fn is_final(&self) -> bool {
         match self {
             PreAuthStatus::Captured | PreAuthStatus::Cancelled | PreAuthStatus::Expired | PreAuthStatus::Failed => true,
@@ -397,5 +397,13 @@ impl PreAuthStatus {
             | PreAuthStatus::Authorized
             | PreAuthStatus::PartiallyCaptured => false,
         }
+    }
+}
+
+impl std::str::FromStr for PreAuthStatus {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        PreAuthStatus::ALL.into_iter().find(|status| status.as_str() == text).ok_or("is not a status of a pre-auth")
     }
 }

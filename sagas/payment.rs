@@ -12,6 +12,7 @@
 //! under it, so a charge that arrives late cannot take effect; and what a channel tells is decided on the newest
 //! state, where old news is no event.
 
+mod capture;
 mod process;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -43,6 +44,11 @@ pub fn charge_key(payment_id: PaymentId) -> String {
     format!("{payment_id}:charge")
 }
 
+/// The key of a capture of held money.
+pub fn capture_key(payment_id: PaymentId) -> String {
+    format!("{payment_id}:capture")
+}
+
 /// The void's own key: under the charge's, a channel would take it for a repeat.
 pub fn void_key(payment_id: PaymentId) -> String {
     format!("{payment_id}:undo-charge")
@@ -53,14 +59,16 @@ pub fn next_step(record: &Record, now: Timestamp) -> Option<Due> {
         return None;
     };
     let wanted = open.cancellation.is_none();
+    // A capture of held money ends when the channel says so, and by no clock of ours.
+    let expires_at = record.terms.pre_auth_id.is_none().then_some(record.terms.expires_at);
     let step = match &open.charge {
         _ if !wanted => VOID_CHARGE,
-        _ if now >= record.terms.expires_at => EXPIRE,
+        _ if expires_at.is_some_and(|expires_at| now >= expires_at) => EXPIRE,
         Charge::Due => CHARGE,
         Charge::OutcomeUnknown { .. } => FIND_OUT_CHARGE,
         Charge::Accepted => AWAIT_CHANNEL,
         Charge::ActionRequired(_) => AWAIT_CUSTOMER,
     };
-    let deadline = (wanted && step != EXPIRE).then_some(record.terms.expires_at);
+    let deadline = expires_at.filter(|_| wanted && step != EXPIRE);
     Some(Due { deadline, ..Due::now(step) })
 }

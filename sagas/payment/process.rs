@@ -58,7 +58,12 @@ impl Process for PaymentProcess {
             | Event::RefundSucceeded(_)
             | Event::RefundFailed(_)
             | Event::RefundReversed(_)
-            | Event::RefundSucceededLate(_) => None,
+            | Event::RefundSucceededLate(_)
+            | Event::DisputeOpened(_)
+            | Event::DisputeAdjusted(_)
+            | Event::DisputeClosed(_)
+            | Event::DisputeReopened(_)
+            | Event::OverReturned(_) => None,
         }
     }
 
@@ -73,19 +78,9 @@ impl Process for PaymentProcess {
             accepted(self.payments.expire(attempt.issued("expired"), record.payment_id()).await?)?;
             return Ok(Learned { outcome: "expired", error: None });
         }
-        let errand = self.errand(record).await?;
-        let fresh = attempt.now.since(record.terms.created_at) <= FRESH;
-        let answer = if step == VOID_CHARGE {
-            let first = errand.void().await;
-            attempt.insist(first, is_unknown, || errand.void()).await
-        } else if step == CHARGE && fresh {
-            let first = errand.charge().await;
-            attempt.insist(first, is_unknown, || errand.ask_first()).await
-        } else if step == CHARGE || step == FIND_OUT_CHARGE {
-            let first = errand.ask_first().await;
-            attempt.insist(first, is_unknown, || errand.ask_first()).await
-        } else {
-            errand.channel.find_charge(&errand.order).await
+        let answer = match record.terms.pre_auth_id {
+            Some(pre_auth_id) => self.capture(attempt, record, pre_auth_id).await?,
+            None => self.charge(attempt, record).await?,
         };
 
         let (outcome, error) = (kind(&answer), reason(&answer));
@@ -100,6 +95,27 @@ impl Process for PaymentProcess {
 impl PaymentProcess {
     pub fn new(payments: Payments) -> PaymentProcess {
         PaymentProcess { payments }
+    }
+
+    pub(super) fn payments(&self) -> &Payments {
+        &self.payments
+    }
+
+    async fn charge(&self, attempt: &Attempt<'_>, record: &Record) -> Result<ChannelAnswer, Trouble> {
+        let errand = self.errand(record).await?;
+        let (step, fresh) = (attempt.due.step, attempt.now.since(record.terms.created_at) <= FRESH);
+        Ok(if step == VOID_CHARGE {
+            let first = errand.void().await;
+            attempt.insist(first, is_unknown, || errand.void()).await
+        } else if step == CHARGE && fresh {
+            let first = errand.charge().await;
+            attempt.insist(first, is_unknown, || errand.ask_first()).await
+        } else if step == CHARGE || step == FIND_OUT_CHARGE {
+            let first = errand.ask_first().await;
+            attempt.insist(first, is_unknown, || errand.ask_first()).await
+        } else {
+            errand.channel.find_charge(&errand.order).await
+        })
     }
 
     async fn errand(&self, record: &Record) -> Result<Errand<'_>, Trouble> {
@@ -158,7 +174,7 @@ impl Errand<'_> {
     }
 }
 
-fn is_unknown(answer: &ChannelAnswer) -> bool {
+pub(super) fn is_unknown(answer: &ChannelAnswer) -> bool {
     matches!(answer, ChannelAnswer::Unknown { .. })
 }
 

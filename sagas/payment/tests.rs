@@ -109,4 +109,14 @@ fn the_expiry_cuts_every_wait_short() {
 fn keys_name_the_payment_and_the_step_only() {
     let id = payment_id();
     assert_eq!((charge_key(id), void_key(id)), (format!("{id}:charge"), format!("{id}:undo-charge")));
+    assert_eq!(capture_key(id), format!("{id}:capture"));
+}
+
+#[test]
+fn a_capture_of_held_money_has_no_expiry() {
+    let mut capture = record(&[Event::OutcomeUnknown { since: minutes(1) }]);
+    capture.terms.pre_auth_id = Some(domain::PreAuthId::from_uuid(Uuid::from_u128(1)));
+    for minute in [2, 29, 30, 99_999] {
+        assert_eq!(next_step(&capture, minutes(minute)), Some(Due::now(FIND_OUT_CHARGE)));
+    }
 }

@@ -6,6 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use commands::aggregates;
+
+use domain::adjustment::Adjustment;
+use domain::bank_account::BankAccount;
+use domain::channel_account::ChannelAccount;
+use domain::dispute::Dispute;
 use domain::adjustment::Adjustment;
 use domain::bank_account::BankAccount;
 use domain::channel_account::ChannelAccount;
@@ -15,6 +20,9 @@ use domain::merchant_limits::MerchantLimits;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
 use domain::period::Period;
+use domain::pre_auth::PreAuth;
+use domain::rates::Rates;
+
 use domain::pre_auth::PreAuth;
 use domain::rates::Rates;
 use domain::settlement::Settlement;
@@ -58,6 +66,7 @@ fn every_event_is_in_the_catalogue_and_stays_readable() {
     describe::<Adjustment>(&mut page);
     describe::<BankAccount>(&mut page);
     describe::<ChannelAccount>(&mut page);
+    describe::<Dispute>(&mut page);
     describe::<Merchant>(&mut page);
     describe::<MerchantAccount>(&mut page);
     describe::<MerchantLimits>(&mut page);

@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod adjustments;
 mod app;
+mod audit;
 mod auth;
 mod bad_input;
 mod books;
+mod channel_payouts;
 mod crash;
+mod disputes;
 mod event_catalogue;
 mod event_store;
 mod events;
@@ -14,17 +18,19 @@ mod idempotency;
 mod keys;
 mod ledger;
 mod lists;
-mod merchants;
 mod nonces;
 mod openapi;
 mod operations;
 mod payments;
+mod periods;
 mod positions;
+mod pre_auths;
 mod projections;
 mod refund_race;
 mod sagas;
 mod sandbox_channel;
 mod sandbox_tokens;
+mod statements;
 mod settlements;
 mod stripe;
 mod stripe_ledger;
@@ -33,3 +39,4 @@ mod tidy;
 mod vault;
 mod webhook_receiver;
 mod webhooks;
+mod withdrawals;

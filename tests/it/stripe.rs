@@ -11,12 +11,16 @@ use std::time::Duration;
 
 use adapters::channels::stripe::{StripeChannel, StripeConfig};
 use commands::ports::channel::WebhookError;
-use commands::ports::{Channel, ChannelAnswer, ChargeOrder, Clock, RefundAnswer, WebhookFact};
-use domain::{Money, Timestamp};
+use commands::ports::{
+    AuthorizationAnswer, AuthorizationOrder, Authorizations, Channel, ChannelAnswer, ChargeOrder, Clock, RefundAnswer,
+    WebhookFact,
+};
+use domain::Timestamp;
 use parking_lot::Mutex;
 use sagas::payment::void_key;
+use sagas::pre_auth::release_key;
 use serde_json::Value;
-use test_support::channel_orders::{charge_order, refund_order};
+use test_support::channel_orders::{authorization_order, capture_order, charge_order, refund_order};
 use test_support::localstripe::{Localstripe, localstripe};
 
 use self::front::{Fault, Front};
@@ -71,10 +75,24 @@ impl Fixture {
 
     /// The truth: how many intents the server has for this payment in each status.
     async fn statuses(&self, order: &ChargeOrder) -> Vec<String> {
+        self.statuses_by("payment_id", &order.payment_id.to_string()).await
+    }
+
+    /// The same for anything that intents name in their metadata.
+    async fn statuses_by(&self, key: &str, id: &str) -> Vec<String> {
         let intents = self.get("payment_intents?limit=100").await;
         let intents = intents["data"].as_array().unwrap().clone();
-        let ours = intents.iter().filter(|intent| intent["metadata"]["payment_id"] == order.payment_id.to_string());
+        let ours = intents.iter().filter(|intent| intent["metadata"][key] == id);
         ours.map(|intent| intent["status"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Holds the money and tells the intent's id.
+    async fn held(&self, order: &AuthorizationOrder, expected: i64) -> String {
+        let answer = self.channel.authorize(order).await;
+        let AuthorizationAnswer::Authorized { channel_reference, amount, .. } = answer else { panic!("{answer:?}") };
+        assert_eq!(amount, expected);
+        assert_eq!(self.statuses_by("pre_auth_id", &order.pre_auth_id.to_string()).await, ["requires_capture"]);
+        channel_reference
     }
 
     async fn assert_taken_once(&self, order: &ChargeOrder, case: &str) {
@@ -154,26 +172,35 @@ async fn of_calls_at_the_same_time_one_takes_the_money() {
 async fn money_is_held_then_taken_or_given_back() {
     let stripe = fixture().await;
     for (take, left) in [(800, 0), (500, 300)] {
-        let order = charge_order("pm_card_visa", 800);
-        let ChannelAnswer::Accepted { channel_reference } = stripe.channel.authorize(&order).await else { panic!() };
-        assert_eq!(stripe.statuses(&order).await, ["requires_capture"]);
-        let amount = Money::new(take, order.amount.currency()).unwrap();
+        let order = authorization_order("pm_card_visa", 800);
+        let reference = stripe.held(&order, 800).await;
+        assert_eq!(stripe.held(&order, 800).await, reference, "a repeat holds nothing more");
+        let capture = capture_order(&order, &reference, take);
+        assert_eq!(stripe.channel.find_capture(&capture).await, ChannelAnswer::NotFound);
         for _ in 0..2 {
-            let taken = stripe.channel.capture(&channel_reference, amount, &format!("{}:capture", order.key)).await;
-            assert!(matches!(taken, ChannelAnswer::Captured { .. }), "{taken:?}");
+            assert_eq!(captured(&stripe.channel.capture(&capture).await, take), reference);
+            assert_eq!(captured(&stripe.channel.find_capture(&capture).await, take), reference);
         }
-        let intent = stripe.get(&format!("payment_intents/{channel_reference}")).await;
+        let intent = stripe.get(&format!("payment_intents/{reference}")).await;
         assert_eq!(intent["latest_charge"]["amount_refunded"], left, "what is not taken is given back");
-        stripe.assert_taken_once(&order, "captured").await;
+        let key = release_key(order.pre_auth_id);
+        assert_eq!(stripe.channel.release(&order, &key).await, AuthorizationAnswer::Released);
+        assert_eq!(stripe.statuses_by("pre_auth_id", &order.pre_auth_id.to_string()).await, ["succeeded"]);
     }
 
-    let mut order = charge_order("pm_card_visa", 800);
-    let ChannelAnswer::Accepted { channel_reference } = stripe.channel.authorize(&order).await else { panic!() };
-    order.channel_reference = Some(channel_reference.clone());
-    assert_eq!(stripe.channel.void_charge(&order, &void_key(order.payment_id)).await, ChannelAnswer::Voided);
-    let late = stripe.channel.capture(&channel_reference, order.amount, "late").await;
+    let order = authorization_order("pm_card_visa", 800);
+    let reference = stripe.held(&order, 800).await;
+    for _ in 0..2 {
+        let key = release_key(order.pre_auth_id);
+        assert_eq!(stripe.channel.release(&order, &key).await, AuthorizationAnswer::Released);
+        assert_eq!(stripe.channel.find_authorization(&order).await, AuthorizationAnswer::Released);
+    }
+    let late = stripe.channel.capture(&capture_order(&order, &reference, 800)).await;
     assert!(!matches!(late, ChannelAnswer::Captured { .. }), "{late:?}");
-    assert_eq!(stripe.statuses(&order).await, ["canceled"]);
+    assert_eq!(stripe.statuses_by("pre_auth_id", &order.pre_auth_id.to_string()).await, ["canceled"]);
+
+    let declined = stripe.channel.authorize(&authorization_order(DECLINED_CARD, 800)).await;
+    assert!(matches!(declined, AuthorizationAnswer::Declined { .. }), "{declined:?}");
 }
 
 #[tokio::test]

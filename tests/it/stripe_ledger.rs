@@ -57,3 +57,30 @@ async fn a_card_is_charged_and_refunded_and_the_books_balance() {
     assert_eq!(books["debits"], books["credits"]);
     app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_is_held_and_captured_once() {
+    let (app, _stripe) = over_stripe().await;
+    let merchant = app.merchant().await;
+    let held = app.hold(&merchant, "pm_card_visa", 10_000).await;
+    assert_eq!((&held["status"], &held["channel"]), (&json!("authorized"), &json!("stripe")), "{held}");
+    let (status, taken) = app.on_hold(&merchant, &held, "capture", &json!({"amount": 4_000})).await;
+    assert_eq!(status, 200, "{taken}");
+    // Stripe gives back the rest with the first capture, whether or not it was called the final one.
+    let (status, second) = app.on_hold(&merchant, &held, "capture", &json!({"amount": 1_000})).await;
+    assert_eq!((status, &second["code"]), (409, &json!("pre_auth_single_capture")));
+    let path = format!("/pre-auths/{}", held["id"].as_str().unwrap());
+    let ended = app.get_json(&path, &merchant.secret).await;
+    let sums = ["amount_captured", "amount_capturable", "amount_released"].map(|field| ended[field].as_i64().unwrap());
+    assert_eq!((ended["status"].as_str().unwrap(), sums), ("captured", [4_000, 0, 6_000]), "{ended}");
+    let payment = format!("/payments/{}", ended["captures"][0].as_str().unwrap());
+    let payment = app.get_json(&payment, &merchant.secret).await;
+    assert_eq!((&payment["status"], &payment["amount_captured"]), (&json!("succeeded"), &json!(4_000)));
+
+    let released = app.hold(&merchant, "pm_card_visa", 500).await;
+    let (status, released) = app.on_hold(&merchant, &released, "cancel", &json!({})).await;
+    assert_eq!((status, &released["status"], &released["amount_released"]), (200, &json!("cancelled"), &json!(500)));
+    let declined = app.hold(&merchant, "pm_card_chargeCustomerFail", 500).await;
+    assert_eq!(declined["status"], "failed", "{declined}");
+    app.stop().await;
+}

@@ -207,7 +207,7 @@ impl Stage {
         merchant::onboard(&payments.executor, issued("onboard"), terms).await.unwrap();
         let nudged: Arc<Mutex<Vec<PaymentId>>> = Arc::default();
         let note = nudged.clone();
-        let nudge = Arc::new(move |payment_id| note.lock().push(payment_id));
+        let nudge = Arc::new(move |stream_id: &str| note.lock().push(stream_id.parse().unwrap()));
         let webhooks = Webhooks { payments, inbox: Arc::new(MemoryInbox::default()), nudge };
         Stage { clock, channel, webhooks, nudged, merchant_id }
     }

@@ -1,8 +1,9 @@
 //! Orders for channels, with fresh ids and the keys that the sagas use.
 
-use commands::ports::{ChargeOrder, RefundOrder};
-use domain::{Currency, Money, PaymentId, RefundId};
-use sagas::payment::charge_key;
+use commands::ports::{AuthorizationOrder, CaptureOrder, ChargeOrder, RefundOrder};
+use domain::{Currency, Money, PaymentId, PreAuthId, RefundId};
+use sagas::payment::{capture_key, charge_key};
+use sagas::pre_auth::authorize_key;
 use sagas::refund::refund_key;
 use uuid::Uuid;
 
@@ -30,5 +31,31 @@ pub fn refund_order(charge: &ChargeOrder, charge_reference: &str, minor: i64) ->
         amount: Money::new(minor, charge.amount.currency()).expect("a test's amount"),
         charge_reference: charge_reference.to_owned(),
         channel_reference: None,
+    }
+}
+
+/// An authorisation of USD for a pre-auth made just now.
+pub fn authorization_order(token: &str, minor: i64) -> AuthorizationOrder {
+    let pre_auth_id = PreAuthId::from_uuid(Uuid::now_v7());
+    AuthorizationOrder {
+        key: authorize_key(pre_auth_id),
+        pre_auth_id,
+        amount: Money::new(minor, Currency::USD).expect("a test's amount"),
+        method: "card".to_owned(),
+        token: token.to_owned(),
+        return_url: None,
+        channel_reference: None,
+    }
+}
+
+/// A capture of a part of what that holds.
+pub fn capture_order(held: &AuthorizationOrder, authorization_reference: &str, minor: i64) -> CaptureOrder {
+    let payment_id = PaymentId::from_uuid(Uuid::now_v7());
+    CaptureOrder {
+        key: capture_key(payment_id),
+        payment_id,
+        pre_auth_id: held.pre_auth_id,
+        amount: Money::new(minor, held.amount.currency()).expect("a test's amount"),
+        authorization_reference: authorization_reference.to_owned(),
     }
 }

@@ -1,12 +1,14 @@
 //! A payment provider in memory that keeps its own book. It performs each key once, remembers voids, and loses the
 //! answers it is told to lose: before the effect or after it. What a charge does is chosen by its token.
 
+mod authorizations;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use commands::ports::channel::{Webhook, WebhookError};
-use commands::ports::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder, WebhookFact};
+use commands::ports::{Authorizations, Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder, WebhookFact};
 use domain::payment::Failure;
 use domain::{ChannelName, Money, PaymentId, RefundId, Timestamp};
 use parking_lot::Mutex;
@@ -57,6 +59,7 @@ struct Book {
     /// By key: another key is another charge, as with any provider.
     charges: Vec<(PaymentId, Entry<Charge>)>,
     refunds: Vec<(RefundId, Entry<Refund>)>,
+    holds: Vec<authorizations::Hold>,
     /// The tokens of the charges: they choose what their refunds do, too.
     tokens: BTreeMap<PaymentId, String>,
     effects: Vec<Effect>,
@@ -290,6 +293,10 @@ impl Channel for ScriptedChannel {
         self.call(format!("find_refund {}", order.refund_id), unknown_refund, |book| {
             book.refund_answer(order.refund_id)
         })
+    }
+
+    fn authorizations(&self) -> Option<&dyn Authorizations> {
+        Some(self)
     }
 
     fn read_webhook(

@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use commands::ports::agenda::{Advanced, Census, Change, Claim, ClaimedSaga, Lead, Settlement};
 use commands::ports::channel::{Webhook, WebhookError};
 use commands::ports::{
-    Agenda, AgendaUnavailable, Category, Channel, ChannelAnswer, ChargeOrder, EventStore, Receipt, RecordedEvent,
-    RefundAnswer, RefundOrder, Request, SagaState, SagaStatus, StoreError, StreamId, StreamState,
+    Agenda, AgendaUnavailable, AuthorizationAnswer, AuthorizationOrder, Authorizations, CaptureOrder, Category,
+    Channel, ChannelAnswer, ChargeOrder, EventStore, Receipt, RecordedEvent, RefundAnswer, RefundOrder, Request,
+    SagaState, SagaStatus, StoreError, StreamId, StreamState,
 };
 use commands::settlement::Settlements;
 use domain::{ChannelName, Money, Timestamp};
@@ -57,6 +58,8 @@ pub fn doomed_node(stage: &Stage, crash: &Crash) -> Node {
     let settlements = settlements(store.clone(), stage.clock.clone());
     let mut mortal = payments(store, channel, stage.clock.clone());
     mortal.vault = stage.payments.vault.clone();
+    let use_cases = sagas::UseCases { withdrawals: stage.withdrawals(&mortal), payments: mortal };
+    Node::start(sagas::SagaRunner::new(&use_cases, agenda, config()))
     let use_cases = sagas::UseCases { payments: mortal, settlements };
     Node::start(sagas::SagaRunner::new(&use_cases, agenda, config()))
 }
@@ -154,6 +157,10 @@ impl Channel for Mortal<dyn Channel> {
         self.around(self.inner.find_refund(order)).await
     }
 
+    fn authorizations(&self) -> Option<&dyn Authorizations> {
+        Some(self)
+    }
+
     fn read_webhook(
         &self,
         header: &(dyn for<'a> Fn(&'a str) -> Option<String> + Sync),
@@ -161,6 +168,39 @@ impl Channel for Mortal<dyn Channel> {
         now: Timestamp,
     ) -> Result<Webhook, WebhookError> {
         self.inner.read_webhook(header, body, now)
+    }
+}
+
+impl Mortal<dyn Channel> {
+    fn holding(&self) -> &dyn Authorizations {
+        self.inner.authorizations().expect("the scripted channel holds money")
+    }
+}
+
+#[async_trait]
+impl Authorizations for Mortal<dyn Channel> {
+    fn takes_several_captures(&self) -> bool {
+        self.holding().takes_several_captures()
+    }
+
+    async fn authorize(&self, order: &AuthorizationOrder) -> AuthorizationAnswer {
+        self.around(self.holding().authorize(order)).await
+    }
+
+    async fn find_authorization(&self, order: &AuthorizationOrder) -> AuthorizationAnswer {
+        self.around(self.holding().find_authorization(order)).await
+    }
+
+    async fn release(&self, order: &AuthorizationOrder, key: &str) -> AuthorizationAnswer {
+        self.around(self.holding().release(order, key)).await
+    }
+
+    async fn capture(&self, order: &CaptureOrder) -> ChannelAnswer {
+        self.around(self.holding().capture(order)).await
+    }
+
+    async fn find_capture(&self, order: &CaptureOrder) -> ChannelAnswer {
+        self.around(self.holding().find_capture(order)).await
     }
 }
 

@@ -1,5 +1,5 @@
 //! Every way that a saga can go, told once, so that the generic tests can run all of them under every misfortune.
-//! Here: charges and refunds. A new saga brings a table of its own and enters it in `all`.
+//! Here: charges and refunds; what a noun adds stands in its own file. A new saga brings a table of its own and enters it in `all`.
 
 use std::time::Duration;
 
@@ -26,7 +26,8 @@ pub struct Scenario {
 
 /// Every scenario of every saga.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    SCENARIOS.iter().chain(super::settlements::SCENARIOS)
+    SCENARIOS.iter().chain(super::pre_auths::SCENARIOS).chain(super::withdrawals::SCENARIOS)
+    SCENARIOS.iter().chain(super::pre_auths::SCENARIOS).chain(super::settlements::SCENARIOS)
 }
 
 /// How a payment ended: its status, its refunds in the order in which they were asked for, and how many operations
