@@ -7,8 +7,8 @@ use domain::invariants::{self, Books};
 use crate::draw::{Draw, at};
 use crate::model::{Stream, streams};
 use crate::{
-    adjustment, bank_account, channel_account, merchant, merchant_account, merchant_limits, order_claim, payment,
-    period, pre_auth, rates, settlement, tier, withdrawal,
+    adjustment, bank_account, channel_account, dispute, merchant, merchant_account, merchant_limits, order_claim,
+    payment, period, pre_auth, rates, settlement, tier, withdrawal,
 };
 
 pub struct Ledger {
@@ -25,6 +25,7 @@ impl Ledger {
         let mut streams: Vec<Box<dyn Stream>> = streams::<adjustment::Adjustments>()
             .chain(streams::<bank_account::BankAccounts>())
             .chain(streams::<channel_account::ChannelAccounts>())
+            .chain(streams::<dispute::Disputes>())
             .chain(streams::<merchant::Merchants>())
             .chain(streams::<merchant_account::MerchantAccounts>())
             .chain(streams::<merchant_limits::Limited>())

@@ -7,6 +7,7 @@
 mod adjustment;
 mod bank_account;
 mod channel_account;
+mod dispute;
 mod draw;
 mod ledger;
 mod merchant;

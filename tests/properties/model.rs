@@ -85,8 +85,8 @@ impl<M: Model> Folded<M> {
                 books.post(entry.legs()).map_err(|violation| violation.to_string())?;
             }
             self.state = M::D::evolve(self.state.clone(), event);
-            M::D::check(&self.state).map_err(|violation| violation.to_string())?;
         }
+        M::D::check(&self.state).map_err(|violation| violation.to_string())?;
         self.moves_money_once(command)?;
         self.state_reads_back()?;
         let types = events.iter().map(DomainEvent::event_type).collect();

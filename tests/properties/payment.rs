@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use domain::payment::{ChargeOutcome, Command, Created, Failure, Payment, Record, RefundOutcome, RequestRefund, State};
+use domain::payment::{
+    ChargeOutcome, Closing, Command, Created, Failure, Payment, Record, RecordDispute, RefundOutcome, RequestRefund,
+    State,
+};
 use domain::pricing::{Pricing, PricingModel, RefundFeePolicy};
-use domain::{MerchantId, PaymentId, PreAuthId, RefundId, Timestamp};
+use domain::{DisputeId, MerchantId, PaymentId, PreAuthId, RefundId, Timestamp};
 use rust_decimal::Decimal;
 
 use crate::draw::{CURRENCIES, Draw, sealed};
@@ -32,6 +35,7 @@ impl Model for Payments {
                 cover: if draw.one_in(9) { i128::from(draw.other_amount) } else { i128::MAX },
                 at: now,
             }),
+            11 | 12 => Command::RecordDispute(dispute(record, draw, stream, now)),
             _ => Command::RecordRefund {
                 refund_id: refund_id(record, draw, stream),
                 outcome: refund_outcome(draw),
@@ -97,5 +101,23 @@ fn refund_outcome(draw: &Draw) -> RefundOutcome {
         3 => RefundOutcome::Accepted { channel_reference },
         4 | 5 => RefundOutcome::Failed(Failure::new("refund_failed", None)),
         _ => RefundOutcome::Unknown,
+    }
+}
+
+/// As the channel tells it, which may be anything.
+fn dispute(record: &Record, draw: &Draw, stream: u128, now: Timestamp) -> RecordDispute {
+    let captured = record.capture().map_or(0, |capture| capture.amount);
+    let amount = draw.pick(&[captured, captured / 2, draw.amount]);
+    let fee = draw.pick(&[0, 1_500, draw.other_amount]);
+    let closings = [None, None, Some((amount, fee)), Some((0, 0)), Some((amount / 2, 0)), Some((draw.other_amount, 1))];
+    let closing = closings[usize::from(draw.kind / 16) % closings.len()];
+    RecordDispute {
+        dispute_id: DisputeId::from_uuid(draw.uuid_of(stream, 100 + draw.id % 2)),
+        channel_reference: format!("dp_{}", draw.id % 2),
+        amount,
+        fee,
+        closing: closing.map(|(won, fee_returned)| Closing { won, fee_returned }),
+        asked: draw.choice % 5 < 2,
+        at: now,
     }
 }

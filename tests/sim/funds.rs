@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use adapters::event_store::MemoryEventStore;
 use async_trait::async_trait;
 use commands::aggregates;
-use commands::ports::funds::FundsUnavailable;
+use commands::ports::funds::{FundsUnavailable, PendingBalance};
 use commands::ports::{EventStore, MerchantFunds, PendingActivity, RecordedEvent};
 use domain::invariants::Books;
 use domain::merchant_account::{Holder, MerchantAccount};
@@ -97,6 +97,14 @@ impl MerchantFunds for FoldedBooks {
             _ => None,
         });
         Ok(counted.sum())
+    }
+}
+
+#[async_trait]
+impl PendingBalance for FoldedBooks {
+    async fn pending(&self, merchant: MerchantId, currency: Currency, _: u64) -> Result<i128, FundsUnavailable> {
+        self.catch_up().await?;
+        Ok(self.folded.lock().books.balance(&Account::MerchantPending(merchant), currency))
     }
 }
 

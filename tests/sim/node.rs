@@ -11,6 +11,7 @@ use commands::payment::Payments;
 use commands::ports::EventStore;
 use commands::settlement::Settlements;
 use commands::webhook::Webhooks;
+use commands::withdrawal::Withdrawals;
 use commands::{Channels, Executor};
 use parking_lot::Mutex;
 use sagas::{Patience, SagaConfig, SagaRunner, UseCases};
@@ -67,7 +68,16 @@ impl Node {
         let pace = Pace::of(around.inside.is_rough());
         let settlements =
             Settlements { executor: payments.executor.clone(), activity: books, clock: payments.clock.clone() };
-        let use_cases = UseCases { payments: payments.clone(), settlements: settlements.clone() };
+        let withdrawals = Withdrawals {
+            executor: payments.executor.clone(),
+            vault: payments.vault.clone(),
+            index: Arc::new(GlassVault(around.inside.clone())),
+            pending: books,
+            bank: None,
+            policy: Arc::default(),
+            clock: payments.clock.clone(),
+        };
+        let use_cases = UseCases { payments: payments.clone(), withdrawals, settlements: settlements.clone() };
         let runner = SagaRunner::new(&use_cases, Arc::new(agenda), pace.sagas);
         let webhooks = Webhooks { payments: payments.clone(), inbox: around.inbox.clone(), nudge: nudge(&runner) };
         let (stop, stopped) = watch::channel(false);

@@ -1,8 +1,9 @@
 //! A vault whose seals come from no chance, so that the same seed writes the same log. It hides nothing.
 
 use async_trait::async_trait;
+use commands::ports::vault::BlindIndex;
 use commands::ports::{Subject, Vault, VaultError};
-use domain::Sealed;
+use domain::{MerchantId, Sealed};
 
 use crate::weather::{Fate, Weather};
 
@@ -41,5 +42,11 @@ impl Vault for GlassVault {
     async fn open(&self, context: &str, sealed: &Sealed) -> Result<Option<Vec<u8>>, VaultError> {
         self.reach().await?;
         if sealed.nonce != context { Err(VaultError::Damaged) } else { Ok(Some(sealed.data.clone().into_bytes())) }
+    }
+}
+
+impl BlindIndex for GlassVault {
+    fn index(&self, merchant_id: MerchantId, text: &str) -> [u8; 16] {
+        *commands::executor::deterministic_id(&[&merchant_id.to_string(), text]).as_bytes()
     }
 }
