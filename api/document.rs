@@ -17,10 +17,19 @@ use crate::router::{BASE, with_keys};
 use crate::{docs, health, problem, webhooks};
 
 /// Tags whose answers speak for a position of the log.
-const POSITIONED: [&str; 9] =
-    ["payments", "pre-auths", "refunds", "disputes", "orders", "balances", "ledger", "log", "merchants"];
-    ["payments", "pre-auths", "refunds", "orders", "balances", "withdrawals", "ledger", "log", "merchants"];
-    ["payments", "pre-auths", "refunds", "orders", "balances", "settlements", "ledger", "log", "merchants"];
+const POSITIONED: [&str; 11] = [
+    "payments",
+    "pre-auths",
+    "refunds",
+    "disputes",
+    "orders",
+    "balances",
+    "settlements",
+    "withdrawals",
+    "ledger",
+    "log",
+    "merchants",
+];
 
 /// The document of all routes, wherever they are served.
 pub fn openapi() -> OpenApi {

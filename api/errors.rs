@@ -259,16 +259,10 @@ catalogue! {
         "Leave `amount` out to refund the rest.";
     INSUFFICIENT_BALANCE "insufficient_balance" 422 retry "The balance does not cover it"
         "Wait for more payments, or ask for a higher credit limit.";
-    APPROVER_IS_REQUESTER "approver_is_requester" 422 change "The same person asked for it"
-        "Another person must approve it; another key of the same principal is the same person.";
     APPROVER_HAS_APPROVED "approver_has_approved" 422 change "The same person has approved it already"
         "Above the threshold a second person must approve it too.";
     RETURN_OUT_OF_RANGE "return_out_of_range" 422 change "The bank reports an impossible return"
         "Nothing was booked: a person compares the withdrawal with the bank's statement.";
-    PRE_AUTH_NOT_ENABLED "pre_auth_not_enabled" 422 change "Pre-auths are not part of the merchant's tier"
-        "Ask for a higher tier.";
-    APPROVAL_BY_REQUESTER "approval_by_requester" 422 change "Nobody approves what the same principal asked for"
-        "Let somebody else approve it.";
     SETTLEMENT_WINDOW_CLOSED "settlement_window_closed" 422 change "The window was settled already"
         "Look at the settlements: each event is settled once.";
     PRE_AUTH_NOT_SUPPORTED "pre_auth_not_supported_by_channel" 422 change "The channel cannot hold money"

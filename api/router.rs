@@ -15,14 +15,11 @@ use crate::errors;
 use crate::middleware::{observe, shed};
 use crate::problem::Problem;
 use crate::{
-    adjustments, balances, disputes, docs, document, events, health, keys, ledger, merchants, orders, payments,
-    payouts, periods, pre_auths, projections, rates, refunds, sagas, statements, tiers, webhooks,
-    adjustments, balances, docs, document, events, health, keys, ledger, merchants, orders, payments, payouts, periods,
-    pre_auths, projections, refunds, sagas, statements, webhooks,
-    balances, bank_accounts, docs, document, events, health, keys, ledger, merchants, orders, payments, pre_auths,
-    projections, refunds, sagas, webhooks, withdrawals,
-    balances, docs, document, events, health, keys, ledger, merchants, orders, payments, pre_auths, projections, rates,
-    refunds, sagas, settlements, tiers, webhooks,
+    adjustments, balances, bank_accounts, disputes, docs, document, events, health, keys, ledger, merchants, orders,
+    payments, payouts, periods, pre_auths, projections, rates, refunds, sagas, settlements, statements, tiers,
+    webhooks, withdrawals,
+    payments, payouts, periods, pre_auths, projections, rates, refunds, sagas, statements, tiers, webhooks,
+    withdrawals,
 };
 
 pub const BASE: &str = "/api/v1";

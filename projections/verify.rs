@@ -15,10 +15,8 @@ use crate::adjustments::Adjustments;
 use crate::disputes::Disputes;
 use crate::merchants::Merchants;
 use crate::payments::Payments;
-use crate::withdrawals::{BankAccounts, Withdrawals};
-use crate::merchants::Merchants;
-use crate::payments::Payments;
 use crate::settlements::Settlements;
+use crate::withdrawals::{BankAccounts, Withdrawals};
 use crate::{ApplyError, ReadError, Reader};
 
 /// Differences that are told; more of them say nothing new.

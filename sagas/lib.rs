@@ -26,8 +26,8 @@ pub mod withdrawal;
 use std::sync::Arc;
 
 use commands::payment::Payments;
-use commands::withdrawal::Withdrawals;
 use commands::settlement::Settlements;
+use commands::withdrawal::Withdrawals;
 
 pub use interpreter::{Interpreter, Patience};
 pub use process::{Process, Processes};

@@ -65,7 +65,7 @@ impl Schedule {
             seconds(6 * HOUR),
         ],
         alert_after: u32::MAX,
-    }
+    };
 
     /// A bank works on it, on its business days; after about five days a person should ask.
     pub const BANK_WORKS: Schedule = Schedule {

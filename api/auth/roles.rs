@@ -29,8 +29,6 @@ roles! {
     BooksReader Finance Auditor;
     /// Reads the log of events.
     LogReader Auditor Operator Admin;
-    /// Settles, approves and holds back: money routes that are no merchant's.
-    FinanceCaller Finance;
     /// Looks after projections and sagas.
     OperatorCaller Operator Admin;
     /// Onboards merchants and issues keys.

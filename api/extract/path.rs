@@ -6,7 +6,10 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use chrono::NaiveDate;
 use domain::tier::TierName;
-use domain::{Account, AdjustmentId, ApiKeyId, BankAccountId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId, SettlementId, WithdrawalId};
+use domain::{
+    Account, AdjustmentId, ApiKeyId, BankAccountId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId,
+    RefundId, SettlementId, WithdrawalId,
+};
 
 use crate::errors::{self, ErrorCode};
 use crate::problem::Problem;

@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::merchant_account::{Action, CloseSettlement, Command, Event, Holder, MerchantAccount, Window};
+use domain::merchant_account::{
+    Action, CloseSettlement, Command, Event, Holder, MerchantAccount, MerchantAccountRejection, Window,
+};
 use domain::settlement::{self, Closed, Settlement, Tally, last_cut_off, release_due};
-use domain::{Decider, SettlementId, Timestamp};
+use domain::{Decider, Rejection, SettlementId, Timestamp};
 
 use super::terms::{SettlementTerms, terms};
 use super::{Scope, Settlements};
@@ -105,11 +107,14 @@ impl Settlements {
         let issued = Issued::internally(actor, &format!("{settlement_id}:close"), correlation);
         let request = self.close_request(issued, holder, terms, window, &tally, asked_by);
         let receipt = self.executor.execute(request).await?;
-        if let Some(rejection) = &receipt.rejection {
-            tracing::error!(settlement.id = %settlement_id, code = rejection.code, "a batch was not closed");
-            return Ok(None);
+        match &receipt.rejection {
+            None => Ok(Some(settlement_id)),
+            Some(rejection) if rejection.code == MerchantAccountRejection::WindowClosed.code() => Ok(None),
+            Some(rejection) => {
+                tracing::error!(settlement.id = %settlement_id, code = rejection.code, "a batch was not closed");
+                Ok(None)
+            }
         }
-        Ok(Some(settlement_id))
     }
 
     /// The batch and its workflow, in one entry.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use domain::Currency;
 use domain::withdrawal::FeePolicy;
-use domain::{Currency, Money};
 
 #[derive(Debug, Clone)]
 pub struct WithdrawalPolicy {
@@ -13,8 +13,6 @@ pub struct WithdrawalPolicy {
     /// What a withdrawal costs the merchant, in minor units; nothing in a currency that is not named.
     pub fees: BTreeMap<Currency, i64>,
     pub fee_policy: FeePolicy,
-    /// A withdrawal of more than this, in major units of its currency, needs two people.
-    pub two_people_above: i64,
 }
 
 impl Default for WithdrawalPolicy {
@@ -23,7 +21,6 @@ impl Default for WithdrawalPolicy {
             cooling_off: Duration::from_secs(24 * 60 * 60),
             fees: BTreeMap::new(),
             fee_policy: FeePolicy::default(),
-            two_people_above: 10_000,
         }
     }
 }
@@ -31,30 +28,5 @@ impl Default for WithdrawalPolicy {
 impl WithdrawalPolicy {
     pub(super) fn fee(&self, currency: Currency) -> i64 {
         self.fees.get(&currency).copied().unwrap_or(0)
-    }
-
-    pub(super) fn approvals_needed(&self, amount: Money) -> u32 {
-        let threshold = amount.currency().minor_per_major().saturating_mul(self.two_people_above);
-        if amount.minor() > threshold { 2 } else { 1 }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_amount_above_the_threshold_needs_two_people() {
-        let policy = WithdrawalPolicy::default();
-        for (currency, minor, people) in [
-            (Currency::USD, 1_000_000, 1),
-            (Currency::USD, 1_000_001, 2),
-            (Currency::JPY, 10_000, 1),
-            (Currency::JPY, 10_001, 2),
-            (Currency::KWD, 10_000_000, 1),
-        ] {
-            let amount = Money::new(minor, currency).unwrap();
-            assert_eq!(policy.approvals_needed(amount), people, "{minor} {currency}");
-        }
     }
 }

@@ -11,18 +11,12 @@ use domain::adjustment::Adjustment;
 use domain::bank_account::BankAccount;
 use domain::channel_account::ChannelAccount;
 use domain::dispute::Dispute;
-use domain::adjustment::Adjustment;
-use domain::bank_account::BankAccount;
-use domain::channel_account::ChannelAccount;
 use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
 use domain::merchant_limits::MerchantLimits;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
 use domain::period::Period;
-use domain::pre_auth::PreAuth;
-use domain::rates::Rates;
-
 use domain::pre_auth::PreAuth;
 use domain::rates::Rates;
 use domain::settlement::Settlement;
@@ -66,6 +60,7 @@ fn every_event_is_in_the_catalogue_and_stays_readable() {
     describe::<Adjustment>(&mut page);
     describe::<BankAccount>(&mut page);
     describe::<ChannelAccount>(&mut page);
+    describe::<BankAccount>(&mut page);
     describe::<Dispute>(&mut page);
     describe::<Merchant>(&mut page);
     describe::<MerchantAccount>(&mut page);

@@ -71,7 +71,6 @@ impl WithdrawalFlags {
             cooling_off: Duration::from_secs(u64::from(self.withdrawal_cooling_off_hours) * 60 * 60),
             fees: self.withdrawal_fee.iter().copied().collect(),
             fee_policy: if self.withdrawal_keep_fee { FeePolicy::Retain } else { FeePolicy::Return },
-            two_people_above: i64::from(self.withdrawal_two_people_above),
         }
     }
 }

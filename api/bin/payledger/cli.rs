@@ -146,9 +146,6 @@ pub struct WithdrawalFlags {
     /// Hours from the approval of a new bank account until it is paid to.
     #[arg(long, env = "PAYLEDGER_WITHDRAWAL_COOLING_OFF_HOURS", value_name = "HOURS", default_value_t = 24)]
     pub withdrawal_cooling_off_hours: u32,
-    /// Withdrawals above this, in major units of their currency, need two people.
-    #[arg(long, env = "PAYLEDGER_WITHDRAWAL_TWO_PEOPLE_ABOVE", value_name = "AMOUNT", default_value_t = 10_000)]
-    pub withdrawal_two_people_above: u32,
     /// What a withdrawal costs in a currency, in minor units: `USD=100`.
     #[arg(long, env = "PAYLEDGER_WITHDRAWAL_FEE", value_name = "CURRENCY=AMOUNT", value_delimiter = ',', value_parser = bank::fee)]
     pub withdrawal_fee: Vec<(Currency, i64)>,

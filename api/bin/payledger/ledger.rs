@@ -18,8 +18,8 @@ use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::clock::SystemClock;
 use commands::ports::{Agenda, Channel, Clock, EventStore, Nonces, WebhookInbox};
-use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::settlement::Settlements;
+use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, Executor};
 use projections::books::{BooksActivity, BooksFunds};
 use projections::{Progress, Reader};
@@ -106,7 +106,11 @@ impl Ledger {
 
     /// What the sagas of this node act through.
     pub fn use_cases(&self) -> sagas::UseCases {
-        sagas::UseCases { payments: self.payments.clone(), withdrawals: self.withdrawals.clone() }
+        sagas::UseCases {
+            payments: self.payments.clone(),
+            settlements: self.settlements.clone(),
+            withdrawals: self.withdrawals.clone(),
+        }
     }
 
     /// The same ledger with a bank that pays merchants out.
@@ -115,7 +119,6 @@ impl Ledger {
         self.withdrawals.policy = Arc::new(policy);
         self.sandbox_bank = counter.sandbox;
         self
-        sagas::UseCases { payments: self.payments.clone(), settlements: self.settlements.clone() }
     }
 }
 

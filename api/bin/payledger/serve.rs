@@ -169,6 +169,13 @@ async fn find_missed_disputes(payments: Payments, stopped: watch::Receiver<bool>
             every.tick().await;
             if let Err(error) = disputes.find_missed(&mut from).await {
                 tracing::warn!(%error, "channels could not be asked for disputes");
+            }
+        }
+    };
+    tokio::select! {
+        () = asking => {}
+        () = ordered(stopped) => {}
+    }
 }
 
 /// What the bank tells concerns withdrawals that no saga waits for any more, such as returns, so it is looked for always.
@@ -183,7 +190,6 @@ async fn look_for_bank_news(withdrawals: Withdrawals, stopped: watch::Receiver<b
         }
     };
     tokio::select! {
-        () = asking => {}
         () = looking => {}
         () = ordered(stopped) => {}
     }

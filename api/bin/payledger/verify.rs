@@ -98,6 +98,7 @@ fn name_of(projection: &str) -> &'static str {
         "payments" => "payments equal their rebuild",
         "pre_auths" => "pre-auths equal their rebuild",
         "refunds" => "refunds equal their rebuild",
+        "settlements" => "settlements equal their rebuild",
         "statements" => "statements equal their rebuild",
         "withdrawals" => "withdrawals equal their rebuild",
         _ => "a read model equals its rebuild",

@@ -16,14 +16,11 @@ use commands::aggregates;
 use commands::payment::{CreatePayment, PaymentDetails, Payments, RefundPayment};
 use commands::ports::funds::FundsUnavailable;
 use commands::ports::{
-    Agenda, Channel, Clock, EventStore, MerchantFunds, PendingBalance, Receipt, Subject, Vault, VaultError,
-};
-use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
-use commands::{Channels, CommandError, Executor, Issued, aggregates};
-    Agenda, Channel, Clock, EventStore, MerchantFunds, PendingActivity, Receipt, RecordedEvent, Subject, Vault,
-    VaultError,
+    Agenda, Channel, Clock, EventStore, MerchantFunds, PendingActivity, PendingBalance, Receipt, RecordedEvent,
+    Subject, Vault, VaultError,
 };
 use commands::settlement::Settlements;
+use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, CommandError, Executor, Issued};
 use domain::invariants::{self, Books};
 use domain::merchant::Terms;
@@ -149,7 +146,11 @@ impl Stage {
     }
 
     pub fn use_cases(&self) -> UseCases {
-        UseCases { payments: self.payments.clone(), withdrawals: self.withdrawals(&self.payments) }
+        UseCases {
+            payments: self.payments.clone(),
+            settlements: self.settlements(),
+            withdrawals: self.withdrawals(&self.payments),
+        }
     }
 
     /// What a node with these payments does with withdrawals, over the stage's bank.
@@ -163,7 +164,6 @@ impl Stage {
             policy: Arc::new(WithdrawalPolicy { cooling_off: COOLING_OFF, ..WithdrawalPolicy::default() }),
             clock: payments.clock.clone(),
         }
-        UseCases { payments: self.payments.clone(), settlements: self.settlements() }
     }
 
     pub fn settlements(&self) -> Settlements {
@@ -348,6 +348,7 @@ impl MerchantFunds for FundsOfLog {
 impl PendingBalance for FundsOfLog {
     async fn pending(&self, merchant: MerchantId, currency: Currency, _: u64) -> Result<i128, FundsUnavailable> {
         self.net_balance(merchant, currency, 0).await
+    }
 }
 
 /// What was earned, read from the log.
