@@ -25,7 +25,7 @@ impl Model for Disputes {
                     Stage::Closed(Outcome::PartlyWon),
                     Stage::Closed(Outcome::InquiryClosed),
                 ]),
-                asked: draw.kind % 3 == 0,
+                asked: draw.kind.is_multiple_of(3),
                 at: now,
             }),
             6 | 7 => Command::SubmitEvidence { evidence: sealed(), at: now },

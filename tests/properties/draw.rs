@@ -45,7 +45,7 @@ impl Draw {
 
     /// True once in `n` times.
     pub fn one_in(&self, n: u8) -> bool {
-        self.choice.wrapping_mul(37) % n == 0
+        self.choice.wrapping_mul(37).is_multiple_of(n)
     }
 
     /// The same id whenever the same number is drawn for the same stream.

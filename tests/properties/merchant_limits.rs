@@ -20,7 +20,7 @@ impl Model for Limited {
         let merchant_id = MerchantId::from_uuid(draw.uuid_of(stream, 0));
         let payment_id = PaymentId::from_uuid(draw.uuid_of(stream, draw.choice));
         let day = draw.pick(&["2026-11-18", "2026-11-19", "2026-11-01"]).parse().unwrap();
-        if draw.kind % 2 == 0 {
+        if draw.kind.is_multiple_of(2) {
             // What a payment holds is its own business; it was reserved on a day that was counted.
             let [before, after] = [draw.amount, draw.other_amount].map(|amount| amount.max(0));
             let reserved_on = state.map_or(day, |used| used.day);
