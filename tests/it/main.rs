@@ -18,6 +18,7 @@ mod idempotency;
 mod keys;
 mod ledger;
 mod lists;
+mod merchants;
 mod nonces;
 mod openapi;
 mod operations;
