@@ -19,6 +19,7 @@ mod jobs;
 mod keys;
 mod ledger;
 mod lists;
+mod merchants;
 mod nonces;
 mod openapi;
 mod operations;
