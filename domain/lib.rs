@@ -10,20 +10,24 @@ pub mod chain;
 pub mod channel_account;
 pub mod currency;
 pub mod decider;
+pub mod dispute;
 pub mod entry;
 pub mod iban;
 pub mod ids;
 pub mod invariants;
 pub mod merchant;
 pub mod merchant_account;
+pub mod merchant_limits;
 pub mod money;
 pub mod order_claim;
 pub mod payment;
 pub mod period;
 pub mod pre_auth;
 pub mod pricing;
+pub mod rates;
 pub mod sealed;
 pub mod settlement;
+pub mod tier;
 pub mod time;
 pub mod withdrawal;
 
@@ -32,8 +36,8 @@ pub use currency::Currency;
 pub use decider::{Decider, DomainEvent, Holding, Rejection, RejectionClass};
 pub use entry::{BalancedEntry, Leg, NotAnEntry, Side};
 pub use ids::{
-    AdjustmentId, ApiKeyId, BankAccountId, BankName, ChannelName, DisputeId, MerchantId, OrderId, OrderNo, PaymentId,
-    PreAuthId, RefundId, SettlementId, StatementId, TimeZone, WithdrawalId,
+    AdjustmentId, ApiKeyId, BankAccountId, BankName, ChannelName, DisputeId, JobRunId, MerchantId, OrderId, OrderNo,
+    PaymentId, PreAuthId, RefundId, SettlementId, StatementId, TimeZone, WithdrawalId,
 };
 pub use money::Money;
 pub use sealed::Sealed;

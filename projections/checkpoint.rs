@@ -120,6 +120,18 @@ impl Lease {
         Ok(if moved.rows_affected() == 1 { Ok(()) } else { Err(Lost) })
     }
 
+    /// How far the read model has got, whatever this runner believes: a commit whose answer was lost may have taken
+    /// effect, and one that was acknowledged may be gone with a crash of Postgres, since nobody waited for the disk.
+    pub(crate) async fn position(&self, pool: &PgPool) -> Result<Result<u64, Lost>, sqlx::Error> {
+        let position: Option<i64> =
+            sqlx::query_scalar("SELECT position FROM projections WHERE name = $1 AND epoch = $2")
+                .bind(self.name)
+                .bind(self.epoch)
+                .fetch_optional(pool)
+                .await?;
+        position.map_or(Ok(Err(Lost)), |position| from_sql(position).map(Ok))
+    }
+
     /// Notes that there is nothing left to apply.
     pub(crate) async fn settle(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
         self.note(pool, "running", None).await

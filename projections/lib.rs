@@ -5,9 +5,11 @@ pub mod adjustments;
 pub mod books;
 mod checkpoint;
 mod database;
+pub mod disputes;
 mod filter;
 pub mod merchants;
 pub mod orders;
+pub mod overdue;
 mod page;
 pub mod payments;
 pub mod pre_auths;
@@ -17,14 +19,17 @@ mod reader;
 mod rebuild;
 pub mod refunds;
 mod runner;
+pub mod settlements;
 pub mod statements;
 mod status;
 pub mod streams;
 pub mod verify;
+pub mod withdrawals;
 
 use std::sync::Arc;
 
 pub use commands::as_of;
+pub use database::begin;
 pub use filter::{Filter, StatusText};
 pub use page::{Cursor, NotACursor, Page};
 pub use progress::Progress;
@@ -38,13 +43,17 @@ pub use status::{ProjectionState, ProjectionStatus, list};
 pub fn all() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(adjustments::Adjustments),
+        Arc::new(withdrawals::BankAccounts),
         Arc::new(books::Books),
+        Arc::new(disputes::Disputes),
         Arc::new(merchants::Merchants),
         Arc::new(orders::Orders),
         Arc::new(payments::Payments),
         Arc::new(pre_auths::PreAuths),
         Arc::new(refunds::Refunds),
+        Arc::new(settlements::Settlements),
         Arc::new(statements::Statements),
+        Arc::new(withdrawals::Withdrawals),
     ]
 }
 

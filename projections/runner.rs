@@ -22,6 +22,8 @@ const PAGE: usize = 2_000;
 const POLL_EVERY: Duration = Duration::from_secs(1);
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
+/// A batch takes milliseconds; one that takes this long hangs on a connection whose other end is gone.
+const BATCH_WITHIN: Duration = Duration::from_secs(30);
 
 /// The checkpoint decides what survives a crash of Postgres, so a batch need not wait for the disk. A process that
 /// is paused in the middle of a batch must not keep its rows locked from its successor.
@@ -33,6 +35,7 @@ pub struct Runner {
     pool: PgPool,
     store: Arc<dyn EventStore>,
     progress: Progress,
+    batch_within: Duration,
 }
 
 /// Running projections. Dropped, they stop wherever they are, which loses nothing.
@@ -43,7 +46,12 @@ pub struct Running {
 
 impl Runner {
     pub fn new(pool: PgPool, store: Arc<dyn EventStore>, progress: Progress) -> Runner {
-        Runner { pool, store, progress }
+        Runner { pool, store, progress, batch_within: BATCH_WITHIN }
+    }
+
+    /// Gives a batch up that takes longer, and begins it again.
+    pub fn with_batch_within(self, batch_within: Duration) -> Runner {
+        Runner { batch_within, ..self }
     }
 
     /// Starts a task for each projection.
@@ -78,6 +86,8 @@ enum Interrupted {
     Rebuild(#[from] RebuildError),
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
+    #[error("the database does not answer")]
+    TooSlow,
 }
 
 /// One projection on this node.
@@ -126,7 +136,8 @@ impl Feeder {
         let mut head = self.runner.store.watch_head();
         let mut failures = 0;
         while !*self.stop.borrow() {
-            match self.apply_page(lease, position).await {
+            let applied = tokio::time::timeout(self.runner.batch_within, self.apply_page(lease, position)).await;
+            match applied.unwrap_or(Err(Interrupted::TooSlow)) {
                 Ok(Some(reached)) => {
                     failures = 0;
                     position = reached;
@@ -136,6 +147,7 @@ impl Feeder {
                     lease.settle(&self.runner.pool).await?;
                     status::lag_gauge(lease.name, 0);
                     self.wait_for_events(&mut head, position).await;
+                    position = lease.position(&self.runner.pool).await??;
                 }
                 Err(Interrupted::Lost(lost)) => return Err(lost.into()),
                 Err(error) => {
@@ -143,6 +155,7 @@ impl Feeder {
                     self.warn(&error);
                     lease.stop(&self.runner.pool, &error.to_string()).await?;
                     self.pause(retry_after(failures)).await;
+                    position = lease.position(&self.runner.pool).await??;
                 }
             }
         }

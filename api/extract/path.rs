@@ -4,7 +4,12 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use domain::{Account, ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId};
+use chrono::NaiveDate;
+use domain::tier::TierName;
+use domain::{
+    Account, AdjustmentId, ApiKeyId, BankAccountId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId,
+    RefundId, SettlementId, WithdrawalId,
+};
 
 use crate::errors::{self, ErrorCode};
 use crate::problem::Problem;
@@ -15,6 +20,10 @@ pub struct Named<T>(pub T);
 /// What a path may name, and what is said if there is none.
 pub trait Addressed: FromStr {
     const MISSING: &'static ErrorCode;
+}
+
+impl Addressed for AdjustmentId {
+    const MISSING: &'static ErrorCode = errors::ADJUSTMENT_NOT_FOUND;
 }
 
 impl Addressed for PaymentId {
@@ -29,6 +38,14 @@ impl Addressed for RefundId {
     const MISSING: &'static ErrorCode = errors::REFUND_NOT_FOUND;
 }
 
+impl Addressed for DisputeId {
+    const MISSING: &'static ErrorCode = errors::DISPUTE_NOT_FOUND;
+}
+
+impl Addressed for SettlementId {
+    const MISSING: &'static ErrorCode = errors::SETTLEMENT_NOT_FOUND;
+}
+
 impl Addressed for OrderNo {
     const MISSING: &'static ErrorCode = errors::ORDER_NOT_FOUND;
 }
@@ -37,12 +54,29 @@ impl Addressed for MerchantId {
     const MISSING: &'static ErrorCode = errors::MERCHANT_NOT_FOUND;
 }
 
+impl Addressed for TierName {
+    const MISSING: &'static ErrorCode = errors::TIER_NOT_FOUND;
+}
+
+/// What is no day names nothing.
+impl Addressed for NaiveDate {
+    const MISSING: &'static ErrorCode = errors::NOT_FOUND;
+}
+
 impl Addressed for ApiKeyId {
     const MISSING: &'static ErrorCode = errors::KEY_NOT_FOUND;
 }
 
 impl Addressed for Account {
     const MISSING: &'static ErrorCode = errors::ACCOUNT_NOT_FOUND;
+}
+
+impl Addressed for BankAccountId {
+    const MISSING: &'static ErrorCode = errors::BANK_ACCOUNT_NOT_FOUND;
+}
+
+impl Addressed for WithdrawalId {
+    const MISSING: &'static ErrorCode = errors::WITHDRAWAL_NOT_FOUND;
 }
 
 impl Addressed for ChannelName {

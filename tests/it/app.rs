@@ -8,16 +8,18 @@ use adapters::vault::MasterKey;
 use commands::Channels;
 use commands::keys::IssueKey;
 use commands::ports::Role as KeyRole;
+use commands::withdrawal::WithdrawalPolicy;
 use domain::MerchantId;
 use domain::merchant::Terms;
 use domain::pricing::{PricingModel, RefundFeePolicy, Tier};
+use payledger::bank;
 use payledger::cli::{ChannelFlags, Role};
 use payledger::ledger::{self, Ledger};
 use payledger::operator::issued;
 use payledger::serve::Node;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
-use test_support::process::free_port;
+use test_support::process::{Binary, free_port};
 use test_support::{TestDatabase, test_database};
 use uuid::Uuid;
 
@@ -81,6 +83,9 @@ impl TestApp {
         let database = test_database().await;
         let master = MasterKey::from_bytes(MASTER_KEY);
         let ledger = Ledger::open(database.pool.clone(), &master, channels).await.unwrap();
+        let counter = bank::sandbox(folder.path().join("bank")).unwrap();
+        let at_once = WithdrawalPolicy { cooling_off: Duration::ZERO, ..WithdrawalPolicy::default() };
+        let ledger = ledger.paying_out(counter, at_once);
         let bind = format!("127.0.0.1:{port}").parse().unwrap();
         let node = Node::start(ledger.clone(), roles, bind, None, payledger::telemetry::metrics()).await.unwrap();
         TestApp {
@@ -92,6 +97,12 @@ impl TestApp {
             _database: database,
             _folder: folder,
         }
+    }
+
+    /// The ledger as another node has it: an appender of its own on the same database.
+    pub async fn another_ledger(&self) -> Ledger {
+        let channels = self.ledger.payments.channels.clone();
+        Ledger::open(self._database.pool.clone(), &MasterKey::from_bytes(MASTER_KEY), channels).await.unwrap()
     }
 
     pub async fn merchant(&self) -> TestMerchant {
@@ -183,6 +194,17 @@ impl TestApp {
         let url = format!("{}/book?reference={reference}", self.sandbox.as_ref().unwrap().url());
         let page: Value = self.http.get(url).send().await.unwrap().json().await.unwrap();
         page["data"].as_array().unwrap().clone()
+    }
+
+    /// The operator's commands on the same database.
+    pub fn binary(&self) -> Binary {
+        let settings = [
+            ("PAYLEDGER_DATABASE_URL", self._database.url.clone()),
+            ("PAYLEDGER_MASTER_KEY", hex::encode(MASTER_KEY)),
+            ("PAYLEDGER_LOG", "error".to_owned()),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        Binary { path: env!("CARGO_BIN_EXE_payledger").to_owned(), settings }
     }
 
     /// Stops every role; the database goes with the app.

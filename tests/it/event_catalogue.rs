@@ -6,13 +6,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use commands::aggregates;
+
+use domain::adjustment::Adjustment;
 use domain::bank_account::BankAccount;
+use domain::channel_account::ChannelAccount;
+use domain::dispute::Dispute;
 use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
+use domain::merchant_limits::MerchantLimits;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
+use domain::period::Period;
 use domain::pre_auth::PreAuth;
+use domain::rates::Rates;
 use domain::settlement::Settlement;
+use domain::tier::Tier;
 use domain::withdrawal::Withdrawal;
 use domain::{Decider, DomainEvent, Side};
 use serde_json::Value;
@@ -49,13 +57,21 @@ fn describe<D: Decider>(page: &mut String) {
 #[test]
 fn every_event_is_in_the_catalogue_and_stays_readable() {
     let mut page = "# Events\n\nGenerated from the code and the golden files. Amounts are minor units; what an event does to the books stands below it.\n".to_owned();
+    describe::<Adjustment>(&mut page);
     describe::<BankAccount>(&mut page);
+    describe::<ChannelAccount>(&mut page);
+    describe::<BankAccount>(&mut page);
+    describe::<Dispute>(&mut page);
     describe::<Merchant>(&mut page);
     describe::<MerchantAccount>(&mut page);
+    describe::<MerchantLimits>(&mut page);
     describe::<OrderClaim>(&mut page);
     describe::<Payment>(&mut page);
+    describe::<Period>(&mut page);
     describe::<PreAuth>(&mut page);
+    describe::<Rates>(&mut page);
     describe::<Settlement>(&mut page);
+    describe::<Tier>(&mut page);
     describe::<Withdrawal>(&mut page);
     let described = page.lines().filter_map(|line| line.strip_prefix("## ")).collect::<Vec<_>>();
     assert_eq!(described, aggregates::categories());

@@ -2,15 +2,20 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod adjustments;
 mod app;
+mod audit;
 mod auth;
 mod bad_input;
 mod books;
+mod channel_payouts;
 mod crash;
+mod disputes;
 mod event_catalogue;
 mod event_store;
 mod events;
 mod idempotency;
+mod jobs;
 mod keys;
 mod ledger;
 mod lists;
@@ -18,6 +23,7 @@ mod nonces;
 mod openapi;
 mod operations;
 mod payments;
+mod periods;
 mod positions;
 mod pre_auths;
 mod projections;
@@ -25,6 +31,8 @@ mod refund_race;
 mod sagas;
 mod sandbox_channel;
 mod sandbox_tokens;
+mod settlements;
+mod statements;
 mod stripe;
 mod stripe_ledger;
 mod telemetry;
@@ -32,3 +40,4 @@ mod tidy;
 mod vault;
 mod webhook_receiver;
 mod webhooks;
+mod withdrawals;

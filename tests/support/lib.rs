@@ -8,11 +8,13 @@ pub mod load;
 pub mod localstripe;
 pub mod manual_clock;
 pub mod otlp;
+pub mod paying_channel;
 pub mod postgres;
 pub mod postgres_proxy;
 pub mod process;
 pub mod read_models;
 pub mod scripted_channel;
+pub mod seeds;
 pub mod wait;
 
 pub use postgres::{TestDatabase, empty_test_database, private_cluster, test_database, volatile_test_database};

@@ -1,10 +1,12 @@
 //! What the binary is made of, as a library, so that tests put the same parts together.
 
+pub mod bank;
 pub mod cli;
 pub mod config_file;
 pub mod database;
 pub mod dev;
 pub mod events;
+pub mod jobs;
 pub mod keys;
 pub mod ledger;
 pub mod master_key;
