@@ -4,11 +4,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use commands::Executor;
+use commands::channel_account::ChannelAccounts;
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::{Agenda, Clock, EventStore, Nonces};
 use commands::settlement::Settlements;
 use commands::webhook::Webhooks;
+use commands::withdrawal::Withdrawals;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::health::Readiness;
@@ -19,10 +21,12 @@ pub struct App(Arc<Parts>);
 
 pub struct Parts {
     pub payments: Payments,
+    pub channel_accounts: ChannelAccounts,
     pub settlements: Settlements,
     pub keys: ApiKeys,
     pub nonces: Arc<dyn Nonces>,
     pub webhooks: Webhooks,
+    pub withdrawals: Withdrawals,
     pub agenda: Arc<dyn Agenda>,
     pub reader: projections::Reader,
     pub database: sqlx::PgPool,

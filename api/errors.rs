@@ -59,8 +59,14 @@ catalogue! {
         "Check the id and whose key you use.";
     REFUND_NOT_FOUND "refund_not_found" 404 change "There is no such refund"
         "Check the id and whose key you use.";
+    DISPUTE_NOT_FOUND "dispute_not_found" 404 change "There is no such dispute"
+        "Check the id and whose key you use.";
     ORDER_NOT_FOUND "order_not_found" 404 change "There is no such order"
         "Check the order number and whose key you use.";
+    WITHDRAWAL_NOT_FOUND "withdrawal_not_found" 404 change "There is no such withdrawal"
+        "Check the id and whose key you use.";
+    BANK_ACCOUNT_NOT_FOUND "bank_account_not_found" 404 change "There is no such bank account"
+        "`GET /bank-accounts` lists those that withdrawals were requested to.";
     SETTLEMENT_NOT_FOUND "settlement_not_found" 404 change "There is no such settlement"
         "Check the id and whose key you use.";
     MERCHANT_NOT_FOUND "merchant_not_found" 404 change "There is no such merchant"
@@ -73,6 +79,10 @@ catalogue! {
         "`GET /ledger/accounts` lists the accounts that were ever posted to.";
     TRANSACTION_NOT_FOUND "transaction_not_found" 404 change "No transaction stands at this position"
         "Only events that move money post a transaction; its position is that of its event.";
+    ADJUSTMENT_NOT_FOUND "adjustment_not_found" 404 change "There is no such adjustment"
+        "Check the id.";
+    PAYOUT_NOT_FOUND "payout_not_found" 404 change "There is no such payout"
+        "Check the channel, the currency and the channel's own reference; `POST /ledger/payouts/collect` takes in what is new.";
     STREAM_NOT_FOUND "stream_not_found" 404 change "There is no such stream"
         "Check the category and the id.";
     PROJECTION_NOT_FOUND "projection_not_found" 404 change "There is no such projection"
@@ -97,6 +107,16 @@ catalogue! {
         "Refund a payment once it is `succeeded`.";
     PAYMENT_NOT_CANCELLABLE "payment_not_cancellable" 409 change "The payment has ended, or captures a pre-auth"
         "Refund a payment that succeeded; nothing else is to be done.";
+    WITHDRAWAL_ALREADY_EXISTS "withdrawal_already_exists" 409 change "The withdrawal exists with other terms"
+        "Look at the withdrawal before you decide.";
+    WITHDRAWAL_ALREADY_DECIDED "withdrawal_already_decided" 409 change "The withdrawal was decided already"
+        "Look at its `status`: it was approved, rejected or cancelled, or it has gone to the bank.";
+    WITHDRAWAL_NOT_CANCELLABLE "withdrawal_not_cancellable" 409 change "The withdrawal can no longer be cancelled"
+        "It has gone to the bank, or it has ended.";
+    WITHDRAWAL_NOT_APPROVED "withdrawal_not_approved" 409 retry "The withdrawal is not approved"
+        "Finance approves it first.";
+    BANK_ACCOUNT_COOLING_OFF "bank_account_cooling_off" 409 retry "The bank account is too new"
+        "Wait until `usable_from` of the bank account.";
     SETTLEMENT_ALREADY_RELEASED "settlement_already_released" 409 change "The settlement was released"
         "Nothing is to be done: its money is available.";
     PRE_AUTH_ALREADY_EXISTS "pre_auth_already_exists" 409 change "The pre-auth exists with other terms"
@@ -107,8 +127,26 @@ catalogue! {
         "The rest was given back with the first one; choose another channel where you need several.";
     PRE_AUTH_NOT_CANCELLABLE "pre_auth_not_cancellable" 409 change "The pre-auth has ended"
         "Refund the payments that its captures have become; nothing else is to be done.";
+    DISPUTE_CLOSED "dispute_closed" 409 change "The dispute is closed"
+        "Its `status` tells how; nothing more can be said to it.";
+    DISPUTE_ALREADY_ACCEPTED "dispute_already_accepted" 409 change "The dispute was accepted"
+        "The money was given up; evidence is of no use any more.";
+    EVIDENCE_ALREADY_SUBMITTED "evidence_already_submitted" 409 change "Evidence was submitted already"
+        "Channels take it once; wait for the verdict.";
+    DISPUTE_NOT_ACCEPTABLE "dispute_not_acceptable" 409 retry "An inquiry cannot be accepted"
+        "No money has moved: answer it with evidence, or refund the payment.";
     MERCHANT_ALREADY_ONBOARDED "merchant_already_onboarded" 409 change "The merchant exists with other terms"
         "Look at the merchant before you decide.";
+    ADJUSTMENT_ALREADY_EXISTS "adjustment_already_exists" 409 change "The id of the adjustment is taken"
+        "Repeat with a new Idempotency-Key.";
+    ADJUSTMENT_ALREADY_DECIDED "adjustment_already_decided" 409 change "The adjustment was approved or rejected"
+        "Propose another one that puts right what is wrong.";
+    CONTRADICTS_PAYOUT "contradicts_payout" 409 change "The channel tells another amount of a payout"
+        "Nothing was booked: compare the payout with the channel.";
+    PAYOUT_HAS_NO_DIFFERENCE "payout_has_no_difference" 409 change "Nothing of the payout is unexplained"
+        "Look at the payout.";
+    PERIOD_ALREADY_CLOSED "period_already_closed" 409 change "The month is closed"
+        "Nothing is to be done.";
     MERCHANT_CLOSED "merchant_closed" 409 change "The merchant is closed"
         "Nothing more is agreed with a merchant that is closed; onboard it anew.";
     REBUILD_RUNNING "rebuild_running" 409 retry "The projection is being rebuilt already"
@@ -129,6 +167,14 @@ catalogue! {
         "Send a JSON integer from 1 to 999999999999999 in minor units: 1050 for 10.50 USD, 1050 for 1050 JPY.";
     UNKNOWN_CURRENCY "unknown_currency" 422 change "The currency is not known"
         "Send the upper-case ISO 4217 code, or BTC, ETH, USDT or USDC.";
+    INVALID_IBAN "invalid_iban" 422 change "The IBAN is not right"
+        "Check the country, the length and the check digits.";
+    INVALID_BIC "invalid_bic" 422 change "The BIC is not right"
+        "Send 8 or 11 upper-case characters such as COBADEFFXXX, or leave it out with an IBAN.";
+    INVALID_ACCOUNT_NUMBER "invalid_account_number" 422 change "The account number is not right"
+        "Send 4 to 34 letters and digits.";
+    CURRENCY_NOT_SUPPORTED_BY_BANK "currency_not_supported_by_bank" 422 change "The bank cannot transfer this currency"
+        "Withdraw in a currency of ISO 4217.";
     UNKNOWN_CHANNEL "unknown_channel" 422 change "The channel is not known"
         "Leave the channel out, or name one of this installation.";
     AMOUNT_NOT_SUPPORTED "amount_not_supported_by_channel" 422 change "The channel cannot express this amount"
@@ -141,6 +187,32 @@ catalogue! {
         "Use 1 to 64 letters, digits, dots, underscores or hyphens.";
     INVALID_MERCHANT_NAME "invalid_merchant_name" 422 change "The merchant's name is not valid"
         "Use 1 to 200 characters without control characters.";
+    APPROVER_IS_REQUESTER "approver_is_requester" 422 change "The same person asked for it"
+        "Another person must approve it; another key of the same principal is the same person.";
+    UNKNOWN_ACCOUNT "unknown_account" 422 change "The account is not in the chart"
+        "Use a path of the chart of accounts, and a merchant that exists.";
+    ACCOUNT_NOT_ADJUSTABLE "account_not_adjustable" 422 change "The account is guarded by its own stream"
+        "A merchant's available money, holds, reserves and debts are changed by withdrawals, refunds, settlements and disputes only.";
+    WRITE_OFF_EXCEEDS_RECEIVABLE "write_off_exceeds_receivable" 422 change "The merchant does not owe that much"
+        "Write off at most what the merchant's `receivable` holds.";
+    ENTRY_UNBALANCED "entry_unbalanced" 422 change "Debits and credits differ"
+        "Send at least two legs whose debits equal their credits.";
+    TOO_MANY_LEGS "too_many_legs" 422 change "The adjustment has too many legs"
+        "Send at most 100 legs.";
+    INVALID_REASON "invalid_reason" 422 change "The reason is not valid"
+        "Use 1 to 500 characters without control characters.";
+    EFFECTIVE_IN_FUTURE "effective_in_future" 422 retry "The effective time has not come"
+        "Send a time that has passed, or none.";
+    PERIOD_CLOSED "period_closed" 422 change "The period is closed"
+        "Use an effective time behind the end of the last closed month, or none.";
+    INVALID_MONTH "invalid_month" 422 change "The month is not valid"
+        "Send a month such as 2026-10.";
+    PERIOD_NOT_OVER "period_not_over" 422 retry "The month is not over"
+        "Close it once its last day has passed in UTC.";
+    INVALID_PAYOUT_REFERENCE "invalid_payout_reference" 422 change "The channel's reference of a payout is not valid"
+        "Nothing was booked: an operator looks at the channel's answer.";
+    PAYOUT_OUT_OF_RANGE "payout_out_of_range" 422 change "The channel tells an impossible payout"
+        "Nothing was booked: an operator looks at the channel's answer.";
     MERCHANT_SUSPENDED "merchant_suspended" 422 retry "The merchant takes no new business"
         "Refunds and whatever was begun go on. Ask the platform why it was suspended or closed.";
     CURRENCY_NOT_ENABLED "currency_not_enabled" 422 change "The merchant does not take this currency"
@@ -187,8 +259,10 @@ catalogue! {
         "Leave `amount` out to refund the rest.";
     INSUFFICIENT_BALANCE "insufficient_balance" 422 retry "The balance does not cover it"
         "Wait for more payments, or ask for a higher credit limit.";
-    APPROVAL_BY_REQUESTER "approval_by_requester" 422 change "Nobody approves what the same principal asked for"
-        "Let somebody else approve it.";
+    APPROVER_HAS_APPROVED "approver_has_approved" 422 change "The same person has approved it already"
+        "Above the threshold a second person must approve it too.";
+    RETURN_OUT_OF_RANGE "return_out_of_range" 422 change "The bank reports an impossible return"
+        "Nothing was booked: a person compares the withdrawal with the bank's statement.";
     SETTLEMENT_WINDOW_CLOSED "settlement_window_closed" 422 change "The window was settled already"
         "Look at the settlements: each event is settled once.";
     PRE_AUTH_NOT_SUPPORTED "pre_auth_not_supported_by_channel" 422 change "The channel cannot hold money"
@@ -199,6 +273,10 @@ catalogue! {
         "A pre-auth takes at most 1000 captures.";
     AUTHORIZATION_OUT_OF_RANGE "authorization_out_of_range" 422 change "The channel reports an impossible authorisation"
         "Nothing was booked: an operator compares the pre-auth with the channel.";
+    EVIDENCE_TOO_LATE "evidence_too_late" 422 change "The time for evidence is over"
+        "`evidence_due_by` was the channel's deadline.";
+    CUSTOMER_ERASED "customer_erased" 422 change "The customer was erased"
+        "Nothing can be kept about this payment any more.";
     CAPTURE_OUT_OF_RANGE "capture_out_of_range" 422 change "The channel reports an impossible capture"
         "Nothing was booked: an operator compares the payment with the channel.";
     FEE_OUT_OF_RANGE "fee_out_of_range" 422 change "The channel reports an impossible fee"

@@ -1,9 +1,12 @@
 //! The HTTP surface: routes, authentication, problems, the OpenAPI document and telemetry. Handlers parse, call a
 //! command or a query, and render. Knows no SQL, no channel and no rule of the business.
 
+mod adjustments;
 pub mod app;
 pub mod auth;
 mod balances;
+mod bank_accounts;
+mod disputes;
 mod docs;
 mod document;
 pub mod errors;
@@ -20,6 +23,8 @@ mod outcome;
 mod page;
 mod params;
 mod payments;
+mod payouts;
+mod periods;
 pub mod position;
 mod pre_auths;
 pub mod problem;
@@ -30,9 +35,11 @@ pub mod render;
 mod router;
 mod sagas;
 mod settlements;
+mod statements;
 pub mod telemetry;
 mod tiers;
 mod webhooks;
+mod withdrawals;
 
 pub use app::{App, Parts};
 pub use document::openapi;

@@ -15,8 +15,11 @@ use crate::errors;
 use crate::middleware::{observe, shed};
 use crate::problem::Problem;
 use crate::{
-    balances, docs, document, events, health, keys, ledger, merchants, orders, payments, pre_auths, projections, rates,
-    refunds, sagas, settlements, tiers, webhooks,
+    adjustments, balances, bank_accounts, disputes, docs, document, events, health, keys, ledger, merchants, orders,
+    payments, payouts, periods, pre_auths, projections, rates, refunds, sagas, settlements, statements, tiers,
+    webhooks, withdrawals,
+    payments, payouts, periods, pre_auths, projections, rates, refunds, sagas, statements, tiers, webhooks,
+    withdrawals,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -46,7 +49,14 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(orders::routes())
         .merge(settlements::routes())
         .merge(balances::routes())
+        .merge(statements::routes())
+        .merge(disputes::routes())
+        .merge(withdrawals::routes())
+        .merge(bank_accounts::routes())
         .merge(ledger::routes())
+        .merge(adjustments::routes())
+        .merge(payouts::routes())
+        .merge(periods::routes())
         .merge(events::routes())
         .merge(merchants::routes())
         .merge(tiers::routes())

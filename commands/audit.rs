@@ -151,8 +151,13 @@ impl LogAudit {
 
     /// Every payment of the log as of its end.
     pub fn payments(&self) -> impl Iterator<Item = &Record> {
-        let payments = self.streams.get(Payment::CATEGORY).into_iter().flat_map(HashMap::values);
-        payments.filter_map(|stream| stream.of::<Payment>().and_then(|state| state.record()))
+        self.states::<Payment>().filter_map(|state| state.record())
+    }
+
+    /// The state of every stream of an aggregate as of the log's end.
+    pub fn states<D: Decider>(&self) -> impl Iterator<Item = &D::State> {
+        let streams = self.streams.get(D::CATEGORY).into_iter().flat_map(HashMap::values);
+        streams.filter_map(|stream| stream.of::<D>())
     }
 
     /// The ids of the commands that appended something.

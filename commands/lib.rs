@@ -8,6 +8,7 @@ pub mod audit;
 pub mod bridge;
 pub mod channel_account;
 pub mod channels;
+pub mod dispute;
 pub mod executor;
 pub mod keys;
 pub mod merchant;
@@ -21,6 +22,7 @@ pub mod settlement;
 pub mod tier;
 pub mod trace;
 pub mod webhook;
+pub mod withdrawal;
 
 pub use channels::Channels;
 pub use executor::{CommandError, Executor, Issued};

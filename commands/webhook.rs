@@ -12,6 +12,7 @@ use metrics::counter;
 use parking_lot::Mutex;
 use tracing::Instrument;
 
+use crate::dispute::Disputes;
 use crate::executor::{CommandError, Issued};
 use crate::payment::Payments;
 use crate::ports::channel::{Webhook, WebhookError};
@@ -174,8 +175,9 @@ impl Webhooks {
     async fn act(&self, id: &WebhookId, facts: Vec<WebhookFact>) -> Result<WebhookOutcome, CommandError> {
         let mut outcome = WebhookOutcome::Ignored { reason: "it tells nothing about a payment".to_owned() };
         for (index, fact) in facts.into_iter().enumerate() {
+            let fact = self.located(id, fact).await?;
             let Some(stream) = stream_of(&fact) else {
-                let reason = "a refund without its payment is left to the poller".to_owned();
+                let reason = "news that name no object of ours are left to the poller".to_owned();
                 outcome = outcome.followed_by(WebhookOutcome::Ignored { reason });
                 continue;
             };
@@ -186,6 +188,21 @@ impl Webhooks {
             outcome = outcome.followed_by(recorded);
         }
         Ok(outcome)
+    }
+
+    /// Some channels do not say which payment a dispute is about, unless they are asked.
+    async fn located(&self, id: &WebhookId, fact: WebhookFact) -> Result<WebhookFact, CommandError> {
+        match fact {
+            WebhookFact::Dispute(report) if report.payment_id.is_none() => {
+                let asked = self.disputes().ask(&id.channel, &report.channel_reference).await?;
+                Ok(WebhookFact::Dispute(asked.unwrap_or(report)))
+            }
+            fact => Ok(fact),
+        }
+    }
+
+    fn disputes(&self) -> Disputes {
+        Disputes { payments: self.payments.clone() }
     }
 
     async fn record(
@@ -221,6 +238,7 @@ impl Webhooks {
                 WebhookFact::Authorization { pre_auth_id, answer } => {
                     PreAuths::on(&self.payments).record_authorization(issued, pre_auth_id, answer).await
                 }
+                WebhookFact::Dispute(report) => self.disputes().record(issued, &id.channel, report).await,
             }
         };
         Ok(outcome_of(record.instrument(span).await?))
@@ -259,6 +277,7 @@ fn payment_of(fact: &WebhookFact) -> Option<PaymentId> {
     match fact {
         WebhookFact::Charge { payment_id, .. } => Some(*payment_id),
         WebhookFact::Refund { payment_id, .. } => *payment_id,
+        WebhookFact::Dispute(report) => report.payment_id,
         WebhookFact::Authorization { .. } => None,
     }
 }
@@ -266,7 +285,7 @@ fn payment_of(fact: &WebhookFact) -> Option<PaymentId> {
 /// The stream that a fact is recorded in.
 fn stream_of(fact: &WebhookFact) -> Option<StreamId> {
     match fact {
-        WebhookFact::Charge { .. } | WebhookFact::Refund { .. } => {
+        WebhookFact::Charge { .. } | WebhookFact::Refund { .. } | WebhookFact::Dispute(_) => {
             payment_of(fact).map(|payment_id| Category::of::<Payment>().stream(payment_id.to_string()))
         }
         WebhookFact::Authorization { pre_auth_id, .. } => {

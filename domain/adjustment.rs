@@ -1,11 +1,13 @@
 //! A correction of the books by hand: proposed by one person with a reason and its legs, posted once another person
-//! has approved it. Accounts that one stream guards are left to that stream. The owner's money is booked this way too.
+//! has approved it. Accounts that one stream guards are left to that stream: what a merchant has available and what it
+//! owes, its account posts when it is asked to. The owner's money is booked by an adjustment too.
 //!
 //! ```text
 //! absent --proposed--> proposed --approved--> approved (posted)
 //!                          '-----rejected--> rejected
 //! ```
 
+mod delegation;
 mod event;
 mod rejection;
 #[cfg(test)]
@@ -13,10 +15,11 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use delegation::Delegated;
 pub use event::{Approved, Event, Proposal, Rejected};
 pub use rejection::AdjustmentRejection;
 
-use crate::{AccountType, AdjustmentId, BalancedEntry, Decider, Leg, NotAnEntry, Timestamp};
+use crate::{AdjustmentId, BalancedEntry, Decider, Leg, NotAnEntry, Timestamp};
 
 /// More than a person can check is nothing that a second one can approve.
 pub const LEGS_MAX: usize = 100;
@@ -121,13 +124,14 @@ impl Propose {
         if self.legs.len() > LEGS_MAX {
             return Err(AdjustmentRejection::TooManyLegs);
         }
-        if self.legs.iter().any(|leg| !is_adjustable(leg)) {
-            return Err(AdjustmentRejection::AccountNotAdjustable);
-        }
         let entry = BalancedEntry::try_from(self.legs).map_err(|reason| match reason {
             NotAnEntry::AmountOutOfRange => AdjustmentRejection::InvalidAmount,
             NotAnEntry::TooFewLegs | NotAnEntry::Unbalanced => AdjustmentRejection::EntryUnbalanced,
         })?;
+        let is_adjustable = entry.legs().iter().all(|leg| delegation::is_adjustable(&leg.account));
+        if !is_adjustable && delegation::of(self.adjustment_id, &entry).is_none() {
+            return Err(AdjustmentRejection::AccountNotAdjustable);
+        }
         if self.effective_at.is_some_and(|effective_at| effective_at > self.at) {
             return Err(AdjustmentRejection::EffectiveInFuture);
         }
@@ -142,12 +146,6 @@ impl Propose {
             requested_at: self.at,
         })])
     }
-}
-
-/// What one stream guards, only that stream may change: its state says what the account holds. An authorisation is no
-/// money, and its account mirrors guarded ones.
-fn is_adjustable(leg: &Leg) -> bool {
-    !leg.account.has_one_guard() && leg.account.account_type() != AccountType::Memo
 }
 
 fn still_open(effective_at: Option<Timestamp>, closed_until: Option<Timestamp>) -> Result<(), AdjustmentRejection> {
@@ -178,7 +176,7 @@ fn approve(
 
     Ok(vec![Event::Approved(Approved {
         adjustment_id: proposal.adjustment_id,
-        entry: proposal.entry.clone(),
+        entry: proposal.delegated().is_none().then(|| proposal.entry.clone()),
         approved_by: by,
         approved_at: at,
     })])
@@ -201,6 +199,13 @@ impl State {
             State::Absent => None,
             State::Exists(record) => Some(record),
         }
+    }
+}
+
+impl Proposal {
+    /// Who posts it instead, if the adjustment itself does not.
+    pub fn delegated(&self) -> Option<Delegated> {
+        delegation::of(self.adjustment_id, &self.entry)
     }
 }
 

@@ -10,6 +10,7 @@ pub mod chain;
 pub mod channel_account;
 pub mod currency;
 pub mod decider;
+pub mod dispute;
 pub mod entry;
 pub mod iban;
 pub mod ids;

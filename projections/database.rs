@@ -12,10 +12,7 @@ use sqlx::{PgPool, Postgres, Row, Transaction};
 /// Begins a transaction with `statement`, safely even if the caller is cancelled meanwhile: sqlx 0.8 forgets a
 /// transaction whose `BEGIN` is under way when its future is dropped, and hands its connection to the next caller.
 /// Here the `BEGIN` always runs to its end, and a transaction that nobody waits for any more is rolled back.
-pub(crate) async fn begin(
-    pool: &PgPool,
-    statement: &'static str,
-) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+pub async fn begin(pool: &PgPool, statement: &'static str) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
     let pool = pool.clone();
     tokio::spawn(async move { pool.begin_with(statement).await }).await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }

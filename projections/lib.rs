@@ -5,6 +5,7 @@ pub mod adjustments;
 pub mod books;
 mod checkpoint;
 mod database;
+pub mod disputes;
 mod filter;
 pub mod merchants;
 pub mod orders;
@@ -22,10 +23,12 @@ pub mod statements;
 mod status;
 pub mod streams;
 pub mod verify;
+pub mod withdrawals;
 
 use std::sync::Arc;
 
 pub use commands::as_of;
+pub use database::begin;
 pub use filter::{Filter, StatusText};
 pub use page::{Cursor, NotACursor, Page};
 pub use progress::Progress;
@@ -39,7 +42,9 @@ pub use status::{ProjectionState, ProjectionStatus, list};
 pub fn all() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(adjustments::Adjustments),
+        Arc::new(withdrawals::BankAccounts),
         Arc::new(books::Books),
+        Arc::new(disputes::Disputes),
         Arc::new(merchants::Merchants),
         Arc::new(orders::Orders),
         Arc::new(payments::Payments),
@@ -47,6 +52,7 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
         Arc::new(refunds::Refunds),
         Arc::new(settlements::Settlements),
         Arc::new(statements::Statements),
+        Arc::new(withdrawals::Withdrawals),
     ]
 }
 

@@ -9,6 +9,7 @@
 //! ```
 
 pub mod attempt;
+pub mod dispute;
 mod follower;
 pub mod interpreter;
 pub mod payment;
@@ -20,11 +21,13 @@ pub mod schedule;
 pub mod settlement;
 pub mod step;
 mod watchdog;
+pub mod withdrawal;
 
 use std::sync::Arc;
 
 use commands::payment::Payments;
 use commands::settlement::Settlements;
+use commands::withdrawal::Withdrawals;
 
 pub use interpreter::{Interpreter, Patience};
 pub use process::{Process, Processes};
@@ -35,6 +38,7 @@ pub use step::Step;
 #[derive(Clone)]
 pub struct UseCases {
     pub payments: Payments,
+    pub withdrawals: Withdrawals,
     pub settlements: Settlements,
 }
 
@@ -42,9 +46,11 @@ impl UseCases {
     /// Every saga of the ledger, one line each.
     pub fn processes(&self) -> Processes {
         Processes::new(vec![
+            Arc::new(dispute::DisputeProcess::new(self.payments.clone())),
             Arc::new(payment::PaymentProcess::new(self.payments.clone())),
             Arc::new(pre_auth::PreAuthProcess::new(&self.payments)),
             Arc::new(refund::RefundProcess::new(self.payments.clone())),
+            Arc::new(withdrawal::WithdrawalProcess::new(self.withdrawals.clone())),
             Arc::new(settlement::ReserveProcess::new(self.settlements.clone())),
             Arc::new(settlement::SettlementProcess::new(self.settlements.clone())),
         ])

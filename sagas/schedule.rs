@@ -54,6 +54,25 @@ impl Schedule {
         alert_after: 46,
     };
 
+    /// The channel judges a dispute, which takes months: only its webhook can be lost.
+    pub const VERDICT: Schedule = Schedule {
+        waits: &[
+            seconds(15),
+            seconds(MINUTE),
+            seconds(5 * MINUTE),
+            seconds(30 * MINUTE),
+            seconds(HOUR),
+            seconds(6 * HOUR),
+        ],
+        alert_after: u32::MAX,
+    };
+
+    /// A bank works on it, on its business days; after about five days a person should ask.
+    pub const BANK_WORKS: Schedule = Schedule {
+        waits: &[seconds(MINUTE), seconds(5 * MINUTE), seconds(30 * MINUTE), seconds(HOUR), seconds(6 * HOUR)],
+        alert_after: 24,
+    };
+
     /// The customer has a page to visit; the payment's expiry ends this.
     pub const CUSTOMER_ACTS: Schedule =
         Schedule { waits: &[seconds(30), seconds(MINUTE), seconds(5 * MINUTE)], alert_after: u32::MAX };

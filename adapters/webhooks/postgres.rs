@@ -140,7 +140,7 @@ impl WebhookInbox for PostgresInbox {
     }
 
     async fn take_due(&self, now: Timestamp, limit: usize) -> Result<Vec<StoredWebhook>, InboxError> {
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        let mut transaction = projections::begin(&self.pool, "BEGIN").await.map_err(failed)?;
         let taken: Vec<TakenRow> = sqlx::query_as(
             "SELECT channel, event_id, received_at, attempts + 1 AS attempts, message FROM webhooks
              WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED",

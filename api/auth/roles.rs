@@ -29,8 +29,6 @@ roles! {
     BooksReader Finance Auditor;
     /// Reads the log of events.
     LogReader Auditor Operator Admin;
-    /// Settles, approves and holds back: money routes that are no merchant's.
-    FinanceCaller Finance;
     /// Looks after projections and sagas.
     OperatorCaller Operator Admin;
     /// Onboards merchants and issues keys.
@@ -48,9 +46,24 @@ fn forbidden(roles: &[Role]) -> Problem {
     Problem::new(errors::FORBIDDEN, format!("only keys of these roles may do that: {}", names.join(", ")))
 }
 
+/// A person of finance, by the principal that approvals compare.
+pub struct FinanceCaller {
+    pub principal: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for FinanceCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<FinanceCaller, Problem> {
+        permitted(parts, &[Role::Finance]).map(|caller| FinanceCaller { principal: caller.principal })
+    }
+}
+
 /// A merchant: the only one who moves its money.
 pub struct MerchantCaller {
     pub merchant_id: MerchantId,
+    /// Who of the merchant's people it is: approvals compare principals.
+    pub principal: String,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for MerchantCaller {
@@ -59,7 +72,7 @@ impl<S: Send + Sync> FromRequestParts<S> for MerchantCaller {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<MerchantCaller, Problem> {
         let caller = permitted(parts, &[Role::Merchant])?;
         match caller.access.merchant_id() {
-            Some(merchant_id) => Ok(MerchantCaller { merchant_id }),
+            Some(merchant_id) => Ok(MerchantCaller { merchant_id, principal: caller.principal }),
             None => Err(forbidden(&[Role::Merchant])),
         }
     }

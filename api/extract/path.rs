@@ -6,7 +6,10 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use chrono::NaiveDate;
 use domain::tier::TierName;
-use domain::{Account, ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId, SettlementId};
+use domain::{
+    Account, AdjustmentId, ApiKeyId, BankAccountId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId,
+    RefundId, SettlementId, WithdrawalId,
+};
 
 use crate::errors::{self, ErrorCode};
 use crate::problem::Problem;
@@ -19,6 +22,10 @@ pub trait Addressed: FromStr {
     const MISSING: &'static ErrorCode;
 }
 
+impl Addressed for AdjustmentId {
+    const MISSING: &'static ErrorCode = errors::ADJUSTMENT_NOT_FOUND;
+}
+
 impl Addressed for PaymentId {
     const MISSING: &'static ErrorCode = errors::PAYMENT_NOT_FOUND;
 }
@@ -29,6 +36,10 @@ impl Addressed for PreAuthId {
 
 impl Addressed for RefundId {
     const MISSING: &'static ErrorCode = errors::REFUND_NOT_FOUND;
+}
+
+impl Addressed for DisputeId {
+    const MISSING: &'static ErrorCode = errors::DISPUTE_NOT_FOUND;
 }
 
 impl Addressed for SettlementId {
@@ -58,6 +69,14 @@ impl Addressed for ApiKeyId {
 
 impl Addressed for Account {
     const MISSING: &'static ErrorCode = errors::ACCOUNT_NOT_FOUND;
+}
+
+impl Addressed for BankAccountId {
+    const MISSING: &'static ErrorCode = errors::BANK_ACCOUNT_NOT_FOUND;
+}
+
+impl Addressed for WithdrawalId {
+    const MISSING: &'static ErrorCode = errors::WITHDRAWAL_NOT_FOUND;
 }
 
 impl Addressed for ChannelName {

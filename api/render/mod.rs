@@ -1,11 +1,13 @@
 //! The objects of the API, made from aggregates and rows. Decides nothing.
 
+pub mod dispute;
 pub mod event;
 pub mod payment;
 pub mod pre_auth;
 pub mod refund;
 pub mod settlement;
 pub mod story;
+pub mod withdrawal;
 
 use serde::Serialize;
 use utoipa::ToSchema;

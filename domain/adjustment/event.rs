@@ -28,12 +28,12 @@ pub struct Proposal {
     pub requested_at: Timestamp,
 }
 
-/// Carries its legs again: what is posted is what this one event says.
+/// Carries its legs again, because what is posted is what this one event says; none if a merchant's account posts them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Approved {
     pub adjustment_id: AdjustmentId,
-    #[serde(rename = "legs")]
-    pub entry: BalancedEntry,
+    #[serde(rename = "legs", default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<BalancedEntry>,
     pub approved_by: String,
     pub approved_at: Timestamp,
 }
@@ -59,7 +59,7 @@ impl DomainEvent for Event {
 
     fn postings(&self) -> Option<BalancedEntry> {
         match self {
-            Event::Approved(approved) => Some(approved.entry.clone()),
+            Event::Approved(approved) => approved.entry.clone(),
             Event::Proposed(_) | Event::Rejected(_) => None,
         }
     }

@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod adjustments;
 mod app;
+mod audit;
 mod auth;
 mod bad_input;
 mod books;
+mod channel_payouts;
 mod crash;
+mod disputes;
 mod event_catalogue;
 mod event_store;
 mod events;
@@ -14,11 +18,11 @@ mod idempotency;
 mod keys;
 mod ledger;
 mod lists;
-mod merchants;
 mod nonces;
 mod openapi;
 mod operations;
 mod payments;
+mod periods;
 mod positions;
 mod pre_auths;
 mod projections;
@@ -27,6 +31,7 @@ mod sagas;
 mod sandbox_channel;
 mod sandbox_tokens;
 mod settlements;
+mod statements;
 mod stripe;
 mod stripe_ledger;
 mod telemetry;
@@ -34,3 +39,4 @@ mod tidy;
 mod vault;
 mod webhook_receiver;
 mod webhooks;
+mod withdrawals;

@@ -187,7 +187,7 @@ async fn finance_approves_and_holds_back() {
     assert_eq!(balance(&app, &merchant).await, money(0, 0, 0, 9_820, 0));
 
     for (action, secret, status, said) in [
-        ("approve", &ann, 422, json!("approval_by_requester")),
+        ("approve", &ann, 422, json!("approver_is_requester")),
         ("hold", &ann, 200, json!("held")),
         ("hold", &bob, 200, json!("held")),
         ("approve", &bob, 200, json!("approved")),

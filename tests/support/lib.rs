@@ -8,6 +8,7 @@ pub mod load;
 pub mod localstripe;
 pub mod manual_clock;
 pub mod otlp;
+pub mod paying_channel;
 pub mod postgres;
 pub mod postgres_proxy;
 pub mod process;

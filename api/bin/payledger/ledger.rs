@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use adapters::agenda::PostgresAgenda;
+use adapters::bank::SandboxBankConfig;
 use adapters::channels::sandbox::{SandboxChannel, SandboxChannelConfig};
 use adapters::channels::stripe::{StripeChannel, StripeConfig};
 use adapters::event_store::postgres::{PostgresEventStore, PostgresOptions};
@@ -12,16 +13,19 @@ use adapters::nonces::PostgresNonces;
 use adapters::vault::{KeyVault, MasterKey, PostgresVault};
 use adapters::webhooks::PostgresInbox;
 use anyhow::{Context, bail};
+use commands::channel_account::ChannelAccounts;
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::clock::SystemClock;
 use commands::ports::{Agenda, Channel, Clock, EventStore, Nonces, WebhookInbox};
 use commands::settlement::Settlements;
+use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, Executor};
 use projections::books::{BooksActivity, BooksFunds};
 use projections::{Progress, Reader};
 use sqlx::PgPool;
 
+use crate::bank::Counter;
 use crate::cli::ChannelFlags;
 use crate::sandbox::WEBHOOK_SECRET;
 
@@ -31,6 +35,10 @@ pub struct Ledger {
     pub pool: PgPool,
     pub store: Arc<dyn EventStore>,
     pub payments: Payments,
+    pub channel_accounts: ChannelAccounts,
+    pub withdrawals: Withdrawals,
+    /// The other side of the bank's folders, where this node plays it.
+    pub sandbox_bank: Option<SandboxBankConfig>,
     pub settlements: Settlements,
     pub keys: ApiKeys,
     pub nonces: Arc<dyn Nonces>,
@@ -55,11 +63,21 @@ impl Ledger {
         adapters::seeds::sow(&pool, &executor, clock.now()).await?;
         let progress = Progress::default();
         let reader = Reader::new(pool.clone(), progress.clone());
+        let (vault, funds) = (Arc::new(vault), Arc::new(BooksFunds::new(reader.clone())));
         let payments = Payments {
             executor: executor.clone(),
             channels,
-            vault: Arc::new(vault),
-            funds: Arc::new(BooksFunds::new(reader.clone())),
+            vault: vault.clone(),
+            funds: funds.clone(),
+            clock: clock.clone(),
+        };
+        let withdrawals = Withdrawals {
+            executor: executor.clone(),
+            vault: vault.clone(),
+            index: vault,
+            pending: funds,
+            bank: None,
+            policy: Arc::new(WithdrawalPolicy::default()),
             clock: clock.clone(),
         };
         let settlements = Settlements {
@@ -68,9 +86,13 @@ impl Ledger {
             clock: clock.clone(),
         };
         let directory = Arc::new(PostgresKeys::new(pool.clone(), master).remembering());
+        let bank = "sandbox".parse().expect("the name has only lower-case letters");
         Ok(Ledger {
             store,
+            channel_accounts: ChannelAccounts { payments: payments.clone(), bank },
             payments,
+            withdrawals,
+            sandbox_bank: None,
             settlements,
             keys: ApiKeys { directory, executor, clock },
             nonces: Arc::new(PostgresNonces::new(pool.clone())),
@@ -84,7 +106,19 @@ impl Ledger {
 
     /// What the sagas of this node act through.
     pub fn use_cases(&self) -> sagas::UseCases {
-        sagas::UseCases { payments: self.payments.clone(), settlements: self.settlements.clone() }
+        sagas::UseCases {
+            payments: self.payments.clone(),
+            settlements: self.settlements.clone(),
+            withdrawals: self.withdrawals.clone(),
+        }
+    }
+
+    /// The same ledger with a bank that pays merchants out.
+    pub fn paying_out(mut self, counter: Counter, policy: WithdrawalPolicy) -> Ledger {
+        self.withdrawals.bank = Some(Arc::new(counter.bank));
+        self.withdrawals.policy = Arc::new(policy);
+        self.sandbox_bank = counter.sandbox;
+        self
     }
 }
 

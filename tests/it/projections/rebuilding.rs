@@ -61,8 +61,10 @@ async fn a_rebuild_under_running_runners_comes_to_the_same_rows() {
 
     story.go_on(store, 200).await;
     models.view_all().await;
+    let of_payments = ["books", "merchants", "orders", "payments", "refunds", "statements"];
     for verification in verify_all(&models.reader, store).await.unwrap() {
-        assert!(verification.is_clean() && verification.checked > 0, "{verification:?}");
+        let checked = verification.checked > 0 || !of_payments.contains(&verification.projection);
+        assert!(verification.is_clean() && checked, "{verification:?}");
     }
     assert!(matches!(rebuild(&models.database.pool, "nothing").await, Err(RebuildError::Unknown)));
 }

@@ -13,3 +13,4 @@ mod scenarios;
 mod settlements;
 pub mod stage;
 mod stories;
+mod withdrawals;

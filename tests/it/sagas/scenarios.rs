@@ -26,7 +26,8 @@ pub struct Scenario {
 
 /// Every scenario of every saga.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    SCENARIOS.iter().chain(super::pre_auths::SCENARIOS).chain(super::settlements::SCENARIOS)
+    let others = super::pre_auths::SCENARIOS.iter().chain(super::settlements::SCENARIOS);
+    SCENARIOS.iter().chain(others).chain(super::withdrawals::SCENARIOS)
 }
 
 /// How a payment ended: its status, its refunds in the order in which they were asked for, and how many operations

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::agenda::MemoryAgenda;
+use adapters::bank::{FolderBank, SandboxBank};
 use adapters::event_store::MemoryEventStore;
 use adapters::vault::MemoryVault;
 use async_trait::async_trait;
@@ -15,10 +16,11 @@ use commands::aggregates;
 use commands::payment::{CreatePayment, PaymentDetails, Payments, RefundPayment};
 use commands::ports::funds::FundsUnavailable;
 use commands::ports::{
-    Agenda, Channel, Clock, EventStore, MerchantFunds, PendingActivity, Receipt, RecordedEvent, Subject, Vault,
-    VaultError,
+    Agenda, Channel, Clock, EventStore, MerchantFunds, PendingActivity, PendingBalance, Receipt, RecordedEvent,
+    Subject, Vault, VaultError,
 };
 use commands::settlement::Settlements;
+use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, CommandError, Executor, Issued};
 use domain::invariants::{self, Books};
 use domain::merchant::Terms;
@@ -38,6 +40,8 @@ use uuid::Uuid;
 pub const AMOUNT: i64 = 10_000;
 /// Of the requests that create payments.
 pub const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+/// Of new bank accounts.
+pub const COOLING_OFF: Duration = Duration::from_secs(60 * 60);
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Clones share everything.
@@ -49,6 +53,7 @@ pub struct Stage {
     pub agenda: Arc<dyn Agenda>,
     pub payments: Payments,
     pub merchant_id: MerchantId,
+    pub bank: Arc<StageBank>,
 }
 
 impl Stage {
@@ -74,7 +79,7 @@ impl Stage {
         };
         test_support::seeds::sow(&payments.executor).await;
         commands::merchant::onboard(&payments.executor, issued("onboard"), terms).await.unwrap();
-        Stage { clock, store, channel, agenda, payments, merchant_id }
+        Stage { clock, store, channel, agenda, payments, merchant_id, bank: Arc::new(StageBank::open()) }
     }
 
     pub async fn create(&self, token: &str) -> PaymentId {
@@ -141,7 +146,24 @@ impl Stage {
     }
 
     pub fn use_cases(&self) -> UseCases {
-        UseCases { payments: self.payments.clone(), settlements: self.settlements() }
+        UseCases {
+            payments: self.payments.clone(),
+            settlements: self.settlements(),
+            withdrawals: self.withdrawals(&self.payments),
+        }
+    }
+
+    /// What a node with these payments does with withdrawals, over the stage's bank.
+    pub fn withdrawals(&self, payments: &Payments) -> Withdrawals {
+        Withdrawals {
+            executor: payments.executor.clone(),
+            vault: payments.vault.clone(),
+            index: Arc::new(MemoryVault::in_memory()),
+            pending: Arc::new(FundsOfLog(self.store.clone())),
+            bank: Some(Arc::new(self.bank.bank.clone())),
+            policy: Arc::new(WithdrawalPolicy { cooling_off: COOLING_OFF, ..WithdrawalPolicy::default() }),
+            clock: payments.clock.clone(),
+        }
     }
 
     pub fn settlements(&self) -> Settlements {
@@ -229,6 +251,22 @@ pub fn issued(purpose: &str) -> Issued {
     Issued::internally("test", purpose, purpose)
 }
 
+/// A bank over folders of its own, whose other side works when it is told to.
+pub struct StageBank {
+    pub folder: tempfile::TempDir,
+    pub bank: FolderBank,
+    pub sandbox: SandboxBank,
+}
+
+impl StageBank {
+    fn open() -> StageBank {
+        let folder = tempfile::tempdir().unwrap();
+        let counter = payledger::bank::sandbox(folder.path().into()).unwrap();
+        let sandbox = SandboxBank::open(counter.sandbox.unwrap()).unwrap();
+        StageBank { folder, bank: counter.bank, sandbox }
+    }
+}
+
 /// Real time passes in milliseconds here; what waits longer waits for the clock of the stage.
 pub fn config() -> SagaConfig {
     SagaConfig {
@@ -303,6 +341,13 @@ impl MerchantFunds for FundsOfLog {
             }
         }
         Ok(books.balance(&Account::MerchantPending(merchant), currency))
+    }
+}
+
+#[async_trait]
+impl PendingBalance for FundsOfLog {
+    async fn pending(&self, merchant: MerchantId, currency: Currency, _: u64) -> Result<i128, FundsUnavailable> {
+        self.net_balance(merchant, currency, 0).await
     }
 }
 

@@ -1,11 +1,16 @@
 //! Invariant 6: at most one effective channel operation per key, and the sandbox's own book says what ours says.
 
+mod disputes;
+
 use std::collections::{HashMap, HashSet};
 
 use anyhow::Context;
+use commands::ports::clock::{Clock, SystemClock};
+use domain::Timestamp;
 use domain::invariants::Violation;
 use domain::payment::{Capture, Record, RefundStatus};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// Operations asked for at once.
 const PAGE: usize = 100;
@@ -18,28 +23,29 @@ pub struct Operation {
     idempotency_key: String,
     amount: i64,
     fee: i64,
+    time: Timestamp,
 }
 
 #[derive(Deserialize)]
-struct Page {
-    data: Vec<Operation>,
+struct Page<T> {
+    data: Vec<T>,
     next_after: Option<usize>,
 }
 
-/// The whole book of the sandbox at `url`.
-pub async fn read(url: &str) -> anyhow::Result<Vec<Operation>> {
+/// The whole `collection` of the sandbox at `url`.
+pub async fn read<T: DeserializeOwned>(url: &str, collection: &str) -> anyhow::Result<Vec<T>> {
     let client = reqwest::Client::new();
-    let mut operations = vec![];
+    let mut rows = vec![];
     let mut after = Some(0);
     while let Some(start) = after {
-        let address = format!("{}/book?after={start}&limit={PAGE}", url.trim_end_matches('/'));
+        let address = format!("{}/{collection}?after={start}&limit={PAGE}", url.trim_end_matches('/'));
         let answer =
             client.get(&address).send().await.with_context(|| format!("the sandbox at {url} does not answer"))?;
-        let page: Page = answer.error_for_status()?.json().await.context("the sandbox's book cannot be read")?;
-        operations.extend(page.data);
+        let page: Page<T> = answer.error_for_status()?.json().await.context("the sandbox's book cannot be read")?;
+        rows.extend(page.data);
         after = page.next_after;
     }
-    Ok(operations)
+    Ok(rows)
 }
 
 /// Compares every payment on the sandbox with its book; answers how many operations were compared.
@@ -49,6 +55,7 @@ pub fn compare<'a>(book: &[Operation], payments: impl Iterator<Item = &'a Record
     let captures = index(book, "capture")?;
     let refunds = index(book, "refund")?;
     let reversals = index(book, "refund_reversal")?;
+    let disputes = disputes::Disputes::of(book, SystemClock.now());
     let mut known = HashSet::new();
     for record in payments.filter(|record| record.terms.channel.as_str() == "sandbox") {
         let id = record.payment_id().to_string();
@@ -60,6 +67,9 @@ pub fn compare<'a>(book: &[Operation], payments: impl Iterator<Item = &'a Record
                 return Err(differs(&id, "the channel charged what we call ended"));
             }
             (None, _) => {}
+        }
+        if let Some(capture) = record.capture() {
+            disputes.agree_with(&id, capture)?;
         }
         for refund in record.capture().iter().flat_map(|capture| &capture.refunds) {
             let refund_id = refund.refund_id.to_string();
@@ -124,6 +134,7 @@ mod tests {
             idempotency_key: key.to_owned(),
             amount: 1,
             fee: 0,
+            time: SystemClock.now(),
         }
     }
 
