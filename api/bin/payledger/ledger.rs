@@ -14,7 +14,10 @@ use adapters::vault::{KeyVault, MasterKey, PostgresVault};
 use adapters::webhooks::PostgresInbox;
 use anyhow::{Context, bail};
 use commands::channel_account::ChannelAccounts;
-use commands::jobs::{ExpireOverduePayments, ForgetJobRuns, ForgetNonces, ForgetWebhookMessages, Job};
+use commands::dispute::Disputes;
+use commands::jobs::{
+    ExpireOverduePayments, FindMissedDisputes, ForgetJobRuns, ForgetNonces, ForgetWebhookMessages, Job,
+};
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::clock::SystemClock;
@@ -89,6 +92,7 @@ impl Ledger {
         let overdue = Arc::new(OverdueOfReadModel::new(self.reader.clone()));
         let jobs: Vec<Arc<dyn Job>> = vec![
             Arc::new(ExpireOverduePayments { payments: self.payments.clone(), overdue }),
+            Arc::new(FindMissedDisputes::new(Disputes { payments: self.payments.clone() })),
             Arc::new(ForgetJobRuns { board: self.jobs.clone() }),
             Arc::new(ForgetNonces { nonces: self.nonces.clone() }),
             Arc::new(ForgetWebhookMessages { webhooks }),
