@@ -7,6 +7,7 @@
 mod disputes;
 mod expiry;
 mod housekeeping;
+mod settlement;
 mod timetable;
 
 use std::error::Error;
@@ -17,6 +18,7 @@ use domain::Timestamp;
 pub use disputes::FindMissedDisputes;
 pub use expiry::ExpireOverduePayments;
 pub use housekeeping::{ForgetJobRuns, ForgetNonces, ForgetWebhookMessages};
+pub use settlement::CloseSettlements;
 pub use timetable::Timetable;
 
 use crate::ports::jobs::{JobRun, JobStatus, Trigger};
