@@ -4,8 +4,10 @@
 //! A job runs on one node at a time and is run again after a failure or the death of its node, so it may have been done
 //! in part before: whatever it does is harmless to repeat. What was missed while no node ran is made up for by one run.
 
+mod disputes;
 mod expiry;
 mod housekeeping;
+mod settlement;
 mod timetable;
 
 use std::error::Error;
@@ -13,8 +15,10 @@ use std::error::Error;
 use async_trait::async_trait;
 use domain::Timestamp;
 
+pub use disputes::FindMissedDisputes;
 pub use expiry::ExpireOverduePayments;
 pub use housekeeping::{ForgetJobRuns, ForgetNonces, ForgetWebhookMessages};
+pub use settlement::CloseSettlements;
 pub use timetable::Timetable;
 
 use crate::ports::jobs::{JobRun, JobStatus, Trigger};

@@ -15,7 +15,11 @@ use adapters::vault::{KeyVault, MasterKey, PostgresVault};
 use adapters::webhooks::PostgresInbox;
 use anyhow::{Context, bail};
 use commands::channel_account::ChannelAccounts;
-use commands::jobs::{ExpireOverduePayments, ForgetJobRuns, ForgetNonces, ForgetWebhookMessages, Job};
+use commands::dispute::Disputes;
+use commands::jobs::{
+    CloseSettlements, ExpireOverduePayments, FindMissedDisputes, ForgetJobRuns, ForgetNonces, ForgetWebhookMessages,
+    Job,
+};
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::clock::SystemClock;
@@ -115,7 +119,9 @@ impl Ledger {
     pub fn scheduler(&self, webhooks: Webhooks) -> Scheduler {
         let overdue = Arc::new(OverdueOfReadModel::new(self.reader.clone()));
         let jobs: Vec<Arc<dyn Job>> = vec![
+            Arc::new(CloseSettlements { settlements: self.settlements.clone() }),
             Arc::new(ExpireOverduePayments { payments: self.payments.clone(), overdue }),
+            Arc::new(FindMissedDisputes::new(Disputes { payments: self.payments.clone() })),
             Arc::new(ForgetJobRuns { board: self.jobs.clone() }),
             Arc::new(ForgetNonces { nonces: self.nonces.clone() }),
             Arc::new(ForgetWebhookMessages { webhooks }),

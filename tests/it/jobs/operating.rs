@@ -25,7 +25,14 @@ async fn operators_see_jobs_and_run_them() {
         let jobs = app.get_json("/jobs", &operator).await;
         let names = jobs["data"].as_array()?.iter().map(|job| job["name"].as_str().unwrap());
         let names: Vec<String> = names.map(str::to_owned).collect();
-        let real = ["expire_overdue_payments", "forget_job_runs", "forget_nonces", "forget_webhook_messages"];
+        let real = [
+            "close_settlements",
+            "expire_overdue_payments",
+            "find_missed_disputes",
+            "forget_job_runs",
+            "forget_nonces",
+            "forget_webhook_messages",
+        ];
         real.iter().all(|real| names.iter().any(|name| name == real)).then_some(())
     })
     .await;
