@@ -18,6 +18,7 @@ pub mod invariants;
 pub mod merchant;
 pub mod merchant_account;
 pub mod money;
+pub mod order;
 pub mod order_claim;
 pub mod payment;
 pub mod period;
