@@ -545,7 +545,8 @@ fn a_dispute_is_booked_as_told_in_whatever_order() {
     let lost = || disputed("d_1", 4_000, 15, Some((0, 0)));
     let asked = |told: RecordDispute| RecordDispute { asked: true, ..told };
     let contradicts = || Err(PaymentRejection::ContradictsDispute);
-    let table: [(&[RecordDispute], RecordDispute, Result<&[&str], PaymentRejection>); 14] = [
+    type Row<'a> = (&'a [RecordDispute], RecordDispute, Result<&'a [&'a str], PaymentRejection>);
+    let table: [Row; 14] = [
         (&[], open(), Ok(&[opened])),
         (&[], won(), Ok(&[opened, closed])),
         (&[open()], open(), Ok(&[])),

@@ -116,7 +116,7 @@ fn others_approve_it_each_once() {
     check(&[request()], approve("finance"), Ok((&["withdrawal.approved"], Status::Approved)));
     check(&[request()], approve("merchant"), Err(WithdrawalRejection::ApproverIsRequester));
     check(&[request(), approve("finance")], approve("finance2"), Err(WithdrawalRejection::AlreadyDecided));
-    check(&[two.clone()], approve("finance"), Ok((&["withdrawal.approved"], Status::Requested)));
+    check(std::slice::from_ref(&two), approve("finance"), Ok((&["withdrawal.approved"], Status::Requested)));
     check(&[two.clone(), approve("finance")], approve("finance"), Err(WithdrawalRejection::ApproverHasApproved));
     check(&[two.clone(), approve("finance")], approve("merchant"), Err(WithdrawalRejection::ApproverIsRequester));
     check(&[two, approve("finance")], approve("finance2"), Ok((&["withdrawal.approved"], Status::Approved)));
