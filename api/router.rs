@@ -18,8 +18,6 @@ use crate::{
     adjustments, balances, bank_accounts, disputes, docs, document, events, health, keys, ledger, merchants, orders,
     payments, payouts, periods, pre_auths, projections, rates, refunds, sagas, settlements, statements, tiers,
     webhooks, withdrawals,
-    payments, payouts, periods, pre_auths, projections, rates, refunds, sagas, statements, tiers, webhooks,
-    withdrawals,
 };
 
 pub const BASE: &str = "/api/v1";
