@@ -7,7 +7,7 @@ use commands::Executor;
 use commands::channel_account::ChannelAccounts;
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
-use commands::ports::{Agenda, Clock, EventStore, Nonces};
+use commands::ports::{Agenda, Clock, EventStore, JobBoard, Nonces};
 use commands::settlement::Settlements;
 use commands::webhook::Webhooks;
 use commands::withdrawal::Withdrawals;
@@ -28,6 +28,7 @@ pub struct Parts {
     pub webhooks: Webhooks,
     pub withdrawals: Withdrawals,
     pub agenda: Arc<dyn Agenda>,
+    pub jobs: Arc<dyn JobBoard>,
     pub reader: projections::Reader,
     pub database: sqlx::PgPool,
     pub readiness: Arc<dyn Readiness>,

@@ -89,7 +89,7 @@ fn preface() -> OpenApi {
         ("log", "The events, for auditors, operators and admins"),
         ("merchants", "Onboarding, for admins"),
         ("keys", "API keys, for admins"),
-        ("operations", "Projections and sagas, for operators and admins"),
+        ("operations", "Jobs, projections and sagas, for operators and admins"),
         ("webhooks", "News from channels, signed by them"),
         ("health", "Of this process; open"),
         ("reference", "This document and the error reference; open"),

@@ -89,6 +89,8 @@ catalogue! {
         "`GET /projections` lists them.";
     SAGA_NOT_FOUND "saga_not_found" 404 change "There is no such saga"
         "`GET /sagas` lists them.";
+    JOB_NOT_FOUND "job_not_found" 404 change "There is no such job"
+        "`GET /jobs` lists them.";
     CHANNEL_NOT_FOUND "channel_not_found" 404 change "There is no such channel"
         "The installation has no channel of this name.";
     METHOD_NOT_ALLOWED "method_not_allowed" 405 change "The address does not know this method"

@@ -14,6 +14,7 @@ mod events;
 pub mod extract;
 pub mod health;
 mod idempotency;
+mod jobs;
 mod keys;
 mod ledger;
 mod merchants;

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use commands::ports::{Category, Receipt};
 use commands::pre_auth::{CapturePreAuth, CreatePreAuth, PreAuths};
-use domain::pre_auth::{CaptureStatus, Hold, PreAuth, PreAuthStatus, Record};
+use domain::pre_auth::{Hold, PreAuth, PreAuthStatus, Record};
 use domain::{PaymentId, PreAuthId};
 use futures::{StreamExt, TryStreamExt, stream};
 use projections::pre_auths as read_model;
@@ -102,10 +102,8 @@ async fn capture_pre_auth(
     };
     let receipt = accepted(PreAuths::on(&app.payments).capture(command.issued, capture).await?)?;
     let payment_id = capture_of(&app, &receipt).await?;
-    let is_answered = |record: &Record| {
-        let capture = record.hold().and_then(|hold| hold.capture(payment_id?));
-        capture.is_some_and(|capture| capture.status != CaptureStatus::InFlight)
-    };
+    let is_answered =
+        |record: &Record| record.hold().zip(payment_id).is_some_and(|(hold, payment_id)| hold.is_answered(payment_id));
     answer_pre_auth(&app, StatusCode::OK, &receipt, wait, is_answered).await
 }
 

@@ -15,8 +15,8 @@ use crate::errors;
 use crate::middleware::{observe, shed};
 use crate::problem::Problem;
 use crate::{
-    adjustments, balances, bank_accounts, disputes, docs, document, events, health, keys, ledger, merchants, orders,
-    payments, payouts, periods, pre_auths, projections, rates, refunds, sagas, settlements, statements, tiers,
+    adjustments, balances, bank_accounts, disputes, docs, document, events, health, jobs, keys, ledger, merchants,
+    orders, payments, payouts, periods, pre_auths, projections, rates, refunds, sagas, settlements, statements, tiers,
     webhooks, withdrawals,
 };
 
@@ -61,6 +61,7 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(rates::routes())
         .merge(keys::routes())
         .merge(projections::routes())
+        .merge(jobs::routes())
         .merge(sagas::routes())
 }
 

@@ -10,6 +10,7 @@ pub mod channel_account;
 pub mod channels;
 pub mod dispute;
 pub mod executor;
+pub mod jobs;
 pub mod keys;
 pub mod merchant;
 pub mod merchant_limits;

@@ -119,15 +119,23 @@ impl Webhooks {
     /// Goes on with webhooks that were kept but not settled: the process died in between, or acting failed.
     /// Answers how many it worked on.
     pub async fn sweep(&self) -> Result<usize, InboxError> {
-        let now = self.payments.clock.now();
-        let oldest = Timestamp::from_micros(now.as_micros().saturating_sub(micros(MESSAGES_KEPT_FOR)));
-        self.inbox.forget_messages(oldest).await?;
-        let due = self.inbox.take_due(now, SWEEP_BATCH).await?;
+        let due = self.inbox.take_due(self.payments.clock.now(), SWEEP_BATCH).await?;
         let taken = due.len();
         for webhook in due {
             self.resume(webhook).await?;
         }
         Ok(taken)
+    }
+
+    /// Forgets the messages that were kept long enough; how many.
+    pub async fn forget_messages(&self, now: Timestamp) -> Result<u64, InboxError> {
+        let mut forgotten = 0;
+        loop {
+            match self.inbox.forget_messages(now.minus(MESSAGES_KEPT_FOR)).await? {
+                0 => return Ok(forgotten),
+                some => forgotten += some,
+            }
+        }
     }
 
     async fn resume(&self, webhook: StoredWebhook) -> Result<(), InboxError> {
@@ -326,8 +334,4 @@ fn report_parked(id: &WebhookId, outcome: &WebhookOutcome) {
         counter!("webhook_parked_total", "channel" => id.channel.to_string()).increment(1);
         tracing::error!(webhook.channel = %id.channel, webhook.event_id = id.event_id, reason, "webhook parked: it must be looked at");
     }
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

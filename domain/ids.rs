@@ -86,6 +86,7 @@ ids! {
     BankAccountId "ba";
     AdjustmentId "adj";
     StatementId "stm";
+    JobRunId "run";
 }
 
 impl RefundId {

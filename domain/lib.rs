@@ -19,6 +19,7 @@ pub mod merchant;
 pub mod merchant_account;
 pub mod merchant_limits;
 pub mod money;
+pub mod order;
 pub mod order_claim;
 pub mod payment;
 pub mod period;
@@ -36,8 +37,8 @@ pub use currency::Currency;
 pub use decider::{Decider, DomainEvent, Holding, Rejection, RejectionClass};
 pub use entry::{BalancedEntry, Leg, NotAnEntry, Side};
 pub use ids::{
-    AdjustmentId, ApiKeyId, BankAccountId, BankName, ChannelName, DisputeId, MerchantId, OrderId, OrderNo, PaymentId,
-    PreAuthId, RefundId, SettlementId, StatementId, TimeZone, WithdrawalId,
+    AdjustmentId, ApiKeyId, BankAccountId, BankName, ChannelName, DisputeId, JobRunId, MerchantId, OrderId, OrderNo,
+    PaymentId, PreAuthId, RefundId, SettlementId, StatementId, TimeZone, WithdrawalId,
 };
 pub use money::Money;
 pub use sealed::Sealed;

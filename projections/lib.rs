@@ -9,6 +9,7 @@ pub mod disputes;
 mod filter;
 pub mod merchants;
 pub mod orders;
+pub mod overdue;
 mod page;
 pub mod payments;
 pub mod pre_auths;

@@ -1,4 +1,5 @@
-//! The process managers: what each object needs next, and the machinery that does it and never forgets it.
+//! The process managers: what each object needs next, and the machinery that does it and never forgets it;
+//! beside it the scheduler, which runs the jobs that go by the clock.
 //! A saga's progress is the stream of what it drives; the agenda only remembers when to look. Knows no SQL, no
 //! channel's protocol and no HTTP.
 //!
@@ -18,6 +19,7 @@ pub mod process;
 pub mod refund;
 mod runner;
 pub mod schedule;
+mod scheduler;
 pub mod settlement;
 pub mod step;
 mod watchdog;
@@ -32,6 +34,7 @@ use commands::withdrawal::Withdrawals;
 pub use interpreter::{Interpreter, Patience};
 pub use process::{Process, Processes};
 pub use runner::{SagaConfig, SagaRunner};
+pub use scheduler::{Scheduler, SchedulerConfig};
 pub use step::Step;
 
 /// What the sagas act through. Cheap to clone.

@@ -246,7 +246,7 @@ fn a_withdrawal_is_sent_and_paid_or_comes_back() {
     use MerchantAccountRejection::*;
     let held = vec![close(0, 100), release(0), hold(1, 60, 5, 0)];
     let after = |more: &[Action]| [held.clone(), more.to_vec()].concat();
-    let table: Vec<(Vec<Action>, Action, Result<[i128; 4], _>)> = vec![
+    let table = vec![
         (after(&[]), cancel(1), Ok([-100, 100, 0, 0])),
         (after(&[]), send(1), Ok([-100, 35, 0, 0])),
         (after(&[]), paid(1), Err(WithdrawalNotSent)),

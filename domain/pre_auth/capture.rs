@@ -167,6 +167,17 @@ impl Hold {
         self.captures.iter().find(|capture| capture.payment_id == payment_id)
     }
 
+    /// The channel has answered this capture, and where its success closes the hold, that has been booked too.
+    pub fn is_answered(&self, payment_id: PaymentId) -> bool {
+        let Some(capture) = self.capture(payment_id) else { return false };
+        let closes = capture.is_final || self.captured() == self.amount;
+        match capture.status {
+            CaptureStatus::InFlight => false,
+            CaptureStatus::Succeeded { .. } => !(closes && self.is_open()),
+            CaptureStatus::Failed | CaptureStatus::SucceededLate { .. } => true,
+        }
+    }
+
     pub fn is_open(&self) -> bool {
         self.closed.is_none()
     }

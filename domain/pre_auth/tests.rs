@@ -250,6 +250,25 @@ fn a_final_capture_gives_back_the_rest_once_it_succeeds() {
     ends(&again, (PreAuthStatus::Authorized, 0, 2_000, 0));
 }
 
+/// A capture and the closing that it brings are two events: whoever waits for the capture sees both.
+#[test]
+fn a_capture_is_answered_once_what_follows_from_it_is_booked() {
+    for (amount, is_final, closes) in [(4_000, false, false), (4_000, true, true), (10_000, false, true)] {
+        let before = state(&[create(), authorized(), captured_as(1, Some(amount), is_final)]);
+        let events = PreAuth::decide(&before, succeeded(1, amount)).unwrap();
+        let mut answered = vec![];
+        events.iter().fold(before, |state, event| {
+            let state = PreAuth::evolve(state, event);
+            answered.push(state.record().unwrap().hold().unwrap().is_answered(pay(1)));
+            state
+        });
+        assert_eq!(answered, if closes { vec![false, true] } else { vec![true] });
+    }
+    let hold = |given: &[Command]| state(given).record().unwrap().hold().unwrap().clone();
+    assert!(!hold(&[create(), authorized(), capture(1, 1)]).is_answered(pay(1)));
+    assert!(hold(&[create(), authorized(), captured_as(1, None, true), failed(1)]).is_answered(pay(1)));
+}
+
 #[test]
 fn cancel_and_expiry_give_back_what_is_not_in_flight() {
     let held = [create(), authorized()];

@@ -102,6 +102,7 @@ async fn money_is_held_captured_in_parts_and_the_rest_given_back() {
 
     let (status, last) = app.on_hold(&merchant, &held, "capture", &json!({"amount": 2_000, "final": true})).await;
     assert_eq!(status, 200, "{last}");
+    assert_sums(&last, "captured", [5_000, 0, 5_000]);
     let ended = app.holding(&merchant, &held).await;
     assert_sums(&ended, "captured", [5_000, 0, 5_000]);
     assert_eq!(app.held_in_the_books(&auditor).await, 0);

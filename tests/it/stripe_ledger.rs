@@ -65,7 +65,7 @@ async fn money_is_held_and_captured_once() {
     let held = app.hold(&merchant, "pm_card_visa", 10_000).await;
     assert_eq!((&held["status"], &held["channel"]), (&json!("authorized"), &json!("stripe")), "{held}");
     let (status, taken) = app.on_hold(&merchant, &held, "capture", &json!({"amount": 4_000})).await;
-    assert_eq!(status, 200, "{taken}");
+    assert_eq!((status, &taken["status"]), (200, &json!("captured")), "{taken}");
     // Stripe gives back the rest with the first capture, whether or not it was called the final one.
     let (status, second) = app.on_hold(&merchant, &held, "capture", &json!({"amount": 1_000})).await;
     assert_eq!((status, &second["code"]), (409, &json!("pre_auth_single_capture")));

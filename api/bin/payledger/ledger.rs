@@ -7,6 +7,7 @@ use adapters::bank::SandboxBankConfig;
 use adapters::channels::sandbox::{SandboxChannel, SandboxChannelConfig};
 use adapters::channels::stripe::{StripeChannel, StripeConfig};
 use adapters::event_store::postgres::{PostgresEventStore, PostgresOptions};
+use adapters::jobs::PostgresJobBoard;
 use adapters::keys::PostgresKeys;
 use adapters::migrations;
 use adapters::nonces::PostgresNonces;
@@ -14,15 +15,23 @@ use adapters::vault::{KeyVault, MasterKey, PostgresVault};
 use adapters::webhooks::PostgresInbox;
 use anyhow::{Context, bail};
 use commands::channel_account::ChannelAccounts;
+use commands::dispute::Disputes;
+use commands::jobs::{
+    CloseSettlements, ExpireOverduePayments, FindMissedDisputes, ForgetJobRuns, ForgetNonces, ForgetWebhookMessages,
+    Job,
+};
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::clock::SystemClock;
-use commands::ports::{Agenda, Channel, Clock, EventStore, Nonces, WebhookInbox};
+use commands::ports::{Agenda, Channel, Clock, EventStore, JobBoard, Nonces, WebhookInbox};
 use commands::settlement::Settlements;
+use commands::webhook::Webhooks;
 use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, Executor};
 use projections::books::{BooksActivity, BooksFunds};
+use projections::overdue::OverdueOfReadModel;
 use projections::{Progress, Reader};
+use sagas::{Scheduler, SchedulerConfig, UseCases};
 use sqlx::PgPool;
 
 use crate::bank::Counter;
@@ -44,6 +53,7 @@ pub struct Ledger {
     pub nonces: Arc<dyn Nonces>,
     pub inbox: Arc<dyn WebhookInbox>,
     pub agenda: Arc<dyn Agenda>,
+    pub jobs: Arc<dyn JobBoard>,
     pub progress: Progress,
     pub reader: Reader,
 }
@@ -98,15 +108,30 @@ impl Ledger {
             nonces: Arc::new(PostgresNonces::new(pool.clone())),
             inbox: Arc::new(PostgresInbox::new(pool.clone(), master)),
             agenda: Arc::new(PostgresAgenda::new(pool.clone())),
+            jobs: Arc::new(PostgresJobBoard::new(pool.clone())),
             progress,
             reader,
             pool,
         })
     }
 
+    /// Every job of the ledger, one line each, and who runs them.
+    pub fn scheduler(&self, webhooks: Webhooks) -> Scheduler {
+        let overdue = Arc::new(OverdueOfReadModel::new(self.reader.clone()));
+        let jobs: Vec<Arc<dyn Job>> = vec![
+            Arc::new(CloseSettlements { settlements: self.settlements.clone() }),
+            Arc::new(ExpireOverduePayments { payments: self.payments.clone(), overdue }),
+            Arc::new(FindMissedDisputes::new(Disputes { payments: self.payments.clone() })),
+            Arc::new(ForgetJobRuns { board: self.jobs.clone() }),
+            Arc::new(ForgetNonces { nonces: self.nonces.clone() }),
+            Arc::new(ForgetWebhookMessages { webhooks }),
+        ];
+        Scheduler::new(jobs, self.jobs.clone(), self.payments.clock.clone(), SchedulerConfig::default())
+    }
+
     /// What the sagas of this node act through.
-    pub fn use_cases(&self) -> sagas::UseCases {
-        sagas::UseCases {
+    pub fn use_cases(&self) -> UseCases {
+        UseCases {
             payments: self.payments.clone(),
             settlements: self.settlements.clone(),
             withdrawals: self.withdrawals.clone(),

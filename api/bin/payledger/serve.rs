@@ -7,8 +7,6 @@ use std::time::Duration;
 use adapters::bank::SandboxBank;
 use anyhow::Context;
 use api::App;
-use commands::dispute::Disputes;
-use commands::payment::Payments;
 use commands::webhook::Webhooks;
 use commands::withdrawal::Withdrawals;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -26,8 +24,6 @@ use crate::{bank, master_key, signals, telemetry};
 /// Connections for queries, projections and everything beside the appender.
 const CONNECTIONS_MAX: u32 = 32;
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
-/// How often channels are asked for disputes of which no webhook came.
-const MISSED_DISPUTES_EVERY: Duration = Duration::from_secs(15);
 const LOOK_FOR_BANK_NEWS_EVERY: Duration = Duration::from_millis(500);
 
 pub async fn run(flags: cli::Serve) -> anyhow::Result<()> {
@@ -78,6 +74,11 @@ impl Node {
             if let Some(config) = ledger.sandbox_bank.clone() {
                 tasks.push(tokio::spawn(SandboxBank::open(config)?.run(stopped.clone())));
             }
+            let scheduler = ledger.scheduler(webhooks.clone());
+            tasks.push(tokio::spawn({
+                let stopped = stopped.clone();
+                async move { scheduler.run(ordered(stopped)).await }
+            }));
             tasks.push(tokio::spawn({
                 let stopped = stopped.clone();
                 async move { sagas.run(ordered(stopped)).await }
@@ -92,6 +93,7 @@ impl Node {
             nonces: ledger.nonces.clone(),
             webhooks,
             agenda: ledger.agenda.clone(),
+            jobs: ledger.jobs.clone(),
             reader: ledger.reader.clone(),
             database: ledger.pool.clone(),
             readiness: Arc::new(crate::readiness::DatabaseReadiness { pool: ledger.pool.clone() }),
@@ -157,23 +159,6 @@ async fn sweep(webhooks: Webhooks, stopped: watch::Receiver<bool>) {
     };
     tokio::select! {
         () = sweeping => {}
-        () = ordered(stopped) => {}
-    }
-}
-
-async fn find_missed_disputes(payments: Payments, stopped: watch::Receiver<bool>) {
-    let asking = async {
-        let disputes = Disputes { payments };
-        let (mut every, mut from) = (tokio::time::interval(MISSED_DISPUTES_EVERY), None);
-        loop {
-            every.tick().await;
-            if let Err(error) = disputes.find_missed(&mut from).await {
-                tracing::warn!(%error, "channels could not be asked for disputes");
-            }
-        }
-    };
-    tokio::select! {
-        () = asking => {}
         () = ordered(stopped) => {}
     }
 }

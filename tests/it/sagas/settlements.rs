@@ -105,8 +105,7 @@ fn holder(stage: &Stage) -> Holder {
 /// The types of the events of settlements, in order.
 async fn settled(stage: &Stage) -> Vec<String> {
     let events = stage.store.read_all(0, usize::MAX).await.unwrap();
-    let of_settlements =
-        |category: &str| [Settlement::CATEGORY, MerchantAccount::CATEGORY].iter().any(|known| *known == category);
+    let of_settlements = |category: &str| [Settlement::CATEGORY, MerchantAccount::CATEGORY].contains(&category);
     let events = events.into_iter().filter(|event| of_settlements(&event.stream.category));
     events.map(|event| event.event_type).collect()
 }
