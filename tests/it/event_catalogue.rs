@@ -60,7 +60,6 @@ fn every_event_is_in_the_catalogue_and_stays_readable() {
     describe::<Adjustment>(&mut page);
     describe::<BankAccount>(&mut page);
     describe::<ChannelAccount>(&mut page);
-    describe::<BankAccount>(&mut page);
     describe::<Dispute>(&mut page);
     describe::<Merchant>(&mut page);
     describe::<MerchantAccount>(&mut page);
