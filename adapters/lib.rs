@@ -6,6 +6,7 @@ pub mod bank;
 pub mod channels;
 pub mod embedded_postgres;
 pub mod event_store;
+pub mod jobs;
 pub mod keys;
 pub mod migrations;
 pub mod nonces;

@@ -1,8 +1,7 @@
 //! The memory of nonces, shared by all nodes: Postgres, or memory for tests and simulation.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::collections::hash_map::Entry;
 
 use async_trait::async_trait;
 use commands::ports::nonces::REMEMBERED_FOR;
@@ -13,40 +12,23 @@ use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// Every so many nonces, about twice as many that have had their time are dropped: the table follows the traffic down.
-const PRUNE_EVERY: u64 = 100;
-const PRUNE_BATCH: i64 = 200;
-/// The clock of the node that prunes may be ahead of the one that must still remember.
-const CLOCK_SKEW_MAX: Duration = Duration::from_secs(300);
+/// Nonces forgotten in one go: short transactions, whatever has piled up.
+const FORGET_BATCH: i64 = 10_000;
 
 pub struct PostgresNonces {
     pool: PgPool,
-    used: AtomicU64,
 }
 
 impl PostgresNonces {
     pub fn new(pool: PgPool) -> PostgresNonces {
-        PostgresNonces { pool, used: AtomicU64::new(0) }
-    }
-
-    /// Nodes skip each other's rows, so pruning never waits and never blocks.
-    async fn prune(&self, used_before: Timestamp) -> Result<(), sqlx::Error> {
-        sqlx::query(
-            "DELETE FROM nonces WHERE digest IN
-                 (SELECT digest FROM nonces WHERE used_at < $1 ORDER BY used_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        )
-        .bind(used_before.to_datetime())
-        .bind(PRUNE_BATCH)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        PostgresNonces { pool }
     }
 }
 
 #[async_trait]
 impl Nonces for PostgresNonces {
     async fn use_once(&self, key_id: ApiKeyId, nonce: &str, now: Timestamp) -> Result<bool, NoncesUnavailable> {
-        let forgotten = before(now, REMEMBERED_FOR);
+        let forgotten = now.minus(REMEMBERED_FOR);
         // One statement, so that of two nodes exactly one gets the row.
         let used = sqlx::query(
             "INSERT INTO nonces (digest, used_at) VALUES ($1, $2)
@@ -57,13 +39,27 @@ impl Nonces for PostgresNonces {
         .bind(forgotten.to_datetime())
         .execute(&self.pool)
         .await;
-        let first = used.map_err(|error| NoncesUnavailable(error.to_string()))?.rows_affected() == 1;
-        if self.used.fetch_add(1, Ordering::Relaxed) % PRUNE_EVERY == PRUNE_EVERY - 1
-            && let Err(error) = self.prune(before(forgotten, CLOCK_SKEW_MAX)).await
-        {
-            tracing::warn!(%error, "pruning old nonces failed; the next request tries again");
+        Ok(used.map_err(unavailable)?.rows_affected() == 1)
+    }
+
+    /// A row that is being used anew is skipped, so that no request waits for this.
+    async fn forget(&self, used_before: Timestamp) -> Result<u64, NoncesUnavailable> {
+        let mut forgotten = 0;
+        loop {
+            let deleted = sqlx::query(
+                "DELETE FROM nonces WHERE digest IN
+                     (SELECT digest FROM nonces WHERE used_at < $1 ORDER BY used_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            )
+            .bind(used_before.to_datetime())
+            .bind(FORGET_BATCH)
+            .execute(&self.pool)
+            .await;
+            let deleted = deleted.map_err(unavailable)?.rows_affected();
+            forgotten += deleted;
+            if deleted < FORGET_BATCH.unsigned_abs() {
+                return Ok(forgotten);
+            }
         }
-        Ok(first)
     }
 }
 
@@ -75,18 +71,29 @@ pub struct MemoryNonces {
 #[async_trait]
 impl Nonces for MemoryNonces {
     async fn use_once(&self, key_id: ApiKeyId, nonce: &str, now: Timestamp) -> Result<bool, NoncesUnavailable> {
-        let forgotten = before(now, REMEMBERED_FOR);
+        let forgotten = now.minus(REMEMBERED_FOR);
         let mut used_at = self.used_at.lock();
-        used_at.retain(|_, used_at| *used_at >= forgotten);
-        let first = !used_at.contains_key(&digest(key_id, nonce));
-        used_at.entry(digest(key_id, nonce)).or_insert(now);
+        let last = used_at.entry(digest(key_id, nonce));
+        let first = match &last {
+            Entry::Occupied(last) => *last.get() < forgotten,
+            Entry::Vacant(_) => true,
+        };
+        if first {
+            last.insert_entry(now);
+        }
         Ok(first)
+    }
+
+    async fn forget(&self, used_before: Timestamp) -> Result<u64, NoncesUnavailable> {
+        let mut used_at = self.used_at.lock();
+        let before = used_at.len();
+        used_at.retain(|_, used_at| *used_at >= used_before);
+        Ok(u64::try_from(before - used_at.len()).unwrap_or(u64::MAX))
     }
 }
 
-fn before(now: Timestamp, duration: Duration) -> Timestamp {
-    let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-    Timestamp::from_micros(now.as_micros().saturating_sub(micros))
+fn unavailable(error: sqlx::Error) -> NoncesUnavailable {
+    NoncesUnavailable(error.to_string())
 }
 
 fn digest(key_id: ApiKeyId, nonce: &str) -> Uuid {

@@ -7,7 +7,7 @@ use commands::Executor;
 use commands::channel_account::ChannelAccounts;
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
-use commands::ports::{Agenda, Clock, EventStore, Nonces};
+use commands::ports::{Agenda, Clock, EventStore, JobBoard, Nonces};
 use commands::webhook::Webhooks;
 use metrics_exporter_prometheus::PrometheusHandle;
 
@@ -24,6 +24,7 @@ pub struct Parts {
     pub nonces: Arc<dyn Nonces>,
     pub webhooks: Webhooks,
     pub agenda: Arc<dyn Agenda>,
+    pub jobs: Arc<dyn JobBoard>,
     pub reader: projections::Reader,
     pub database: sqlx::PgPool,
     pub readiness: Arc<dyn Readiness>,

@@ -17,7 +17,8 @@ use crate::router::{BASE, with_keys};
 use crate::{docs, health, problem, webhooks};
 
 /// Tags whose answers speak for a position of the log.
-const POSITIONED: [&str; 8] = ["payments", "pre-auths", "refunds", "orders", "balances", "ledger", "log", "merchants"];
+const POSITIONED: [&str; 9] =
+    ["payments", "pre-auths", "refunds", "disputes", "orders", "balances", "ledger", "log", "merchants"];
 
 /// The document of all routes, wherever they are served.
 pub fn openapi() -> OpenApi {
@@ -68,13 +69,14 @@ fn preface() -> OpenApi {
         ("payments", "Payments, from the merchant's intent to their outcome"),
         ("pre-auths", "Money held first and captured later, in one part or several"),
         ("refunds", "Money that goes back"),
+        ("disputes", "Money that a channel took back, and what the merchant says to it"),
         ("orders", "What all payments under one order number have come to"),
         ("balances", "What a merchant has with us"),
         ("ledger", "The books, for finance and auditors"),
         ("log", "The events, for auditors, operators and admins"),
         ("merchants", "Onboarding, for admins"),
         ("keys", "API keys, for admins"),
-        ("operations", "Projections and sagas, for operators and admins"),
+        ("operations", "Jobs, projections and sagas, for operators and admins"),
         ("webhooks", "News from channels, signed by them"),
         ("health", "Of this process; open"),
         ("reference", "This document and the error reference; open"),

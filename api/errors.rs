@@ -59,6 +59,8 @@ catalogue! {
         "Check the id and whose key you use.";
     REFUND_NOT_FOUND "refund_not_found" 404 change "There is no such refund"
         "Check the id and whose key you use.";
+    DISPUTE_NOT_FOUND "dispute_not_found" 404 change "There is no such dispute"
+        "Check the id and whose key you use.";
     ORDER_NOT_FOUND "order_not_found" 404 change "There is no such order"
         "Check the order number and whose key you use.";
     MERCHANT_NOT_FOUND "merchant_not_found" 404 change "There is no such merchant"
@@ -79,6 +81,8 @@ catalogue! {
         "`GET /projections` lists them.";
     SAGA_NOT_FOUND "saga_not_found" 404 change "There is no such saga"
         "`GET /sagas` lists them.";
+    JOB_NOT_FOUND "job_not_found" 404 change "There is no such job"
+        "`GET /jobs` lists them.";
     CHANNEL_NOT_FOUND "channel_not_found" 404 change "There is no such channel"
         "The installation has no channel of this name.";
     METHOD_NOT_ALLOWED "method_not_allowed" 405 change "The address does not know this method"
@@ -105,6 +109,14 @@ catalogue! {
         "The rest was given back with the first one; choose another channel where you need several.";
     PRE_AUTH_NOT_CANCELLABLE "pre_auth_not_cancellable" 409 change "The pre-auth has ended"
         "Refund the payments that its captures have become; nothing else is to be done.";
+    DISPUTE_CLOSED "dispute_closed" 409 change "The dispute is closed"
+        "Its `status` tells how; nothing more can be said to it.";
+    DISPUTE_ALREADY_ACCEPTED "dispute_already_accepted" 409 change "The dispute was accepted"
+        "The money was given up; evidence is of no use any more.";
+    EVIDENCE_ALREADY_SUBMITTED "evidence_already_submitted" 409 change "Evidence was submitted already"
+        "Channels take it once; wait for the verdict.";
+    DISPUTE_NOT_ACCEPTABLE "dispute_not_acceptable" 409 retry "An inquiry cannot be accepted"
+        "No money has moved: answer it with evidence, or refund the payment.";
     MERCHANT_ALREADY_ONBOARDED "merchant_already_onboarded" 409 change "The merchant exists with other terms"
         "Look at the merchant before you decide.";
     ADJUSTMENT_ALREADY_EXISTS "adjustment_already_exists" 409 change "The id of the adjustment is taken"
@@ -193,6 +205,10 @@ catalogue! {
         "A pre-auth takes at most 1000 captures.";
     AUTHORIZATION_OUT_OF_RANGE "authorization_out_of_range" 422 change "The channel reports an impossible authorisation"
         "Nothing was booked: an operator compares the pre-auth with the channel.";
+    EVIDENCE_TOO_LATE "evidence_too_late" 422 change "The time for evidence is over"
+        "`evidence_due_by` was the channel's deadline.";
+    CUSTOMER_ERASED "customer_erased" 422 change "The customer was erased"
+        "Nothing can be kept about this payment any more.";
     CAPTURE_OUT_OF_RANGE "capture_out_of_range" 422 change "The channel reports an impossible capture"
         "Nothing was booked: an operator compares the payment with the channel.";
     FEE_OUT_OF_RANGE "fee_out_of_range" 422 change "The channel reports an impossible fee"

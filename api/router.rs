@@ -15,8 +15,8 @@ use crate::errors;
 use crate::middleware::{observe, shed};
 use crate::problem::Problem;
 use crate::{
-    adjustments, balances, docs, document, events, health, keys, ledger, merchants, orders, payments, payouts, periods,
-    pre_auths, projections, refunds, sagas, statements, webhooks,
+    adjustments, balances, disputes, docs, document, events, health, jobs, keys, ledger, merchants, orders, payments,
+    payouts, periods, pre_auths, projections, refunds, sagas, statements, webhooks,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -46,6 +46,7 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(orders::routes())
         .merge(balances::routes())
         .merge(statements::routes())
+        .merge(disputes::routes())
         .merge(ledger::routes())
         .merge(adjustments::routes())
         .merge(payouts::routes())
@@ -54,6 +55,7 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(merchants::routes())
         .merge(keys::routes())
         .merge(projections::routes())
+        .merge(jobs::routes())
         .merge(sagas::routes())
 }
 

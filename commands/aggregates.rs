@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use domain::adjustment::Adjustment;
 use domain::bank_account::BankAccount;
 use domain::channel_account::ChannelAccount;
+use domain::dispute::Dispute;
 use domain::invariants::Violation;
 use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
@@ -36,6 +37,7 @@ static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
         Aggregate::of::<Adjustment>(),
         Aggregate::of::<BankAccount>(),
         Aggregate::of::<ChannelAccount>(),
+        Aggregate::of::<Dispute>(),
         Aggregate::of::<Merchant>(),
         Aggregate::of::<MerchantAccount>(),
         Aggregate::of::<OrderClaim>(),

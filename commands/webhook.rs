@@ -12,6 +12,7 @@ use metrics::counter;
 use parking_lot::Mutex;
 use tracing::Instrument;
 
+use crate::dispute::Disputes;
 use crate::executor::{CommandError, Issued};
 use crate::payment::Payments;
 use crate::ports::channel::{Webhook, WebhookError};
@@ -118,15 +119,23 @@ impl Webhooks {
     /// Goes on with webhooks that were kept but not settled: the process died in between, or acting failed.
     /// Answers how many it worked on.
     pub async fn sweep(&self) -> Result<usize, InboxError> {
-        let now = self.payments.clock.now();
-        let oldest = Timestamp::from_micros(now.as_micros().saturating_sub(micros(MESSAGES_KEPT_FOR)));
-        self.inbox.forget_messages(oldest).await?;
-        let due = self.inbox.take_due(now, SWEEP_BATCH).await?;
+        let due = self.inbox.take_due(self.payments.clock.now(), SWEEP_BATCH).await?;
         let taken = due.len();
         for webhook in due {
             self.resume(webhook).await?;
         }
         Ok(taken)
+    }
+
+    /// Forgets the messages that were kept long enough; how many.
+    pub async fn forget_messages(&self, now: Timestamp) -> Result<u64, InboxError> {
+        let mut forgotten = 0;
+        loop {
+            match self.inbox.forget_messages(now.minus(MESSAGES_KEPT_FOR)).await? {
+                0 => return Ok(forgotten),
+                some => forgotten += some,
+            }
+        }
     }
 
     async fn resume(&self, webhook: StoredWebhook) -> Result<(), InboxError> {
@@ -174,8 +183,9 @@ impl Webhooks {
     async fn act(&self, id: &WebhookId, facts: Vec<WebhookFact>) -> Result<WebhookOutcome, CommandError> {
         let mut outcome = WebhookOutcome::Ignored { reason: "it tells nothing about a payment".to_owned() };
         for (index, fact) in facts.into_iter().enumerate() {
+            let fact = self.located(id, fact).await?;
             let Some(stream) = stream_of(&fact) else {
-                let reason = "a refund without its payment is left to the poller".to_owned();
+                let reason = "news that name no object of ours are left to the poller".to_owned();
                 outcome = outcome.followed_by(WebhookOutcome::Ignored { reason });
                 continue;
             };
@@ -186,6 +196,21 @@ impl Webhooks {
             outcome = outcome.followed_by(recorded);
         }
         Ok(outcome)
+    }
+
+    /// Some channels do not say which payment a dispute is about, unless they are asked.
+    async fn located(&self, id: &WebhookId, fact: WebhookFact) -> Result<WebhookFact, CommandError> {
+        match fact {
+            WebhookFact::Dispute(report) if report.payment_id.is_none() => {
+                let asked = self.disputes().ask(&id.channel, &report.channel_reference).await?;
+                Ok(WebhookFact::Dispute(asked.unwrap_or(report)))
+            }
+            fact => Ok(fact),
+        }
+    }
+
+    fn disputes(&self) -> Disputes {
+        Disputes { payments: self.payments.clone() }
     }
 
     async fn record(
@@ -221,6 +246,7 @@ impl Webhooks {
                 WebhookFact::Authorization { pre_auth_id, answer } => {
                     PreAuths::on(&self.payments).record_authorization(issued, pre_auth_id, answer).await
                 }
+                WebhookFact::Dispute(report) => self.disputes().record(issued, &id.channel, report).await,
             }
         };
         Ok(outcome_of(record.instrument(span).await?))
@@ -259,6 +285,7 @@ fn payment_of(fact: &WebhookFact) -> Option<PaymentId> {
     match fact {
         WebhookFact::Charge { payment_id, .. } => Some(*payment_id),
         WebhookFact::Refund { payment_id, .. } => *payment_id,
+        WebhookFact::Dispute(report) => report.payment_id,
         WebhookFact::Authorization { .. } => None,
     }
 }
@@ -266,7 +293,7 @@ fn payment_of(fact: &WebhookFact) -> Option<PaymentId> {
 /// The stream that a fact is recorded in.
 fn stream_of(fact: &WebhookFact) -> Option<StreamId> {
     match fact {
-        WebhookFact::Charge { .. } | WebhookFact::Refund { .. } => {
+        WebhookFact::Charge { .. } | WebhookFact::Refund { .. } | WebhookFact::Dispute(_) => {
             payment_of(fact).map(|payment_id| Category::of::<Payment>().stream(payment_id.to_string()))
         }
         WebhookFact::Authorization { pre_auth_id, .. } => {
@@ -307,8 +334,4 @@ fn report_parked(id: &WebhookId, outcome: &WebhookOutcome) {
         counter!("webhook_parked_total", "channel" => id.channel.to_string()).increment(1);
         tracing::error!(webhook.channel = %id.channel, webhook.event_id = id.event_id, reason, "webhook parked: it must be looked at");
     }
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

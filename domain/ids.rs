@@ -86,6 +86,7 @@ ids! {
     BankAccountId "ba";
     AdjustmentId "adj";
     StatementId "stm";
+    JobRunId "run";
 }
 
 impl RefundId {
@@ -97,6 +98,20 @@ impl RefundId {
         let mut bytes = *payment.0.as_bytes();
         bytes[8..].copy_from_slice(&digest[..8]);
         RefundId(Uuid::from_bytes(bytes))
+    }
+}
+
+impl DisputeId {
+    /// The dispute that a channel knows by its own reference. Derived, so that whoever hears of it first, and in which
+    /// order, it is one dispute; the payment's own time prefix keeps ids time-ordered.
+    pub fn of(payment: PaymentId, channel: &ChannelName, channel_reference: &str) -> DisputeId {
+        let mut seed = [b"dispute:".as_slice(), payment.0.as_bytes(), channel.as_str().as_bytes()].concat();
+        seed.push(0);
+        seed.extend_from_slice(channel_reference.as_bytes());
+        let digest = Sha256::digest(seed);
+        let mut bytes = *payment.0.as_bytes();
+        bytes[8..].copy_from_slice(&digest[..8]);
+        DisputeId(Uuid::from_bytes(bytes))
     }
 }
 

@@ -147,8 +147,9 @@ pub fn captured_once(before: &State, event: &Event) -> Result<(), Violation> {
     }
 }
 
-/// Invariant 4: captured <= authorised, refunded and pending <= captured. What a channel made after it had called it
-/// failed is a fact that nobody could refuse: it is left out of the sum, and shows by its event.
+/// Invariant 4: captured <= authorised, refunded and pending <= captured, refunded + disputed (open or lost) <= captured.
+/// What a channel made after it had called it failed, and what it takes in a dispute, are facts that nobody could
+/// refuse: the former is left out of the first sum, and what they take beyond the capture is recorded to the unit.
 pub fn payment_amounts(record: &Record) -> Result<(), Violation> {
     let Some(capture) = record.capture() else { return Ok(()) };
     let id = record.payment_id();
@@ -163,6 +164,10 @@ pub fn payment_amounts(record: &Record) -> Result<(), Violation> {
     let sum: i128 = counted.map(|refund| i128::from(refund.amount)).sum();
     if sum > i128::from(capture.amount) {
         return Err(Violation::of(4, format!("{id} refunded {sum} of {}", capture.amount)));
+    }
+    if capture.excess() != capture.over_returned {
+        let (excess, recorded) = (capture.excess(), capture.over_returned);
+        return Err(Violation::of(4, format!("{id} gave back {excess} too much, of which {recorded} is recorded")));
     }
     Ok(())
 }
@@ -198,6 +203,11 @@ pub(crate) fn guarded_by_payment(record: &Record) -> Vec<Holding> {
     if let ChannelFee::Estimated(estimate) = capture.channel_fee {
         let accrual = Account::ChannelFeeAccrual(terms.channel.clone(), terms.payment_id);
         amounts.push(((accrual, currency), estimate));
+    }
+    for dispute in capture.disputes.iter().filter(|dispute| dispute.is_open()) {
+        let disputed = Account::ChannelDisputed(terms.channel.clone(), dispute.dispute_id);
+        let hold = Account::MerchantDisputeHold(terms.merchant_id, dispute.dispute_id);
+        amounts.extend([((disputed, currency), dispute.amount), ((hold, currency), dispute.amount)]);
     }
     amounts
 }

@@ -10,6 +10,7 @@ pub mod chain;
 pub mod channel_account;
 pub mod currency;
 pub mod decider;
+pub mod dispute;
 pub mod entry;
 pub mod iban;
 pub mod ids;
@@ -32,8 +33,8 @@ pub use currency::Currency;
 pub use decider::{Decider, DomainEvent, Holding, Rejection, RejectionClass};
 pub use entry::{BalancedEntry, Leg, NotAnEntry, Side};
 pub use ids::{
-    AdjustmentId, ApiKeyId, BankAccountId, BankName, ChannelName, DisputeId, MerchantId, OrderId, OrderNo, PaymentId,
-    PreAuthId, RefundId, SettlementId, StatementId, TimeZone, WithdrawalId,
+    AdjustmentId, ApiKeyId, BankAccountId, BankName, ChannelName, DisputeId, JobRunId, MerchantId, OrderId, OrderNo,
+    PaymentId, PreAuthId, RefundId, SettlementId, StatementId, TimeZone, WithdrawalId,
 };
 pub use money::Money;
 pub use sealed::Sealed;

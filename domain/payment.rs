@@ -7,10 +7,12 @@
 //!                        │  ▲ charge due / unknown /           ▲            pending ─▶ succeeded ─▶ reversed
 //!                        │  │ accepted / action required       │ late         │           ▲ late
 //!                        │  └─ (cancellation requested)        │              └──────▶ failed
+//!                        │                                     │            disputes: open ─▶ won | lost | both
 //!                        └──▶ failed | cancelled | expired ────┘ (booked, and refunded until the money is back)
 //! ```
 
 mod charge;
+mod dispute;
 mod event;
 mod postings;
 mod refund;
@@ -23,9 +25,11 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+pub use dispute::{Closing, DisputedAmount, RecordDispute};
 pub use event::{
-    ActionRequired, CancellationCause, Captured, ChannelFee, Created, Event, Failed, Failure, FeeTruedUp, RefundCause,
-    RefundFailed, RefundRequested, RefundReversed, RefundSucceeded,
+    ActionRequired, CancellationCause, Captured, ChannelFee, Created, DisputeAdjusted, DisputeClosed, DisputeMoney,
+    DisputeOpened, DisputeReopened, Event, Failed, Failure, FeeTruedUp, OverReturned, RefundCause, RefundFailed,
+    RefundRequested, RefundReversed, RefundSucceeded,
 };
 pub use refund::{Refund, RefundOutcome, RefundStatus};
 pub use rejection::PaymentRejection;
@@ -97,6 +101,9 @@ pub struct Capture {
     pub channel_fee_returned: i64,
     pub captured_at: Timestamp,
     pub refunds: Vec<Refund>,
+    pub disputes: Vec<DisputedAmount>,
+    /// Minor units beyond the capture that the channel took, as far as recorded and alerted.
+    pub over_returned: i64,
 }
 
 #[derive(Debug, Clone)]
@@ -107,6 +114,7 @@ pub enum Command {
     RecordCharge { outcome: ChargeOutcome, at: Timestamp },
     RequestRefund(RequestRefund),
     RecordRefund { refund_id: RefundId, outcome: RefundOutcome, at: Timestamp },
+    RecordDispute(RecordDispute),
 }
 
 /// What the channel said about the charge, or that it said nothing.
@@ -165,6 +173,7 @@ impl Decider for Payment {
             (Command::RecordRefund { refund_id, outcome, at }, State::Exists(record)) => {
                 refund::record(record, refund_id, outcome, at)
             }
+            (Command::RecordDispute(told), State::Exists(record)) => dispute::record(record, &told),
         }
     }
 
@@ -250,6 +259,8 @@ impl From<&Captured> for Capture {
             channel_fee_returned: 0,
             captured_at: captured.captured_at,
             refunds: vec![],
+            disputes: vec![],
+            over_returned: 0,
         }
     }
 }

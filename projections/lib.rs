@@ -5,9 +5,11 @@ pub mod adjustments;
 pub mod books;
 mod checkpoint;
 mod database;
+pub mod disputes;
 mod filter;
 pub mod merchants;
 pub mod orders;
+pub mod overdue;
 mod page;
 pub mod payments;
 pub mod pre_auths;
@@ -40,6 +42,7 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(adjustments::Adjustments),
         Arc::new(books::Books),
+        Arc::new(disputes::Disputes),
         Arc::new(merchants::Merchants),
         Arc::new(orders::Orders),
         Arc::new(payments::Payments),

@@ -7,7 +7,7 @@ use crate::streams::{Columns, Listed, StreamRow, stream_read_model};
 
 stream_read_model! {
     /// Payments by their ids.
-    Payments of Payment, "payments" version 2
+    Payments of Payment, "payments" version 3
 }
 
 pub type PaymentRow = StreamRow<State>;
@@ -73,6 +73,7 @@ mod tests {
                 "refund_id": "re_00000000000000000000000001", "amount": 4000, "cause": "merchant", "reason": null,
                 "requested_at": "2026-11-20T00:00:02.000000Z", "channel_reference": null, "status": "Due",
             }],
+            "disputes": [], "over_returned": 0,
         });
         assert_eq!(state["Exists"]["phase"]["Captured"], captured);
     }

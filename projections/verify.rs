@@ -12,6 +12,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use commands::ports::{EventStore, RecordedEvent};
 
 use crate::adjustments::Adjustments;
+use crate::disputes::Disputes;
 use crate::payments::Payments;
 use crate::{ApplyError, ReadError, Reader};
 
@@ -42,6 +43,7 @@ pub async fn verify(reader: &Reader, store: &dyn EventStore, name: &str) -> Resu
     Ok(Some(match name {
         "adjustments" => streams::verify::<Adjustments>(reader, store, &Adjustments).await?,
         "books" => books::verify(reader, store).await?,
+        "disputes" => streams::verify::<Disputes>(reader, store, &Disputes).await?,
         "merchants" => payments::verify_merchants(reader, store).await?,
         "orders" => payments::verify_orders(reader, store).await?,
         "payments" => streams::verify::<Payments>(reader, store, &Payments).await?,

@@ -1,4 +1,5 @@
-//! The process managers: what each object needs next, and the machinery that does it and never forgets it.
+//! The process managers: what each object needs next, and the machinery that does it and never forgets it;
+//! beside it the scheduler, which runs the jobs that go by the clock.
 //! A saga's progress is the stream of what it drives; the agenda only remembers when to look. Knows no SQL, no
 //! channel's protocol and no HTTP.
 //!
@@ -9,6 +10,7 @@
 //! ```
 
 pub mod attempt;
+pub mod dispute;
 mod follower;
 pub mod interpreter;
 pub mod payment;
@@ -17,6 +19,7 @@ pub mod process;
 pub mod refund;
 mod runner;
 pub mod schedule;
+mod scheduler;
 pub mod step;
 mod watchdog;
 
@@ -27,6 +30,7 @@ use commands::payment::Payments;
 pub use interpreter::{Interpreter, Patience};
 pub use process::{Process, Processes};
 pub use runner::{SagaConfig, SagaRunner};
+pub use scheduler::{Scheduler, SchedulerConfig};
 pub use step::Step;
 
 /// What the sagas act through. Cheap to clone.
@@ -39,6 +43,7 @@ impl UseCases {
     /// Every saga of the ledger, one line each.
     pub fn processes(&self) -> Processes {
         Processes::new(vec![
+            Arc::new(dispute::DisputeProcess::new(self.payments.clone())),
             Arc::new(payment::PaymentProcess::new(self.payments.clone())),
             Arc::new(pre_auth::PreAuthProcess::new(&self.payments)),
             Arc::new(refund::RefundProcess::new(self.payments.clone())),

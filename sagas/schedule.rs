@@ -54,6 +54,19 @@ impl Schedule {
         alert_after: 46,
     };
 
+    /// The channel judges a dispute, which takes months: only its webhook can be lost.
+    pub const VERDICT: Schedule = Schedule {
+        waits: &[
+            seconds(15),
+            seconds(MINUTE),
+            seconds(5 * MINUTE),
+            seconds(30 * MINUTE),
+            seconds(HOUR),
+            seconds(6 * HOUR),
+        ],
+        alert_after: u32::MAX,
+    };
+
     /// The customer has a page to visit; the payment's expiry ends this.
     pub const CUSTOMER_ACTS: Schedule =
         Schedule { waits: &[seconds(30), seconds(MINUTE), seconds(5 * MINUTE)], alert_after: u32::MAX };

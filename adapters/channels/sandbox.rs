@@ -2,6 +2,7 @@
 
 mod answers;
 mod authorizations;
+mod disputes;
 mod payouts;
 #[cfg(test)]
 mod tests;
@@ -11,7 +12,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use commands::ports::channel::{Channel, PayoutsAnswer, StatementAnswer, Webhook, WebhookError};
-use commands::ports::{Authorizations, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder};
+use commands::ports::{
+    Authorizations, ChannelAnswer, ChargeOrder, DisputeAnswer, DisputeOrder, DisputeReport, RefundAnswer, RefundOrder,
+};
 use domain::{ChannelName, Money, Timestamp};
 use reqwest::RequestBuilder;
 use rust_decimal::Decimal;
@@ -127,6 +130,22 @@ impl Channel for SandboxChannel {
 
     async fn find_refund(&self, order: &RefundOrder) -> RefundAnswer {
         refund_answer(self.http.call("find_refund", self.get("refunds", &order.refund_id.to_string())).await)
+    }
+
+    async fn find_dispute(&self, channel_reference: &str) -> DisputeAnswer {
+        self.look_up_dispute(channel_reference).await
+    }
+
+    async fn disputes_since(&self, since: Timestamp) -> Result<Vec<DisputeReport>, String> {
+        self.list_disputes(since).await
+    }
+
+    async fn submit_evidence(&self, order: &DisputeOrder, text: &str) -> DisputeAnswer {
+        self.answer_dispute(order, "evidence", &json!({ "text": text })).await
+    }
+
+    async fn accept_dispute(&self, order: &DisputeOrder) -> DisputeAnswer {
+        self.answer_dispute(order, "accept", &json!({})).await
     }
 
     fn authorizations(&self) -> Option<&dyn Authorizations> {

@@ -6,6 +6,7 @@ mod api;
 mod authorizations;
 mod charges;
 mod currencies;
+mod disputes;
 mod objects;
 mod order;
 mod refunds;
@@ -19,7 +20,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use commands::ports::channel::{Channel, Webhook, WebhookError};
-use commands::ports::{Authorizations, ChannelAnswer, ChargeOrder, Clock, RefundAnswer, RefundOrder};
+use commands::ports::{
+    Authorizations, ChannelAnswer, ChargeOrder, Clock, DisputeAnswer, DisputeOrder, DisputeReport, RefundAnswer,
+    RefundOrder,
+};
 use domain::{ChannelName, Money, Timestamp};
 use rust_decimal::Decimal;
 use url::Url;
@@ -117,6 +121,22 @@ impl Channel for StripeChannel {
 
     async fn find_refund(&self, order: &RefundOrder) -> RefundAnswer {
         self.look_up_refund(order).await
+    }
+
+    async fn find_dispute(&self, channel_reference: &str) -> DisputeAnswer {
+        self.look_up_dispute(channel_reference).await
+    }
+
+    async fn disputes_since(&self, since: Timestamp) -> Result<Vec<DisputeReport>, String> {
+        self.list_disputes(since).await
+    }
+
+    async fn submit_evidence(&self, order: &DisputeOrder, text: &str) -> DisputeAnswer {
+        self.send_evidence(order, text).await
+    }
+
+    async fn accept_dispute(&self, order: &DisputeOrder) -> DisputeAnswer {
+        self.close_dispute(order).await
     }
 
     fn authorizations(&self) -> Option<&dyn Authorizations> {

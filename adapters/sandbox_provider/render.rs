@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// Authorised money can be captured for seven days.
 const HELD_FOR_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
+/// Evidence is asked for within seven days; nobody is held to it. The provider charges no fee for a dispute.
+const EVIDENCE_WITHIN_MS: u64 = 7 * 24 * 3600 * 1000;
 
 #[derive(Debug, Clone)]
 pub(super) struct Renderer {
@@ -105,6 +107,7 @@ impl Renderer {
             "status": status,
             "reason": "fraudulent",
             "evidence_submitted": dispute.evidence_submitted,
+            "evidence_due_by": time(dispute.created_ms.saturating_add(EVIDENCE_WITHIN_MS)),
             "created_at": time(dispute.created_ms),
         })
     }

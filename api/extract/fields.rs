@@ -103,6 +103,10 @@ texts! {
     FreeText "must be at most 1000 characters"
         |text| text.chars().count() <= 1000;
 
+    /// What a merchant hands in for a dispute.
+    EvidenceText "must be 1 to 20000 characters"
+        |text| (1..=20_000).contains(&text.chars().count());
+
     HttpUrl "must be an absolute http or https URL of at most 2000 characters"
         |text| text.len() <= 2000 && is_http_url(text);
 }

@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use domain::{Account, AdjustmentId, ApiKeyId, ChannelName, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId};
+use domain::{
+    Account, AdjustmentId, ApiKeyId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId,
+};
 
 use crate::errors::{self, ErrorCode};
 use crate::problem::Problem;
@@ -31,6 +33,10 @@ impl Addressed for PreAuthId {
 
 impl Addressed for RefundId {
     const MISSING: &'static ErrorCode = errors::REFUND_NOT_FOUND;
+}
+
+impl Addressed for DisputeId {
+    const MISSING: &'static ErrorCode = errors::DISPUTE_NOT_FOUND;
 }
 
 impl Addressed for OrderNo {

@@ -1,5 +1,6 @@
 //! The objects of the API, made from aggregates and rows. Decides nothing.
 
+pub mod dispute;
 pub mod event;
 pub mod payment;
 pub mod pre_auth;

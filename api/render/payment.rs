@@ -122,7 +122,7 @@ pub async fn of_record(
         channel_reference: record.channel_reference.clone(),
         amount_captured: capture.map_or(0, |capture| capture.amount),
         amount_refunded: capture.map_or(0, Capture::amount_refunded),
-        amount_disputed: 0,
+        amount_disputed: capture.map_or(0, Capture::amount_disputed),
         fees: fees(terms.pricing.model, capture),
         failure: match &record.phase {
             Phase::Failed(failure) => Some(Failure::from(failure)),

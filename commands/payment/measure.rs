@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use domain::payment::{Event, Payment, PaymentStatus, RefundCause, RefundRequested};
+use domain::payment::{Event, OverReturned, Payment, PaymentStatus, RefundCause, RefundRequested};
 use domain::{ChannelName, Currency, RefundId, Timestamp};
 use parking_lot::Mutex;
 
@@ -22,7 +22,7 @@ struct Outcome {
 
 impl Payments {
     /// Sends a command whose first stream is a payment, and counts the outcomes that it appends.
-    pub(super) async fn execute_and_count(&self, mut request: Request) -> Result<Receipt, CommandError> {
+    pub(crate) async fn execute_and_count(&self, mut request: Request) -> Result<Receipt, CommandError> {
         // A store decides a command several times; what it decided last is what it stored.
         let decided: Arc<Mutex<Vec<Outcome>>> = Arc::default();
         let (decide, noted) = (request.decide, decided.clone());
@@ -70,6 +70,11 @@ impl Outcome {
             Event::RefundSucceeded(_) | Event::RefundSucceededLate(_) => self.count_refund("succeeded"),
             Event::RefundFailed(_) => self.count_refund("failed"),
             Event::RefundReversed(_) => self.count_refund("reversed"),
+            Event::DisputeOpened(_) => self.count_dispute("opened"),
+            Event::DisputeClosed(closed) if closed.lost == 0 => self.count_dispute("won"),
+            Event::DisputeClosed(closed) if closed.won == 0 => self.count_dispute("lost"),
+            Event::DisputeClosed(_) => self.count_dispute("partly_won"),
+            Event::OverReturned(over) => alert_of_excess(over),
             Event::RefundRequested(again) if again.refund_id != RefundId::of_late_success(again.payment_id, 0) => {
                 alert_of_lost_refund(again);
             }
@@ -87,9 +92,22 @@ impl Outcome {
         metrics::counter!("refund_total", &self.labels(status)).increment(1);
     }
 
+    fn count_dispute(&self, status: &'static str) {
+        metrics::counter!("dispute_total", &self.labels(status)).increment(1);
+    }
+
     fn labels(&self, status: &'static str) -> [(&'static str, String); 3] {
         [("status", status.to_owned()), ("channel", self.channel.to_string()), ("currency", self.currency.to_string())]
     }
+}
+
+/// More went back than ever came in: it is booked, the merchant owes it, and a person should talk to the channel.
+fn alert_of_excess(over: &OverReturned) {
+    tracing::error!(
+        payment.id = %over.payment_id, channel.name = %over.channel, excess = over.excess, currency = %over.currency,
+        "the channel took more for refunds and disputes than was captured"
+    );
+    metrics::counter!("payment_over_returned_total", "channel" => over.channel.to_string()).increment(1);
 }
 
 /// The ledger asks for the refund of an unwanted payment again whenever the channel said no to the one before: it never

@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::authorizations::{AuthorizationAnswer, Authorizations};
+use super::disputes::{DisputeAnswer, DisputeOrder, DisputeReport};
 
 /// Every call is safe to repeat with the same key: the channel performs it at most once.
 /// None of the calls returns an error: what cannot be told from the answer is `Unknown`.
@@ -35,6 +36,27 @@ pub trait Channel: Send + Sync {
     async fn refund(&self, order: &RefundOrder) -> RefundAnswer;
 
     async fn find_refund(&self, order: &RefundOrder) -> RefundAnswer;
+
+    /// Asks how a dispute stands, by the channel's own id of it. A channel without disputes knows none.
+    async fn find_dispute(&self, _channel_reference: &str) -> DisputeAnswer {
+        DisputeAnswer::NotFound
+    }
+
+    /// Every dispute that began at `since` or later: one whose webhook was lost is found among them. The reason of a
+    /// failure carries no secret.
+    async fn disputes_since(&self, _since: Timestamp) -> Result<Vec<DisputeReport>, String> {
+        Ok(vec![])
+    }
+
+    /// Hands in the merchant's evidence.
+    async fn submit_evidence(&self, _order: &DisputeOrder, _text: &str) -> DisputeAnswer {
+        DisputeAnswer::NotFound
+    }
+
+    /// Gives the disputed money up.
+    async fn accept_dispute(&self, _order: &DisputeOrder) -> DisputeAnswer {
+        DisputeAnswer::NotFound
+    }
 
     /// How this channel holds money without taking it; `None` if it cannot.
     fn authorizations(&self) -> Option<&dyn Authorizations> {
@@ -222,6 +244,7 @@ pub enum WebhookFact {
     Charge { payment_id: PaymentId, answer: ChannelAnswer },
     Refund { payment_id: Option<PaymentId>, refund_id: RefundId, answer: RefundAnswer },
     Authorization { pre_auth_id: PreAuthId, answer: AuthorizationAnswer },
+    Dispute(DisputeReport),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -13,6 +13,9 @@ pub const REMEMBERED_FOR: Duration = Duration::from_secs(601);
 pub trait Nonces: Send + Sync {
     /// True the first time that this key uses this nonce within [`REMEMBERED_FOR`], also across a crash of the store.
     async fn use_once(&self, key_id: ApiKeyId, nonce: &str, now: Timestamp) -> Result<bool, NoncesUnavailable>;
+
+    /// Drops those that were used before; how many.
+    async fn forget(&self, used_before: Timestamp) -> Result<u64, NoncesUnavailable>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

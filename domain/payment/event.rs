@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::money::{AMOUNT_MAX, fee_at};
 use crate::pricing::{Pricing, PricingModel};
 use crate::{
-    BalancedEntry, ChannelName, Currency, DomainEvent, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId, Sealed,
-    Timestamp,
+    BalancedEntry, ChannelName, Currency, DisputeId, DomainEvent, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId,
+    Sealed, Timestamp,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,20 @@ pub enum Event {
     /// The channel made a refund that it had called failed.
     #[serde(rename = "payment.refund_succeeded_late")]
     RefundSucceededLate(RefundSucceeded),
+    /// The channel took the disputed amount back.
+    #[serde(rename = "payment.dispute_opened")]
+    DisputeOpened(DisputeOpened),
+    /// The channel changed what it takes or charges for an open dispute; amounts are differences.
+    #[serde(rename = "payment.dispute_adjusted")]
+    DisputeAdjusted(DisputeAdjusted),
+    #[serde(rename = "payment.dispute_closed")]
+    DisputeClosed(DisputeClosed),
+    /// The channel took back how it had closed a dispute.
+    #[serde(rename = "payment.dispute_reopened")]
+    DisputeReopened(DisputeReopened),
+    /// Refunds and disputes together took more than was captured.
+    #[serde(rename = "payment.over_returned")]
+    OverReturned(OverReturned),
 }
 
 impl Event {
@@ -289,6 +303,76 @@ pub struct RefundReversed {
     pub failure: Failure,
 }
 
+/// Whose money a dispute moves, and where.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DisputeMoney {
+    pub dispute_id: DisputeId,
+    pub payment_id: PaymentId,
+    pub merchant_id: MerchantId,
+    pub channel: ChannelName,
+    pub currency: Currency,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DisputeOpened {
+    #[serde(flatten)]
+    pub money: DisputeMoney,
+    /// The channel's own id of the dispute.
+    pub channel_reference: String,
+    pub amount: i64,
+    /// What the channel charges for the dispute, and the part of it that the merchant bears.
+    pub fee: i64,
+    pub fee_passed_on: i64,
+    pub opened_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DisputeAdjusted {
+    #[serde(flatten)]
+    pub money: DisputeMoney,
+    pub amount: i64,
+    pub fee: i64,
+    pub fee_passed_on: i64,
+    pub adjusted_at: Timestamp,
+}
+
+/// `won` and `lost` together are the disputed amount.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DisputeClosed {
+    #[serde(flatten)]
+    pub money: DisputeMoney,
+    pub won: i64,
+    pub lost: i64,
+    /// What the channel gives back of its fee, and what of that goes on to the merchant.
+    pub fee_returned: i64,
+    pub fee_passed_back: i64,
+    pub closed_at: Timestamp,
+}
+
+/// What closing had moved, and is moved back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DisputeReopened {
+    #[serde(flatten)]
+    pub money: DisputeMoney,
+    pub won: i64,
+    pub lost: i64,
+    pub fee_returned: i64,
+    pub fee_passed_back: i64,
+    pub reopened_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OverReturned {
+    pub payment_id: PaymentId,
+    pub merchant_id: MerchantId,
+    pub channel: ChannelName,
+    pub currency: Currency,
+    pub captured: i64,
+    /// By how much refunds and disputes exceed it now.
+    pub excess: i64,
+    pub recorded_at: Timestamp,
+}
+
 impl DomainEvent for Event {
     const TYPES: &'static [(&'static str, u16)] = &[
         ("payment.created", 1),
@@ -308,6 +392,11 @@ impl DomainEvent for Event {
         ("payment.refund_failed", 1),
         ("payment.refund_reversed", 1),
         ("payment.refund_succeeded_late", 1),
+        ("payment.dispute_opened", 1),
+        ("payment.dispute_adjusted", 1),
+        ("payment.dispute_closed", 1),
+        ("payment.dispute_reopened", 1),
+        ("payment.over_returned", 1),
     ];
 
     fn event_type(&self) -> &'static str {
@@ -329,6 +418,11 @@ impl DomainEvent for Event {
             Event::RefundFailed(_) => "payment.refund_failed",
             Event::RefundReversed(_) => "payment.refund_reversed",
             Event::RefundSucceededLate(_) => "payment.refund_succeeded_late",
+            Event::DisputeOpened(_) => "payment.dispute_opened",
+            Event::DisputeAdjusted(_) => "payment.dispute_adjusted",
+            Event::DisputeClosed(_) => "payment.dispute_closed",
+            Event::DisputeReopened(_) => "payment.dispute_reopened",
+            Event::OverReturned(_) => "payment.over_returned",
         }
     }
 

@@ -1,7 +1,8 @@
 //! What each event of a payment does to the books, as transfers "debit - credit" in minor units.
 
 use super::event::{
-    Captured, ChannelFee, Event, FeeTruedUp, RefundFailed, RefundRequested, RefundReversed, RefundSucceeded,
+    Captured, ChannelFee, DisputeMoney, Event, FeeTruedUp, RefundFailed, RefundRequested, RefundReversed,
+    RefundSucceeded,
 };
 use crate::pricing::PricingModel;
 use crate::{Account, BalancedEntry};
@@ -17,6 +18,18 @@ pub(super) fn of(event: &Event) -> Option<BalancedEntry> {
         Event::RefundSucceededLate(succeeded) => {
             refund_made_from(Account::MerchantPending(succeeded.merchant_id), succeeded)
         }
+        Event::DisputeOpened(opened) => disputed(&opened.money, opened.amount, opened.fee, opened.fee_passed_on),
+        Event::DisputeAdjusted(adjusted) => {
+            disputed(&adjusted.money, adjusted.amount, adjusted.fee, adjusted.fee_passed_on)
+        }
+        Event::DisputeClosed(closed) => {
+            let fee = Back { fee: closed.fee_returned, passed_on: closed.fee_passed_back };
+            dispute_closed(&closed.money, closed.won, closed.lost, &fee)
+        }
+        Event::DisputeReopened(reopened) => {
+            let fee = Back { fee: -reopened.fee_returned, passed_on: -reopened.fee_passed_back };
+            dispute_closed(&reopened.money, -reopened.won, -reopened.lost, &fee)
+        }
         Event::Created(_)
         | Event::ActionRequired(_)
         | Event::Accepted { .. }
@@ -26,7 +39,8 @@ pub(super) fn of(event: &Event) -> Option<BalancedEntry> {
         | Event::Cancelled { .. }
         | Event::Expired { .. }
         | Event::RefundAccepted { .. }
-        | Event::RefundOutcomeUnknown { .. } => None,
+        | Event::RefundOutcomeUnknown { .. }
+        | Event::OverReturned(_) => None,
     }
 }
 
@@ -116,5 +130,38 @@ fn refund_reversed(event: &RefundReversed) -> Option<BalancedEntry> {
         .transfer(pending.clone(), Account::RevenueProcessing, event.markup_returned)
         .transfer(Account::ExpenseChannelFee(event.channel.clone()), receivable, event.channel_fee_returned)
         .transfer(pending, Account::RecoveryChannelFee, passed_on(event.pricing_model, event.channel_fee_returned))
+        .build()
+}
+
+/// What the channel takes for a dispute, or takes more if the amounts are differences.
+fn disputed(money: &DisputeMoney, amount: i64, fee: i64, fee_passed_on: i64) -> Option<BalancedEntry> {
+    let receivable = Account::ChannelReceivable(money.channel.clone());
+    let pending = Account::MerchantPending(money.merchant_id);
+    BalancedEntry::in_currency(money.currency)
+        .transfer(Account::ChannelDisputed(money.channel.clone(), money.dispute_id), receivable.clone(), amount)
+        .transfer(Account::ExpenseDisputeFee(money.channel.clone()), receivable, fee)
+        .transfer(pending.clone(), Account::MerchantDisputeHold(money.merchant_id, money.dispute_id), amount)
+        .transfer(pending, Account::RevenueDisputeFee, fee_passed_on)
+        .build()
+}
+
+/// What a channel gives back of a dispute's fee, and what of that goes on to the merchant.
+struct Back {
+    fee: i64,
+    passed_on: i64,
+}
+
+/// With negative amounts it is moved back: the dispute is open again.
+fn dispute_closed(money: &DisputeMoney, won: i64, lost: i64, back: &Back) -> Option<BalancedEntry> {
+    let receivable = Account::ChannelReceivable(money.channel.clone());
+    let disputed = Account::ChannelDisputed(money.channel.clone(), money.dispute_id);
+    let pending = Account::MerchantPending(money.merchant_id);
+    let hold = Account::MerchantDisputeHold(money.merchant_id, money.dispute_id);
+    BalancedEntry::in_currency(money.currency)
+        .transfer(receivable.clone(), disputed.clone(), won)
+        .transfer(hold.clone(), pending.clone(), won)
+        .transfer(hold, disputed, lost)
+        .transfer(receivable, Account::ExpenseDisputeFee(money.channel.clone()), back.fee)
+        .transfer(Account::RevenueDisputeFee, pending, back.passed_on)
         .build()
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::event::{
     Created, Event, Failure, RefundCause, RefundFailed, RefundRequested, RefundReversed, RefundSucceeded,
 };
-use super::{Capture, PaymentRejection, Record, RequestRefund};
+use super::{Capture, PaymentRejection, Record, RequestRefund, dispute};
 use crate::money::AMOUNT_MAX;
 use crate::{RefundId, Sealed, Timestamp};
 
@@ -149,10 +149,12 @@ pub(super) fn record(
 
     Ok(match (&refund.status, outcome) {
         (status, RefundOutcome::Succeeded { channel_reference, fee_returned }) if status.is_pending() => {
-            vec![Event::RefundSucceeded(succeeded(record, capture, refund, channel_reference, fee_returned))]
+            let succeeded = succeeded(record, capture, refund, channel_reference, fee_returned);
+            made(record, capture, Event::RefundSucceeded(succeeded), at)
         }
         (RefundStatus::Failed(_), RefundOutcome::Succeeded { channel_reference, fee_returned }) => {
-            vec![Event::RefundSucceededLate(succeeded(record, capture, refund, channel_reference, fee_returned))]
+            let succeeded = succeeded(record, capture, refund, channel_reference, fee_returned);
+            made(record, capture, Event::RefundSucceededLate(succeeded), at)
         }
         (status, RefundOutcome::Failed(failure)) if status.is_pending() => {
             let failed = Event::RefundFailed(RefundFailed {
@@ -177,13 +179,20 @@ pub(super) fn record(
     })
 }
 
+/// A refund that was made, and what it took beyond the capture: a dispute may have taken the same money meanwhile.
+fn made(record: &Record, capture: &Capture, event: Event, at: Timestamp) -> Vec<Event> {
+    let events = vec![event];
+    let over_returned = dispute::over_returned(record, &dispute::fold(capture, &events), at);
+    events.into_iter().chain(over_returned).collect()
+}
+
 /// The money of a late success must go back: where one refund did not bring that about, the next one is due, until
 /// nothing of the capture is left to give back. When it is called, and when a person is told, is the saga's schedule.
 fn next_attempt(record: &Record, capture: &Capture, ended: &Refund, at: Timestamp) -> Option<Event> {
     if ended.cause != RefundCause::LateSuccess {
         return None;
     }
-    let others = capture.amount_refunded() + capture.amount_refund_pending() - ended.amount;
+    let others = capture.amount_refunded() + capture.amount_refund_pending() + capture.amount_disputed() - ended.amount;
     let owed = (capture.amount - others).clamp(0, ended.amount);
     let attempt = capture.refunds.iter().filter(|refund| refund.cause == RefundCause::LateSuccess).count();
     let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
@@ -259,10 +268,10 @@ impl Capture {
         self.sum(RefundStatus::is_pending)
     }
 
-    /// Minor units that may still be asked for. A channel that makes a refund after it had failed may have given back
-    /// more than was captured; then nothing is left.
+    /// Minor units that may still be asked for. A channel that makes a refund after it had failed, or takes the whole in
+    /// a dispute after a refund, may have taken more than was captured; then nothing is left.
     pub fn refundable(&self) -> i64 {
-        (self.amount - self.amount_refunded() - self.amount_refund_pending()).max(0)
+        (self.amount - self.amount_refunded() - self.amount_refund_pending() - self.amount_disputed()).max(0)
     }
 
     fn sum(&self, counts: impl Fn(&RefundStatus) -> bool) -> i64 {
@@ -303,7 +312,10 @@ impl Capture {
                 self.channel_fee_returned -= reversed.channel_fee_returned;
                 self.change(reversed.refund_id, None, RefundStatus::Reversed(reversed.failure.clone()));
             }
-            _ => {}
+            event => self.evolve_dispute(event),
+        }
+        if self.over_returned > 0 {
+            self.over_returned = self.over_returned.min(self.excess());
         }
         self
     }

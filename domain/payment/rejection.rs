@@ -10,6 +10,10 @@ pub enum PaymentRejection {
     AlreadyExists,
     #[error("the channel reports another capture than the one that is booked")]
     ContradictsCapture,
+    #[error("the channel tells of a dispute what an earlier message contradicts")]
+    ContradictsDispute,
+    #[error("the channel disputes a payment whose capture is not known yet")]
+    NotCaptured,
     #[error("the payment has not succeeded, so there is nothing to refund")]
     NotRefundable,
     #[error("this refund exists already with another amount")]
@@ -32,6 +36,10 @@ pub enum PaymentRejection {
     NotCancellable,
     #[error("the channel reports a capture of nothing or of more than was authorised")]
     CaptureOutOfRange,
+    #[error("a payment takes at most 100 disputes")]
+    TooManyDisputes,
+    #[error("the channel reports amounts of a dispute that cannot be")]
+    DisputeOutOfRange,
 }
 
 impl Rejection for PaymentRejection {
@@ -41,6 +49,8 @@ impl Rejection for PaymentRejection {
             PaymentRejection::AlreadyExists => "payment_already_exists",
             PaymentRejection::NotRefundable => "payment_not_refundable",
             PaymentRejection::ContradictsCapture => "contradicts_capture",
+            PaymentRejection::ContradictsDispute => "contradicts_dispute",
+            PaymentRejection::NotCaptured => "payment_not_captured",
             PaymentRejection::RefundAlreadyExists => "refund_already_exists",
             PaymentRejection::AlreadyRefunded => "payment_already_refunded",
             PaymentRejection::TooManyRefunds => "too_many_refunds",
@@ -51,6 +61,8 @@ impl Rejection for PaymentRejection {
             PaymentRejection::InsufficientBalance => "insufficient_balance",
             PaymentRejection::NotCancellable => "payment_not_cancellable",
             PaymentRejection::CaptureOutOfRange => "capture_out_of_range",
+            PaymentRejection::TooManyDisputes => "too_many_disputes",
+            PaymentRejection::DisputeOutOfRange => "dispute_out_of_range",
         }
     }
 
@@ -59,6 +71,8 @@ impl Rejection for PaymentRejection {
             PaymentRejection::NotFound => RejectionClass::NotFound,
             PaymentRejection::AlreadyExists
             | PaymentRejection::ContradictsCapture
+            | PaymentRejection::ContradictsDispute
+            | PaymentRejection::NotCaptured
             | PaymentRejection::NotRefundable
             | PaymentRejection::RefundAlreadyExists
             | PaymentRejection::NotCancellable => RejectionClass::Conflict,
@@ -69,16 +83,21 @@ impl Rejection for PaymentRejection {
             | PaymentRejection::InvalidExpiry
             | PaymentRejection::RefundExceedsCaptured
             | PaymentRejection::InsufficientBalance
-            | PaymentRejection::CaptureOutOfRange => RejectionClass::Refused,
+            | PaymentRejection::CaptureOutOfRange
+            | PaymentRejection::TooManyDisputes
+            | PaymentRejection::DisputeOutOfRange => RejectionClass::Refused,
         }
     }
 
     fn retryable(&self) -> bool {
         match self {
-            PaymentRejection::NotRefundable | PaymentRejection::InsufficientBalance => true,
+            PaymentRejection::NotCaptured | PaymentRejection::NotRefundable | PaymentRejection::InsufficientBalance => {
+                true
+            }
             PaymentRejection::NotFound
             | PaymentRejection::AlreadyExists
             | PaymentRejection::ContradictsCapture
+            | PaymentRejection::ContradictsDispute
             | PaymentRejection::RefundAlreadyExists
             | PaymentRejection::AlreadyRefunded
             | PaymentRejection::TooManyRefunds
@@ -87,7 +106,9 @@ impl Rejection for PaymentRejection {
             | PaymentRejection::InvalidExpiry
             | PaymentRejection::RefundExceedsCaptured
             | PaymentRejection::NotCancellable
-            | PaymentRejection::CaptureOutOfRange => false,
+            | PaymentRejection::CaptureOutOfRange
+            | PaymentRejection::TooManyDisputes
+            | PaymentRejection::DisputeOutOfRange => false,
         }
     }
 

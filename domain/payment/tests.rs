@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::pricing::{Pricing, PricingModel, RefundFeePolicy};
-use crate::{Account, BalancedEntry, Currency, DomainEvent, MerchantId, Side};
+use crate::{Account, BalancedEntry, Currency, DisputeId, DomainEvent, MerchantId, Side};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros(seconds * 1_000_000)
@@ -519,6 +519,137 @@ fn refund_postings_by_policy() {
     assert_eq!((balance(&failed, &pending), balance(&failed, &hold)), (9_820, 0));
 }
 
+fn disputed(reference: &str, amount: i64, fee: i64, closing: Option<(i64, i64)>) -> RecordDispute {
+    let channel = terms().channel;
+    RecordDispute {
+        dispute_id: DisputeId::of(payment_id(), &channel, reference),
+        channel_reference: reference.to_owned(),
+        amount,
+        fee,
+        closing: closing.map(|(won, fee_returned)| Closing { won, fee_returned }),
+        asked: false,
+        at: at(40),
+    }
+}
+
+fn dispute(told: RecordDispute) -> Command {
+    Command::RecordDispute(told)
+}
+
+#[test]
+fn a_dispute_is_booked_as_told_in_whatever_order() {
+    let (opened, closed) = ("payment.dispute_opened", "payment.dispute_closed");
+    let open = || disputed("d_1", 4_000, 15, None);
+    let won = || disputed("d_1", 4_000, 15, Some((4_000, 0)));
+    let lost = || disputed("d_1", 4_000, 15, Some((0, 0)));
+    let asked = |told: RecordDispute| RecordDispute { asked: true, ..told };
+    let contradicts = || Err(PaymentRejection::ContradictsDispute);
+    let table: [(&[RecordDispute], RecordDispute, Result<&[&str], PaymentRejection>); 14] = [
+        (&[], open(), Ok(&[opened])),
+        (&[], won(), Ok(&[opened, closed])),
+        (&[open()], open(), Ok(&[])),
+        (&[open()], lost(), Ok(&[closed])),
+        (&[open()], disputed("d_2", 4_000, 15, None), Ok(&[opened])),
+        (&[lost()], open(), Ok(&[])),
+        (&[lost()], lost(), Ok(&[])),
+        (&[lost()], won(), contradicts()),
+        (&[lost()], asked(won()), Ok(&["payment.dispute_reopened", closed])),
+        (&[lost()], asked(open()), Ok(&["payment.dispute_reopened"])),
+        (&[open()], disputed("d_1", 3_000, 15, None), contradicts()),
+        (&[open()], asked(disputed("d_1", 3_000, 30, None)), Ok(&["payment.dispute_adjusted"])),
+        (&[open()], disputed("d_1", 4_000, 15, Some((4_001, 0))), Err(PaymentRejection::DisputeOutOfRange)),
+        (&[open()], disputed("d_1", 4_000, 15, Some((0, 16))), Err(PaymentRejection::DisputeOutOfRange)),
+    ];
+    for (known, news, then) in table {
+        let known = known.iter().cloned().map(dispute);
+        let given: Vec<Command> = [create(), captured(Some(100))].into_iter().chain(known).collect();
+        check(&given, dispute(news), then);
+    }
+    for amount in [0, -1, AMOUNT_MAX + 1] {
+        let told = dispute(disputed("d_1", amount, 0, None));
+        check(&[create(), captured(Some(100))], told, Err(PaymentRejection::DisputeOutOfRange));
+    }
+    check(&[create()], dispute(open()), Err(PaymentRejection::NotCaptured));
+}
+
+#[test]
+fn the_postings_of_a_dispute_to_the_unit() {
+    let channel = || terms().channel;
+    let id = DisputeId::of(payment_id(), &channel(), "d_1");
+    let table = [
+        // closing, pending, receivable, expense, revenue, still held
+        (None, 9_820 - 10_000 - 15, 9_900 - 10_000 - 15, 15, 15, 10_000),
+        (Some((10_000, 0)), 9_820 - 15, 9_900 - 15, 15, 15, 0),
+        (Some((0, 0)), 9_820 - 10_000 - 15, 9_900 - 10_000 - 15, 15, 15, 0),
+        (Some((4_000, 15)), 9_820 - 6_000, 9_900 - 6_000, 0, 0, 0),
+    ];
+    for (closing, pending, receivable, expense, revenue, held) in table {
+        let told = |closing| dispute(disputed("d_1", 10_000, 15, closing));
+        for given in [vec![told(closing)], vec![told(None), told(closing)], vec![told(closing), told(None)]] {
+            let legs = books(&[vec![create(), captured(Some(100))], given].concat());
+            let of = |account| balance(&legs, &account);
+            assert_eq!(of(Account::MerchantPending(merchant_id())), pending, "{closing:?}");
+            assert_eq!(of(Account::ChannelReceivable(channel())), receivable, "{closing:?}");
+            assert_eq!(of(Account::ExpenseDisputeFee(channel())), expense, "{closing:?}");
+            assert_eq!(of(Account::RevenueDisputeFee), revenue, "{closing:?}");
+            assert_eq!(of(Account::ChannelDisputed(channel(), id)), held, "{closing:?}");
+            assert_eq!(of(Account::MerchantDisputeHold(merchant_id(), id)), held, "{closing:?}");
+        }
+    }
+}
+
+#[test]
+fn no_refund_is_promised_of_what_is_disputed_or_lost() {
+    let with = |closing| [create(), captured(Some(100)), dispute(disputed("d_1", 4_000, 0, closing))];
+    for closing in [None, Some((0, 0))] {
+        check(&with(closing), refund(1, Some(6_001)), Err(PaymentRejection::RefundExceedsCaptured));
+        check(&with(closing), refund(1, Some(6_000)), Ok(&["payment.refund_requested"]));
+    }
+    check(&with(Some((4_000, 0))), refund(1, Some(10_000)), Ok(&["payment.refund_requested"]));
+    check(&with(Some((1_000, 0))), refund(1, Some(7_001)), Err(PaymentRejection::RefundExceedsCaptured));
+}
+
+#[test]
+fn what_is_taken_beyond_the_capture_is_recorded_once() {
+    let (opened, over) = ("payment.dispute_opened", "payment.over_returned");
+    let paid = || vec![create(), captured(Some(100)), refund(1, Some(3_000))];
+    let whole = |closing| dispute(disputed("d_1", 10_000, 0, closing));
+    let with = |more: &[Command]| [paid(), more.to_vec()].concat();
+    let given_back = with(&[refunded(1, succeeded())]);
+    check(&given_back, whole(None), Ok(&[opened, over]));
+    check(&with(&[]), whole(None), Ok(&[opened]));
+    check(&with(&[whole(None)]), refunded(1, succeeded()), Ok(&["payment.refund_succeeded", over]));
+    check(&[given_back.clone(), vec![whole(None)]].concat(), whole(Some((0, 0))), Ok(&["payment.dispute_closed"]));
+    let excess = |commands: &[Command]| history(commands).0.record().and_then(Record::capture).unwrap().over_returned;
+    assert_eq!(excess(&[given_back.clone(), vec![whole(None)]].concat()), 3_000);
+    assert_eq!(excess(&[given_back, vec![whole(None), whole(Some((10_000, 0)))]].concat()), 0);
+}
+
+#[test]
+fn an_unwanted_payment_goes_back_also_after_a_dispute_of_it_was_won() {
+    let tell = |attempt, outcome| Command::RecordRefund {
+        refund_id: RefundId::of_late_success(payment_id(), attempt),
+        outcome,
+        at: at(30),
+    };
+    let whole = |closing| dispute(disputed("d_1", 10_000, 0, closing));
+    let unwanted = [create(), declined(), captured(Some(100)), whole(None)];
+    check(&unwanted, tell(0, failed()), Ok(&["payment.refund_failed"]));
+    let refused = [unwanted.to_vec(), vec![tell(0, failed())]].concat();
+    check(&refused, whole(Some((0, 0))), Ok(&["payment.dispute_closed"]));
+    check(&refused, whole(Some((10_000, 0))), Ok(&["payment.dispute_closed", "payment.refund_requested"]));
+}
+
+fn any_dispute() -> impl Strategy<Value = Command> {
+    let closing = prop::option::of(prop_oneof![Just((0, 0)), (0_i64..12_000, 0_i64..30), Just((10_000, 15))]);
+    let amount = prop_oneof![Just(10_000_i64), 1_i64..12_000, any::<i64>()];
+    ("d[1-3]", amount, prop_oneof![Just(15_i64), 0_i64..30], closing, any::<bool>()).prop_map(
+        |(reference, amount, fee, closing, asked)| {
+            dispute(RecordDispute { asked, ..disputed(&reference, amount, fee, closing) })
+        },
+    )
+}
+
 fn any_command() -> impl Strategy<Value = Command> {
     let amount = prop_oneof![1_i64..=12_000, Just(10_000), any::<i64>()];
     let fee = prop_oneof![Just(None), (0_i64..500).prop_map(Some), any::<i64>().prop_map(Some)];
@@ -556,6 +687,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         4 => (0_u32..4, back).prop_map(|(attempt, outcome)| {
             Command::RecordRefund { refund_id: RefundId::of_late_success(payment_id(), attempt), outcome, at: at(30) }
         }),
+        4 => any_dispute(),
     ]
 }
 
@@ -606,8 +738,14 @@ proptest! {
         let borne = net(&entries, |account| matches!(account, Account::ExpenseChannelFee(_)));
         prop_assert_eq!(borne, i128::from(capture.channel_fee.amount() - capture.channel_fee_returned));
         let owed = -net(&entries, |account| matches!(account, Account::MerchantPending(_)));
-        let kept = capture.amount - capture.amount_refunded() - capture.amount_refund_pending();
-        let fees = i128::from(capture.markup - capture.markup_returned) + borne;
+        let kept = capture.amount - capture.amount_refunded() - capture.amount_refund_pending() - capture.amount_disputed();
+        let dispute_fees: i64 = capture.disputes.iter()
+            .map(|dispute| dispute.fee - dispute.closing.map_or(0, |closing| closing.fee_returned))
+            .sum();
+        prop_assert_eq!(-net(&entries, |account| *account == Account::RevenueDisputeFee), i128::from(dispute_fees));
+        let charged = net(&entries, |account| matches!(account, Account::ExpenseDisputeFee(_)));
+        prop_assert_eq!(charged, i128::from(dispute_fees));
+        let fees = i128::from(capture.markup - capture.markup_returned) + borne + i128::from(dispute_fees);
         prop_assert_eq!(owed, i128::from(kept) - fees);
     }
 
@@ -631,7 +769,22 @@ proptest! {
         let whole = told(ChargeOutcome::Captured { channel_reference: "c1".into(), amount: 10_000, fee: None });
         let (state, _) = history(&[vec![create(), declined(), whole], commands].concat());
         let capture = state.record().and_then(Record::capture).unwrap();
-        prop_assert!(capture.amount_refunded() + capture.amount_refund_pending() >= capture.amount);
+        let given_back = capture.amount_refunded() + capture.amount_refund_pending() + capture.amount_disputed();
+        prop_assert!(given_back >= capture.amount);
+    }
+
+    #[test]
+    fn no_refund_is_accepted_beyond_what_was_captured(commands in prop::collection::vec(any_command(), 0..40)) {
+        let (mut state, _) = history(&[create(), captured(Some(100))]);
+        for command in commands {
+            let is_request = matches!(command, Command::RequestRefund(_));
+            let events = Payment::decide(&state, command).unwrap_or_default();
+            state = events.iter().fold(state, Payment::evolve);
+            let capture = state.record().and_then(Record::capture).unwrap();
+            let promised = capture.amount_refunded() + capture.amount_refund_pending() + capture.amount_disputed();
+            prop_assert!(!is_request || events.is_empty() || promised <= capture.amount, "{} promised", promised);
+            crate::invariants::payment_amounts(state.record().unwrap()).unwrap();
+        }
     }
 
     #[test]

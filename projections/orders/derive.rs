@@ -75,7 +75,12 @@ impl Attempt {
             | Event::RefundRequested(_)
             | Event::RefundAccepted { .. }
             | Event::RefundOutcomeUnknown { .. }
-            | Event::RefundFailed(_) => {}
+            | Event::RefundFailed(_)
+            | Event::DisputeOpened(_)
+            | Event::DisputeAdjusted(_)
+            | Event::DisputeClosed(_)
+            | Event::DisputeReopened(_)
+            | Event::OverReturned(_) => {}
         }
     }
 

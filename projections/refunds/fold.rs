@@ -47,7 +47,12 @@ fn refund_of(event: &Event) -> Option<RefundId> {
         | Event::FeeTruedUp(_)
         | Event::Failed(_)
         | Event::Cancelled { .. }
-        | Event::Expired { .. } => None,
+        | Event::Expired { .. }
+        | Event::DisputeOpened(_)
+        | Event::DisputeAdjusted(_)
+        | Event::DisputeClosed(_)
+        | Event::DisputeReopened(_)
+        | Event::OverReturned(_) => None,
     }
 }
 

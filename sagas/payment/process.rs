@@ -58,7 +58,12 @@ impl Process for PaymentProcess {
             | Event::RefundSucceeded(_)
             | Event::RefundFailed(_)
             | Event::RefundReversed(_)
-            | Event::RefundSucceededLate(_) => None,
+            | Event::RefundSucceededLate(_)
+            | Event::DisputeOpened(_)
+            | Event::DisputeAdjusted(_)
+            | Event::DisputeClosed(_)
+            | Event::DisputeReopened(_)
+            | Event::OverReturned(_) => None,
         }
     }
 

@@ -57,7 +57,12 @@ impl Process for RefundProcess {
             | Event::RefundAccepted { .. }
             | Event::RefundOutcomeUnknown { .. }
             | Event::RefundReversed(_)
-            | Event::RefundSucceededLate(_) => None,
+            | Event::RefundSucceededLate(_)
+            | Event::DisputeOpened(_)
+            | Event::DisputeAdjusted(_)
+            | Event::DisputeClosed(_)
+            | Event::DisputeReopened(_)
+            | Event::OverReturned(_) => None,
         }
     }
 

@@ -17,7 +17,7 @@ use payledger::operator::issued;
 use payledger::serve::Node;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
-use test_support::process::free_port;
+use test_support::process::{Binary, free_port};
 use test_support::{TestDatabase, test_database};
 use uuid::Uuid;
 
@@ -183,6 +183,17 @@ impl TestApp {
         let url = format!("{}/book?reference={reference}", self.sandbox.as_ref().unwrap().url());
         let page: Value = self.http.get(url).send().await.unwrap().json().await.unwrap();
         page["data"].as_array().unwrap().clone()
+    }
+
+    /// The operator's commands on the same database.
+    pub fn binary(&self) -> Binary {
+        let settings = [
+            ("PAYLEDGER_DATABASE_URL", self._database.url.clone()),
+            ("PAYLEDGER_MASTER_KEY", hex::encode(MASTER_KEY)),
+            ("PAYLEDGER_LOG", "error".to_owned()),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        Binary { path: env!("CARGO_BIN_EXE_payledger").to_owned(), settings }
     }
 
     /// Stops every role; the database goes with the app.

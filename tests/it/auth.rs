@@ -175,6 +175,8 @@ async fn a_role_opens_the_routes_that_the_table_names() {
         ("/events", log),
         ("/projections", operators),
         ("/sagas", operators),
+        ("/jobs", operators),
+        ("/jobs/none/runs", [403, 403, 403, 404, 404]),
         ("/merchants", admins),
         ("/keys", admins),
     ];
@@ -193,6 +195,7 @@ async fn a_role_opens_the_routes_that_the_table_names() {
         ("/merchants", json!({"name": "Acme", "tier": "starter"}), [403, 403, 403, 403, 201]),
         ("/keys", json!({"role": "auditor"}), [403, 403, 403, 403, 201]),
         ("/projections/orders/rebuild", json!({}), [403, 403, 403, 202, 202]),
+        ("/jobs/none/run", json!({}), [403, 403, 403, 404, 404]),
         ("/sagas/pay_none/retry", json!({}), [403, 403, 403, 404, 404]),
     ];
     for (path, body, statuses) in &writes {

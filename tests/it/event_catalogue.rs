@@ -6,9 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use commands::aggregates;
+
 use domain::adjustment::Adjustment;
 use domain::bank_account::BankAccount;
 use domain::channel_account::ChannelAccount;
+use domain::dispute::Dispute;
 use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
 use domain::order_claim::OrderClaim;
@@ -56,6 +58,7 @@ fn every_event_is_in_the_catalogue_and_stays_readable() {
     describe::<Adjustment>(&mut page);
     describe::<BankAccount>(&mut page);
     describe::<ChannelAccount>(&mut page);
+    describe::<Dispute>(&mut page);
     describe::<Merchant>(&mut page);
     describe::<MerchantAccount>(&mut page);
     describe::<OrderClaim>(&mut page);

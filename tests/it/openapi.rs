@@ -104,6 +104,8 @@ async fn answers_are_what_the_document_says() {
         ("/keys", "/keys".to_owned()),
         ("/projections", "/projections".to_owned()),
         ("/sagas", "/sagas".to_owned()),
+        ("/jobs", "/jobs".to_owned()),
+        ("/jobs/{name}/runs", "/jobs/forget_nonces/runs".to_owned()),
         ("/payments/{id}", "/payments/none".to_owned()),
         ("/payments", "/payments?limit=0".to_owned()),
     ];

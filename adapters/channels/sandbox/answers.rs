@@ -246,6 +246,15 @@ pub(super) fn is_reference_in_use(answer: &Answer) -> bool {
     answer.read::<Refusal>().is_ok_and(|refusal| refusal.error.code == "reference_in_use")
 }
 
+/// The code of a refusal, if the answer is one.
+pub(super) fn refusal_code(answer: &Answer) -> Option<String> {
+    answer.read::<Refusal>().ok().map(|refusal| refusal.error.code)
+}
+
+pub(super) fn unexpected_answer(answer: &Answer) -> String {
+    unexpected(answer.status, answer.read::<Refusal>().ok())
+}
+
 fn unexpected(status: u16, refusal: Option<Refusal>) -> String {
     let code = refusal.as_ref().and_then(|refusal| safe_code(&refusal.error.code)).unwrap_or("no code");
     format!("the channel answered {status} ({code})")

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::answers::{Capture, Charge, Refund};
+use super::disputes::Dispute;
 use crate::channels::signature;
 
 /// Lower-case, as headers are looked up.
@@ -39,6 +40,7 @@ pub(super) fn read(
         Some("charge") => charge_fact(object(event.data.object)?),
         Some("capture") => capture_fact(object(event.data.object)?),
         Some("refund") => refund_fact(object(event.data.object)?),
+        Some("dispute") => Some(WebhookFact::Dispute(object::<Dispute>(event.data.object)?.into_report(false))),
         _ => None,
     };
     Ok(Webhook { event_id: event.id, event_type: event.r#type, facts: fact.into_iter().collect() })

@@ -11,13 +11,15 @@ use uuid::Uuid;
 
 use super::StripeConfig;
 use super::currencies::AmountRefusal;
-use super::objects::{ErrorBody, ErrorEnvelope, List, PaymentIntent, Refund};
+use super::objects::{Dispute, ErrorBody, ErrorEnvelope, List, PaymentIntent, Refund};
 use crate::channels::http::{Answer, ChannelSetupError, HttpChannel, Silence, address, base_address, safe_code};
 
 /// Pinned, so that Stripe's answers keep the shape that `objects` reads until this line is changed on purpose.
 const VERSION: &str = "2025-12-15.clover";
 /// With it the fee comes along with the charge.
 pub(super) const EXPAND_FEE: (&str, &str) = ("expand[]", "latest_charge.balance_transaction");
+/// With it the payment's id comes along with a dispute.
+pub(super) const EXPAND_INTENT: (&str, &str) = ("expand[]", "payment_intent");
 const PAYMENT_REQUIRED: u16 = 402;
 const CREATIONS_MAX: u32 = 5;
 
@@ -129,6 +131,31 @@ impl Api {
         query.extend(after.map(|id| ("starting_after", id)));
         let request = self.request(Method::GET, &["v1", "refunds"]).query(&query);
         read(self.http.call("list_refunds", request).await?)
+    }
+
+    pub(super) async fn dispute(&self, id: &str) -> Result<Dispute, ApiError> {
+        let request = self.request(Method::GET, &["v1", "disputes", id]).query(&[EXPAND_INTENT]);
+        read(self.http.call("get_dispute", request).await?)
+    }
+
+    /// One page of the disputes created at `since` (unix seconds) or later, newest first.
+    pub(super) async fn disputes(&self, since: i64, after: Option<&str>) -> Result<List<Dispute>, ApiError> {
+        let since = since.to_string();
+        let mut query = vec![("created[gte]", since.as_str()), ("limit", "100"), ("expand[]", "data.payment_intent")];
+        query.extend(after.map(|id| ("starting_after", id)));
+        let request = self.request(Method::GET, &["v1", "disputes"]).query(&query);
+        read(self.http.call("list_disputes", request).await?)
+    }
+
+    /// Evidence for a dispute, or with `close` its end.
+    pub(super) async fn answer_dispute(
+        &self,
+        operation: &'static str,
+        path: &[&str],
+        key: &str,
+        form: Form<'_>,
+    ) -> Result<Dispute, ApiError> {
+        read(self.http.call(operation, self.post(path, key, form)).await?)
     }
 
     fn post(&self, path: &[&str], key: &str, form: Form<'_>) -> RequestBuilder {

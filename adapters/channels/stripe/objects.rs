@@ -117,6 +117,31 @@ pub(super) struct Refund {
 }
 
 #[derive(Clone, Deserialize)]
+pub(super) struct Dispute {
+    pub(super) id: String,
+    pub(super) amount: i64,
+    pub(super) currency: String,
+    pub(super) status: String,
+    pub(super) reason: Option<String>,
+    pub(super) payment_intent: Option<Expandable<DisputedIntent>>,
+    /// What moved on our balance: the withdrawal, and its reversal if there was one.
+    #[serde(default)]
+    pub(super) balance_transactions: Vec<BalanceTransaction>,
+    pub(super) evidence_details: Option<EvidenceDetails>,
+}
+
+#[derive(Clone, Deserialize)]
+pub(super) struct DisputedIntent {
+    pub(super) metadata: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Clone, Deserialize)]
+pub(super) struct EvidenceDetails {
+    /// Unix seconds.
+    pub(super) due_by: Option<i64>,
+}
+
+#[derive(Clone, Deserialize)]
 pub(super) struct List<T> {
     pub(super) data: Vec<T>,
     #[serde(default)]

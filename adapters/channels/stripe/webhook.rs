@@ -10,6 +10,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::answers::{charge_answer, refund_answer};
+use super::disputes;
 use super::objects::{Charge, IntentStatus, PAYMENT_ID, PRE_AUTH_ID, PaymentIntent, REFUND_ID, Refund, metadata};
 use crate::channels::signature;
 
@@ -57,6 +58,13 @@ pub(super) fn read(body: &[u8], page: Option<&Url>) -> Result<Webhook, WebhookEr
         "charge.refunded" => {
             let charge: Charge = object(event.data.object)?;
             charge.refunds.iter().flat_map(|refunds| &refunds.data).filter_map(refund_fact).collect()
+        }
+        "charge.dispute.created"
+        | "charge.dispute.updated"
+        | "charge.dispute.closed"
+        | "charge.dispute.funds_withdrawn"
+        | "charge.dispute.funds_reinstated" => {
+            disputes::report(&object(event.data.object)?, false).map(WebhookFact::Dispute).into_iter().collect()
         }
         _ => vec![],
     };

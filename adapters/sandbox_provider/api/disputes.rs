@@ -3,20 +3,46 @@
 use super::SharedApp;
 use super::charges::NoFields;
 use super::error::ApiError;
-use super::extract::{Body, ByReference, Key, Params, Segment};
+use super::extract::{Body, Key, Params, Segment};
+use super::{Page, check_limit, list_json};
 use crate::sandbox_provider::book::decide;
+use crate::sandbox_provider::book::objects::Dispute;
 use crate::sandbox_provider::connection::Cut;
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+use std::sync::Arc;
 
-pub(super) async fn list(State(app): SharedApp, query: Params<ByReference>) -> Result<Json<Value>, ApiError> {
-    let reference = query.0.reference;
-    let found: Vec<_> = app.desk.read(|book| book.disputes_of(&reference).cloned().collect()).await?;
-    let data: Vec<Value> = found.iter().map(|dispute| app.renderer.dispute(dispute)).collect();
-    Ok(Json(json!({ "object": "list", "data": data, "has_more": false, "next_after": null })))
+/// Of one reference, or all of them, oldest first; `created_from` leaves out the older ones.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listed {
+    reference: Option<String>,
+    created_from: Option<DateTime<Utc>>,
+    #[serde(flatten)]
+    page: Page,
+}
+
+pub(super) async fn list(State(app): SharedApp, Params(query): Params<Listed>) -> Result<Json<Value>, ApiError> {
+    let limit = check_limit(query.page.limit)?;
+    let from_ms = query.created_from.map_or(0, |from| u64::try_from(from.timestamp_millis()).unwrap_or(0));
+    let wanted = |dispute: &&Arc<Dispute>| dispute.created_ms >= from_ms;
+    let (found, total) = app
+        .desk
+        .read(|book| {
+            let all: Vec<Arc<Dispute>> = match &query.reference {
+                Some(reference) => book.disputes_of(reference).filter(wanted).cloned().collect(),
+                None => book.disputes.iter().filter(wanted).cloned().collect(),
+            };
+            let total = all.len();
+            (all.into_iter().skip(query.page.after).take(limit).collect::<Vec<_>>(), total)
+        })
+        .await?;
+    let data = found.iter().map(|dispute| app.renderer.dispute(dispute)).collect();
+    Ok(list_json(data, query.page.after, total))
 }
 
 pub(super) async fn show(State(app): SharedApp, Segment(id): Segment) -> Result<Json<Value>, ApiError> {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use api::telemetry::TRACE_SAMPLE_RATIO;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{database, dev, events, keys, merchants, projections, sagas, sandbox, serve, verify};
+use crate::{database, dev, events, jobs, keys, merchants, projections, sagas, sandbox, serve, verify};
 
 /// An event-sourced payment ledger.
 #[derive(Debug, Parser)]
@@ -45,6 +45,9 @@ pub enum Command {
     /// Look after the read models.
     #[command(subcommand)]
     Projections(Projections),
+    /// Look after what goes by the clock.
+    #[command(subcommand)]
+    Jobs(Jobs),
     /// Look after the sagas.
     #[command(subcommand)]
     Sagas(Sagas),
@@ -286,6 +289,23 @@ pub enum Projections {
 }
 
 #[derive(Debug, Clone, Subcommand)]
+pub enum Jobs {
+    List {
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Ask for a run and wait for its end; a server with the role sagas carries it out.
+    Run {
+        #[command(flatten)]
+        database: Database,
+        name: String,
+        /// Do not wait for longer.
+        #[arg(long, env = "PAYLEDGER_WAIT", value_name = "SECONDS", default_value_t = 60)]
+        wait: u64,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
 pub enum Sagas {
     List {
         #[command(flatten)]
@@ -326,6 +346,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Keys(command) => keys::run(command, as_json).await?,
         Command::Events(command) => events::run(command, as_json).await?,
         Command::Projections(command) => projections::run(command, as_json).await?,
+        Command::Jobs(command) => return jobs::run(command, as_json).await,
         Command::Sagas(command) => sagas::run(command, as_json).await?,
         Command::Verify(flags) => return verify::run(flags, as_json).await,
     }

@@ -6,6 +6,7 @@ use adapters::agenda::PostgresAgenda;
 use adapters::channels::sandbox::{SandboxChannel, SandboxChannelConfig};
 use adapters::channels::stripe::{StripeChannel, StripeConfig};
 use adapters::event_store::postgres::{PostgresEventStore, PostgresOptions};
+use adapters::jobs::PostgresJobBoard;
 use adapters::keys::PostgresKeys;
 use adapters::migrations;
 use adapters::nonces::PostgresNonces;
@@ -13,13 +14,17 @@ use adapters::vault::{KeyVault, MasterKey, PostgresVault};
 use adapters::webhooks::PostgresInbox;
 use anyhow::{Context, bail};
 use commands::channel_account::ChannelAccounts;
+use commands::jobs::{CollectPayouts, ExpireOverduePayments, ForgetJobRuns, ForgetNonces, ForgetWebhookMessages, Job};
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::clock::SystemClock;
-use commands::ports::{Agenda, Channel, Clock, EventStore, Nonces, WebhookInbox};
+use commands::ports::{Agenda, Channel, Clock, EventStore, JobBoard, Nonces, WebhookInbox};
+use commands::webhook::Webhooks;
 use commands::{Channels, Executor};
 use projections::books::BooksFunds;
+use projections::overdue::OverdueOfReadModel;
 use projections::{Progress, Reader};
+use sagas::{Scheduler, SchedulerConfig, UseCases};
 use sqlx::PgPool;
 
 use crate::cli::ChannelFlags;
@@ -36,6 +41,7 @@ pub struct Ledger {
     pub nonces: Arc<dyn Nonces>,
     pub inbox: Arc<dyn WebhookInbox>,
     pub agenda: Arc<dyn Agenda>,
+    pub jobs: Arc<dyn JobBoard>,
     pub progress: Progress,
     pub reader: Reader,
 }
@@ -71,15 +77,29 @@ impl Ledger {
             nonces: Arc::new(PostgresNonces::new(pool.clone())),
             inbox: Arc::new(PostgresInbox::new(pool.clone(), master)),
             agenda: Arc::new(PostgresAgenda::new(pool.clone())),
+            jobs: Arc::new(PostgresJobBoard::new(pool.clone())),
             progress,
             reader,
             pool,
         })
     }
 
+    /// Every job of the ledger, one line each, and who runs them.
+    pub fn scheduler(&self, webhooks: Webhooks) -> Scheduler {
+        let overdue = Arc::new(OverdueOfReadModel::new(self.reader.clone()));
+        let jobs: Vec<Arc<dyn Job>> = vec![
+            Arc::new(CollectPayouts { channel_accounts: self.channel_accounts.clone() }),
+            Arc::new(ExpireOverduePayments { payments: self.payments.clone(), overdue }),
+            Arc::new(ForgetJobRuns { board: self.jobs.clone() }),
+            Arc::new(ForgetNonces { nonces: self.nonces.clone() }),
+            Arc::new(ForgetWebhookMessages { webhooks }),
+        ];
+        Scheduler::new(jobs, self.jobs.clone(), self.payments.clock.clone(), SchedulerConfig::default())
+    }
+
     /// What the sagas of this node act through.
-    pub fn use_cases(&self) -> sagas::UseCases {
-        sagas::UseCases { payments: self.payments.clone() }
+    pub fn use_cases(&self) -> UseCases {
+        UseCases { payments: self.payments.clone() }
     }
 }
 

@@ -5,6 +5,7 @@ pub mod config_file;
 pub mod database;
 pub mod dev;
 pub mod events;
+pub mod jobs;
 pub mod keys;
 pub mod ledger;
 pub mod master_key;

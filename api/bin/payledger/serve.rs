@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use api::App;
+use commands::dispute::Disputes;
+use commands::payment::Payments;
 use commands::webhook::Webhooks;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::Runner;
@@ -22,6 +24,8 @@ use crate::{master_key, signals, telemetry};
 /// Connections for queries, projections and everything beside the appender.
 const CONNECTIONS_MAX: u32 = 32;
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
+/// How often channels are asked for disputes of which no webhook came.
+const MISSED_DISPUTES_EVERY: Duration = Duration::from_secs(15);
 
 pub async fn run(flags: cli::Serve) -> anyhow::Result<()> {
     let _traces = telemetry::start(&flags.telemetry)?;
@@ -62,6 +66,12 @@ impl Node {
         });
         if roles.contains(&Role::Sagas) {
             tasks.push(tokio::spawn(sweep(webhooks.clone(), stopped.clone())));
+            tasks.push(tokio::spawn(find_missed_disputes(ledger.payments.clone(), stopped.clone())));
+            let scheduler = ledger.scheduler(webhooks.clone());
+            tasks.push(tokio::spawn({
+                let stopped = stopped.clone();
+                async move { scheduler.run(ordered(stopped)).await }
+            }));
             tasks.push(tokio::spawn({
                 let stopped = stopped.clone();
                 async move { sagas.run(ordered(stopped)).await }
@@ -74,6 +84,7 @@ impl Node {
             nonces: ledger.nonces.clone(),
             webhooks,
             agenda: ledger.agenda.clone(),
+            jobs: ledger.jobs.clone(),
             reader: ledger.reader.clone(),
             database: ledger.pool.clone(),
             readiness: Arc::new(crate::readiness::DatabaseReadiness { pool: ledger.pool.clone() }),
@@ -139,6 +150,23 @@ async fn sweep(webhooks: Webhooks, stopped: watch::Receiver<bool>) {
     };
     tokio::select! {
         () = sweeping => {}
+        () = ordered(stopped) => {}
+    }
+}
+
+async fn find_missed_disputes(payments: Payments, stopped: watch::Receiver<bool>) {
+    let asking = async {
+        let disputes = Disputes { payments };
+        let (mut every, mut from) = (tokio::time::interval(MISSED_DISPUTES_EVERY), None);
+        loop {
+            every.tick().await;
+            if let Err(error) = disputes.find_missed(&mut from).await {
+                tracing::warn!(%error, "channels could not be asked for disputes");
+            }
+        }
+    };
+    tokio::select! {
+        () = asking => {}
         () = ordered(stopped) => {}
     }
 }

@@ -1,6 +1,6 @@
 //! `payledger verify`: every invariant on the whole store, a line each. Ends with 3 if one is broken.
 
-mod channel_book;
+pub mod channel_book;
 mod channel_payouts;
 
 use std::process::ExitCode;
@@ -35,7 +35,8 @@ pub async fn run(flags: cli::Verify, as_json: bool) -> anyhow::Result<ExitCode> 
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::from(output::DIFFERENCE) })
 }
 
-async fn checks(ledger: &Ledger, sandbox_url: Option<&str>) -> anyhow::Result<Vec<Check>> {
+/// Every check on the whole store; `sandbox_url` names the channel whose book is compared.
+pub async fn checks(ledger: &Ledger, sandbox_url: Option<&str>) -> anyhow::Result<Vec<Check>> {
     let store = ledger.store.as_ref();
     let progress = ProgressBar::new(store.head().await?)
         .with_style(ProgressStyle::with_template("verifying {wide_bar} {pos}/{len} events {per_sec} eta {eta}")?);
@@ -54,9 +55,9 @@ async fn checks(ledger: &Ledger, sandbox_url: Option<&str>) -> anyhow::Result<Ve
 /// Invariant 6 takes the channel's side too. A check that did not take place is no line: it must not pass for one that
 /// found nothing.
 async fn channel_checks(audit: &LogAudit, sandbox_url: &str) -> anyhow::Result<[Check; 2]> {
-    let book = channel_book::read(sandbox_url, "book").await?;
+    let book = channel_book::read(sandbox_url).await?;
     let operations = channel_book::compare(&book, audit.payments());
-    let payouts = channel_book::read(sandbox_url, "payouts").await?;
+    let payouts = channel_book::read_all(sandbox_url, "payouts").await?;
     let paid_out = channel_payouts::compare(&payouts, audit.states::<ChannelAccount>());
     Ok([
         Check::of(6, "the channel's book says what ours says", "operations", operations),
@@ -90,6 +91,7 @@ fn name_of(projection: &str) -> &'static str {
     match projection {
         "adjustments" => "adjustments equal their rebuild",
         "books" => "the books equal their rebuild",
+        "disputes" => "disputes equal their rebuild",
         "merchants" => "merchants equal their rebuild",
         "orders" => "orders equal their rebuild",
         "payments" => "payments equal their rebuild",

@@ -1,8 +1,12 @@
 //! Invariant 6: at most one effective channel operation per key, and the sandbox's own book says what ours says.
 
+mod disputes;
+
 use std::collections::{HashMap, HashSet};
 
 use anyhow::Context;
+use commands::ports::clock::{Clock, SystemClock};
+use domain::Timestamp;
 use domain::invariants::Violation;
 use domain::payment::{Capture, Record, RefundStatus};
 use serde::Deserialize;
@@ -19,6 +23,7 @@ pub struct Operation {
     idempotency_key: String,
     amount: i64,
     fee: i64,
+    time: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -27,8 +32,13 @@ struct Page<T> {
     next_after: Option<usize>,
 }
 
+/// The whole book of the sandbox at `url`.
+pub async fn read(url: &str) -> anyhow::Result<Vec<Operation>> {
+    read_all(url, "book").await
+}
+
 /// The whole `collection` of the sandbox at `url`.
-pub async fn read<T: DeserializeOwned>(url: &str, collection: &str) -> anyhow::Result<Vec<T>> {
+pub async fn read_all<T: DeserializeOwned>(url: &str, collection: &str) -> anyhow::Result<Vec<T>> {
     let client = reqwest::Client::new();
     let mut rows = vec![];
     let mut after = Some(0);
@@ -50,6 +60,7 @@ pub fn compare<'a>(book: &[Operation], payments: impl Iterator<Item = &'a Record
     let captures = index(book, "capture")?;
     let refunds = index(book, "refund")?;
     let reversals = index(book, "refund_reversal")?;
+    let disputes = disputes::Disputes::of(book, SystemClock.now());
     let mut known = HashSet::new();
     for record in payments.filter(|record| record.terms.channel.as_str() == "sandbox") {
         let id = record.payment_id().to_string();
@@ -61,6 +72,9 @@ pub fn compare<'a>(book: &[Operation], payments: impl Iterator<Item = &'a Record
                 return Err(differs(&id, "the channel charged what we call ended"));
             }
             (None, _) => {}
+        }
+        if let Some(capture) = record.capture() {
+            disputes.agree_with(&id, capture)?;
         }
         for refund in record.capture().iter().flat_map(|capture| &capture.refunds) {
             let refund_id = refund.refund_id.to_string();
@@ -125,6 +139,7 @@ mod tests {
             idempotency_key: key.to_owned(),
             amount: 1,
             fee: 0,
+            time: SystemClock.now(),
         }
     }
 
