@@ -11,6 +11,7 @@ pub mod keys;
 pub mod migrations;
 pub mod nonces;
 pub mod sandbox_provider;
+pub mod seeds;
 mod short_cache;
 pub mod vault;
 pub mod webhooks;

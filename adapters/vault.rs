@@ -11,8 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use commands::ports::{Subject, Vault, VaultError};
-use domain::Sealed;
+use commands::ports::{BlindIndex, Subject, Vault, VaultError};
+use domain::{MerchantId, Sealed};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use sqlx::PgPool;
@@ -44,6 +44,7 @@ pub struct KeyVault<K> {
     keys: K,
     wrapping: Cipher,
     blind_index: Zeroizing<[u8; 32]>,
+    text_index: Zeroizing<[u8; 32]>,
     cache: ShortCache<String, Arc<Cipher>>,
 }
 
@@ -65,6 +66,7 @@ impl<K: SubjectKeys> KeyVault<K> {
             keys,
             wrapping: Cipher::new(&master.derive("wrap subject keys")),
             blind_index: master.derive("index subjects"),
+            text_index: master.derive("index texts"),
             cache: ShortCache::new(CACHED_MAX, CACHED_FOR),
         }
     }
@@ -190,6 +192,18 @@ impl<K: SubjectKeys> Vault for KeyVault<K> {
         let bytes = [decode(&sealed.nonce)?, decode(&sealed.data)?].concat();
         let text = key.open(&[sealed.key.as_bytes(), context.as_bytes()], &bytes).ok_or(VaultError::Damaged)?;
         Ok(Some(text.to_vec()))
+    }
+}
+
+impl<K: SubjectKeys> BlindIndex for KeyVault<K> {
+    fn index(&self, merchant_id: MerchantId, text: &str) -> [u8; 16] {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(self.text_index.as_slice())
+            .expect("HMAC takes keys of any length");
+        mac.update(merchant_id.as_uuid().as_bytes());
+        mac.update(text.as_bytes());
+        let mut index = [0; 16];
+        index.copy_from_slice(&mac.finalize().into_bytes()[..16]);
+        index
     }
 }
 

@@ -8,7 +8,9 @@ use commands::channel_account::ChannelAccounts;
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::{Agenda, Clock, EventStore, JobBoard, Nonces};
+use commands::settlement::Settlements;
 use commands::webhook::Webhooks;
+use commands::withdrawal::Withdrawals;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::health::Readiness;
@@ -20,9 +22,11 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     pub payments: Payments,
     pub channel_accounts: ChannelAccounts,
+    pub settlements: Settlements,
     pub keys: ApiKeys,
     pub nonces: Arc<dyn Nonces>,
     pub webhooks: Webhooks,
+    pub withdrawals: Withdrawals,
     pub agenda: Arc<dyn Agenda>,
     pub jobs: Arc<dyn JobBoard>,
     pub reader: projections::Reader,

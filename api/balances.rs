@@ -42,7 +42,7 @@ struct Balance {
     available: i128,
     #[schema(value_type = i64)]
     reserved: i128,
-    /// Set aside for refunds, disputes and withdrawals that are not final yet.
+    /// Set aside for refunds, disputes, settlements and withdrawals that are not final yet.
     #[schema(value_type = i64)]
     on_hold: i128,
     /// What the merchant owes us.
@@ -117,7 +117,7 @@ fn add(sum: &mut MerchantBalance, line: &AccountLine) {
         Some("pending") => sum.pending += line.balance,
         Some("available") => sum.available += line.balance,
         Some("reserve") => sum.reserved += line.balance,
-        Some("refund_hold" | "dispute_hold" | "withdrawal_hold") => sum.on_hold += line.balance,
+        Some("refund_hold" | "dispute_hold" | "settlement" | "withdrawal_hold") => sum.on_hold += line.balance,
         Some("receivable") => sum.receivable += line.balance,
         _ => {}
     }

@@ -17,8 +17,19 @@ use crate::router::{BASE, with_keys};
 use crate::{docs, health, problem, webhooks};
 
 /// Tags whose answers speak for a position of the log.
-const POSITIONED: [&str; 9] =
-    ["payments", "pre-auths", "refunds", "disputes", "orders", "balances", "ledger", "log", "merchants"];
+const POSITIONED: [&str; 11] = [
+    "payments",
+    "pre-auths",
+    "refunds",
+    "disputes",
+    "orders",
+    "balances",
+    "settlements",
+    "withdrawals",
+    "ledger",
+    "log",
+    "merchants",
+];
 
 /// The document of all routes, wherever they are served.
 pub fn openapi() -> OpenApi {
@@ -72,6 +83,8 @@ fn preface() -> OpenApi {
         ("disputes", "Money that a channel took back, and what the merchant says to it"),
         ("orders", "What all payments under one order number have come to"),
         ("balances", "What a merchant has with us"),
+        ("withdrawals", "Money that goes to merchants' bank accounts"),
+        ("settlements", "Batches of what was earned, on their way to being available"),
         ("ledger", "The books, for finance and auditors"),
         ("log", "The events, for auditors, operators and admins"),
         ("merchants", "Onboarding, for admins"),

@@ -63,8 +63,16 @@ catalogue! {
         "Check the id and whose key you use.";
     ORDER_NOT_FOUND "order_not_found" 404 change "There is no such order"
         "Check the order number and whose key you use.";
+    WITHDRAWAL_NOT_FOUND "withdrawal_not_found" 404 change "There is no such withdrawal"
+        "Check the id and whose key you use.";
+    BANK_ACCOUNT_NOT_FOUND "bank_account_not_found" 404 change "There is no such bank account"
+        "`GET /bank-accounts` lists those that withdrawals were requested to.";
+    SETTLEMENT_NOT_FOUND "settlement_not_found" 404 change "There is no such settlement"
+        "Check the id and whose key you use.";
     MERCHANT_NOT_FOUND "merchant_not_found" 404 change "There is no such merchant"
         "Check the id.";
+    TIER_NOT_FOUND "tier_not_found" 404 change "There is no such tier"
+        "There are `starter`, `business`, `enterprise` and `premium`.";
     KEY_NOT_FOUND "key_not_found" 404 change "There is no such key"
         "Check the id.";
     ACCOUNT_NOT_FOUND "account_not_found" 404 change "There is no such account"
@@ -101,6 +109,18 @@ catalogue! {
         "Refund a payment once it is `succeeded`.";
     PAYMENT_NOT_CANCELLABLE "payment_not_cancellable" 409 change "The payment has ended, or captures a pre-auth"
         "Refund a payment that succeeded; nothing else is to be done.";
+    WITHDRAWAL_ALREADY_EXISTS "withdrawal_already_exists" 409 change "The withdrawal exists with other terms"
+        "Look at the withdrawal before you decide.";
+    WITHDRAWAL_ALREADY_DECIDED "withdrawal_already_decided" 409 change "The withdrawal was decided already"
+        "Look at its `status`: it was approved, rejected or cancelled, or it has gone to the bank.";
+    WITHDRAWAL_NOT_CANCELLABLE "withdrawal_not_cancellable" 409 change "The withdrawal can no longer be cancelled"
+        "It has gone to the bank, or it has ended.";
+    WITHDRAWAL_NOT_APPROVED "withdrawal_not_approved" 409 retry "The withdrawal is not approved"
+        "Finance approves it first.";
+    BANK_ACCOUNT_COOLING_OFF "bank_account_cooling_off" 409 retry "The bank account is too new"
+        "Wait until `usable_from` of the bank account.";
+    SETTLEMENT_ALREADY_RELEASED "settlement_already_released" 409 change "The settlement was released"
+        "Nothing is to be done: its money is available.";
     PRE_AUTH_ALREADY_EXISTS "pre_auth_already_exists" 409 change "The pre-auth exists with other terms"
         "Look at the pre-auth before you decide.";
     PRE_AUTH_NOT_CAPTURABLE "pre_auth_not_capturable" 409 retry "Nothing can be captured now"
@@ -129,6 +149,8 @@ catalogue! {
         "Look at the payout.";
     PERIOD_ALREADY_CLOSED "period_already_closed" 409 change "The month is closed"
         "Nothing is to be done.";
+    MERCHANT_CLOSED "merchant_closed" 409 change "The merchant is closed"
+        "Nothing more is agreed with a merchant that is closed; onboard it anew.";
     REBUILD_RUNNING "rebuild_running" 409 retry "The projection is being rebuilt already"
         "Wait until `GET /projections` says that it is live.";
     BODY_TOO_LARGE "body_too_large" 413 change "The body is larger than 64 kB"
@@ -147,6 +169,14 @@ catalogue! {
         "Send a JSON integer from 1 to 999999999999999 in minor units: 1050 for 10.50 USD, 1050 for 1050 JPY.";
     UNKNOWN_CURRENCY "unknown_currency" 422 change "The currency is not known"
         "Send the upper-case ISO 4217 code, or BTC, ETH, USDT or USDC.";
+    INVALID_IBAN "invalid_iban" 422 change "The IBAN is not right"
+        "Check the country, the length and the check digits.";
+    INVALID_BIC "invalid_bic" 422 change "The BIC is not right"
+        "Send 8 or 11 upper-case characters such as COBADEFFXXX, or leave it out with an IBAN.";
+    INVALID_ACCOUNT_NUMBER "invalid_account_number" 422 change "The account number is not right"
+        "Send 4 to 34 letters and digits.";
+    CURRENCY_NOT_SUPPORTED_BY_BANK "currency_not_supported_by_bank" 422 change "The bank cannot transfer this currency"
+        "Withdraw in a currency of ISO 4217.";
     UNKNOWN_CHANNEL "unknown_channel" 422 change "The channel is not known"
         "Leave the channel out, or name one of this installation.";
     AMOUNT_NOT_SUPPORTED "amount_not_supported_by_channel" 422 change "The channel cannot express this amount"
@@ -185,6 +215,42 @@ catalogue! {
         "Nothing was booked: an operator looks at the channel's answer.";
     PAYOUT_OUT_OF_RANGE "payout_out_of_range" 422 change "The channel tells an impossible payout"
         "Nothing was booked: an operator looks at the channel's answer.";
+    MERCHANT_SUSPENDED "merchant_suspended" 422 retry "The merchant takes no new business"
+        "Refunds and whatever was begun go on. Ask the platform why it was suspended or closed.";
+    CURRENCY_NOT_ENABLED "currency_not_enabled" 422 change "The merchant does not take this currency"
+        "Send the merchant's home currency, which is USD unless another was agreed, or ask for a tier with several currencies.";
+    PRE_AUTH_NOT_ENABLED "pre_auth_not_enabled" 422 change "The merchant has no pre-authorisations"
+        "Create a payment instead, or ask for a tier that has them.";
+    PAYMENT_LIMIT_EXCEEDED "payment_limit_exceeded" 422 change "The amount exceeds the merchant's limit per payment"
+        "`GET /merchants/{id}/limits` shows the limits, in minor units of USD.";
+    DAILY_LIMIT_EXCEEDED "daily_limit_exceeded" 422 retry "The amount exceeds what is left of the merchant's day"
+        "Wait for the merchant's next day; what failed, was cancelled or refunded is given back at once.";
+    MONTHLY_LIMIT_EXCEEDED "monthly_limit_exceeded" 422 retry "The amount exceeds what is left of the merchant's month"
+        "Wait for the merchant's next month, or ask for a higher tier.";
+    RATE_MISSING "rate_missing" 422 retry "The currency has no rate"
+        "Limits are counted in USD: an administrator publishes a rate with `PUT /rates/{date}`.";
+    INVALID_TIME_ZONE "invalid_time_zone" 422 change "The time zone is not known"
+        "Send an IANA name such as `Europe/Berlin`.";
+    INVALID_EFFECTIVE_FROM "invalid_effective_from" 422 change "The time lies in the past"
+        "Leave `effective_from` out for a change that holds from now on.";
+    INVALID_LIMITS "invalid_limits" 422 change "The limits are not valid"
+        "Send minor units of USD from 1 to 999999999999999; a tier's limit per payment is at most the daily one, and that at most the monthly one.";
+    INVALID_CREDIT_LIMIT "invalid_credit_limit" 422 change "The credit limit is not valid"
+        "Send minor units of USD from 0 to 999999999999999.";
+    INVALID_RESERVE "invalid_reserve" 422 change "The reserve plan is not valid"
+        "Send 1 to 10000 basis points for 1 to 730 days, or 0 and 0 for none.";
+    INVALID_THRESHOLD "invalid_threshold" 422 change "The threshold is not valid"
+        "Send minor units of USD from 0 to 999999999999999.";
+    INVALID_WEEKEND "invalid_weekend" 422 change "The weekend is not valid"
+        "Leave at least one day of the week for business.";
+    INVALID_MARKUP_RATE "invalid_markup_rate" 422 change "The markup rate is not valid"
+        "Send a decimal from 0 to 1 with at most 6 places: 0.008 is 0.8 %.";
+    INVALID_CALL_RATE "invalid_call_rate" 422 change "The number of calls per minute is not valid"
+        "Send at least 1.";
+    INVALID_RATE_TABLE "invalid_rate_table" 422 change "The table of rates is not valid"
+        "Name at least one currency; USD itself has no rate.";
+    INVALID_EXCHANGE_RATE "invalid_exchange_rate" 422 change "A rate is not valid"
+        "Send USD for one major unit: a decimal above 0, at most 1000000000, with at most 12 places.";
     AS_OF_IN_FUTURE "as_of_in_future" 422 retry "The time lies in the future"
         "Ask for a time that has passed, or for a position.";
     IDEMPOTENCY_KEY_REUSED "idempotency_key_reused" 422 change "The Idempotency-Key was used for another request"
@@ -195,8 +261,12 @@ catalogue! {
         "Leave `amount` out to refund the rest.";
     INSUFFICIENT_BALANCE "insufficient_balance" 422 retry "The balance does not cover it"
         "Wait for more payments, or ask for a higher credit limit.";
-    PRE_AUTH_NOT_ENABLED "pre_auth_not_enabled" 422 change "Pre-auths are not part of the merchant's tier"
-        "Ask for a higher tier.";
+    APPROVER_HAS_APPROVED "approver_has_approved" 422 change "The same person has approved it already"
+        "Above the threshold a second person must approve it too.";
+    RETURN_OUT_OF_RANGE "return_out_of_range" 422 change "The bank reports an impossible return"
+        "Nothing was booked: a person compares the withdrawal with the bank's statement.";
+    SETTLEMENT_WINDOW_CLOSED "settlement_window_closed" 422 change "The window was settled already"
+        "Look at the settlements: each event is settled once.";
     PRE_AUTH_NOT_SUPPORTED "pre_auth_not_supported_by_channel" 422 change "The channel cannot hold money"
         "Choose another channel.";
     CAPTURE_EXCEEDS_AUTHORIZED "capture_exceeds_authorized" 422 retry "The capture exceeds what is left"

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, OriginalUri, Request};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use commands::Issued;
 use commands::executor::command_id_of_key;
@@ -13,6 +14,7 @@ use domain::merchant::Merchant;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -39,7 +41,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Command<T> {
         let (parts, body) = request.into_parts();
         let caller = parts.extensions.get::<Caller>().cloned();
         let caller = caller.ok_or_else(|| Problem::internal(&"a command has no authentication"))?;
-        let key = key(&parts.headers)?.to_owned();
+        let key = key_of(&parts)?;
         json::no_query(&parts.uri)?;
         let request_id = parts.extensions.get::<RequestId>().map(ToString::to_string).unwrap_or_default();
         let path = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri).path().to_owned();
@@ -64,6 +66,14 @@ impl<T: DeserializeOwned> FromRequest<App> for Command<T> {
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
+
+/// PUT and PATCH say what shall be, so their repeats are harmless and need no key.
+fn key_of(parts: &Parts) -> Result<String, Problem> {
+    if matches!(parts.method, Method::PUT | Method::PATCH) && !parts.headers.contains_key(HEADER) {
+        return Ok(Uuid::now_v7().to_string());
+    }
+    key(&parts.headers).map(str::to_owned)
+}
 
 fn key(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(HEADER).iter();

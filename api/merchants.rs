@@ -1,21 +1,27 @@
-//! Merchants: onboard one, look one up, list them.
+//! Merchants: onboard one, change what was agreed with it, look it up, list them.
+
+mod limits;
+mod object;
+mod terms;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use commands::ports::Category;
-use domain::merchant::{Merchant, Terms};
-use domain::pricing::{PricingModel, RefundFeePolicy, Tier};
+use commands::ports::{Receipt, StreamState};
+use domain::merchant::{Command as MerchantCommand, Merchant, Record, Status, Terms};
+use domain::pricing::{PricingModel, RefundFeePolicy};
+use domain::tier::TierName;
 use domain::{Currency, MerchantId, TimeZone, Timestamp};
-use projections::merchants as read_model;
-use serde::{Deserialize, Serialize};
+use projections::merchants::Merchants;
+use projections::{Filter, streams};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::auth::roles::AdminCaller;
+use crate::auth::roles::{AdminCaller, ObjectReader};
 use crate::errors;
 use crate::extract::{Named, Params, Parsed};
 use crate::idempotency::{self, Command, Nothing, accepted, answer};
@@ -23,9 +29,18 @@ use crate::page::{Limit, List, cursor};
 use crate::params::{CommandErrors, CommandHeaders, QueryErrors, QueryHeaders};
 use crate::position::{self, Freshness};
 use crate::problem::Problem;
+use object::MerchantObject;
+use terms::ChangeTermsBody;
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create_merchant, list_merchants)).routes(routes!(get_merchant))
+    OpenApiRouter::new()
+        .routes(routes!(create_merchant, list_merchants))
+        .routes(routes!(get_merchant, change_terms))
+        .routes(routes!(change_tier))
+        .routes(routes!(limits::get_limits))
+        .routes(routes!(suspend_merchant))
+        .routes(routes!(activate_merchant))
+        .routes(routes!(close_merchant))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -33,65 +48,19 @@ pub fn routes() -> OpenApiRouter<App> {
 struct CreateMerchantBody {
     #[schema(example = "Acme", min_length = 1, max_length = 200)]
     name: String,
-    /// `starter` 0.8 %, `business` 0.6 %, `enterprise` 0.45 % or `premium` 0.3 % of each capture.
+    /// `starter` 0.8 %, `business` 0.6 %, `enterprise` 0.45 % or `premium` 0.3 % of each capture, unless an administrator
+    /// has changed the tier.
     #[schema(value_type = String, example = "starter")]
-    tier: Parsed<Tier>,
+    tier: Parsed<TierName>,
     /// `cost_plus` (the default): the channel's fee is passed on; `blended`: the tier's rate is the whole price.
     #[schema(value_type = Option<String>, example = "cost_plus")]
     pricing: Option<PricingModel>,
-    /// What the merchant reckons in.
+    /// What the merchant reckons in, and the only currency it takes if its tier has no others; USD unless told otherwise.
     #[schema(value_type = Option<String>, example = "EUR")]
     home_currency: Option<Currency>,
-    /// IANA name; the merchant's business day begins and ends there.
+    /// IANA name; the merchant's business day begins and ends there. UTC unless told otherwise.
     #[schema(value_type = Option<String>, example = "Europe/Berlin")]
     time_zone: Option<TimeZone>,
-}
-
-/// A merchant and what was agreed with it.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Merchant)]
-struct MerchantObject {
-    #[schema(example = "mer_01k9zc3v5yfw8a2m4gq7hn6t1b")]
-    id: String,
-    /// Always `merchant`.
-    #[schema(example = "merchant")]
-    object: &'static str,
-    #[schema(example = "Acme")]
-    name: String,
-    #[schema(example = "starter")]
-    tier: &'static str,
-    /// `cost_plus` or `blended`.
-    #[schema(value_type = String, example = "cost_plus")]
-    pricing: PricingModel,
-    /// Our share of each capture as a decimal: 0.008 is 0.8 %.
-    #[schema(example = "0.008")]
-    markup_rate: String,
-    /// `retain` or `proportional`: what happens to our share on a refund.
-    #[schema(value_type = String, example = "retain")]
-    refund_fee_policy: RefundFeePolicy,
-    #[schema(example = "EUR")]
-    home_currency: Option<String>,
-    #[schema(example = "Europe/Berlin")]
-    time_zone: Option<String>,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
-}
-
-impl From<&Terms> for MerchantObject {
-    fn from(terms: &Terms) -> MerchantObject {
-        MerchantObject {
-            id: terms.merchant_id.to_string(),
-            object: "merchant",
-            name: terms.name.clone(),
-            tier: terms.tier.as_str(),
-            pricing: terms.pricing_model,
-            markup_rate: terms.tier.markup_rate().to_string(),
-            refund_fee_policy: terms.refund_fee_policy,
-            home_currency: terms.home_currency.map(|currency| currency.to_string()),
-            time_zone: terms.time_zone.as_ref().map(ToString::to_string),
-            created_at: terms.onboarded_at,
-        }
-    }
 }
 
 /// Onboard a merchant
@@ -112,12 +81,111 @@ async fn create_merchant(
         time_zone: command.body.time_zone,
         onboarded_at: app.clock().now(),
     };
-    let receipt = accepted(commands::merchant::onboard(app.executor(), command.issued, terms).await?)?;
-    let stream = app.store().load_at(Category::of::<Merchant>(), &receipt.stream.id, receipt.version).await?;
-    let terms = stream.of::<Merchant>().and_then(|state| state.terms());
-    let terms = terms.ok_or_else(|| Problem::internal(&format!("{} has no terms", receipt.object)))?;
-    let headers = idempotency::headers(&receipt, receipt.position);
-    Ok(answer(StatusCode::CREATED, headers, &MerchantObject::from(terms)))
+    let receipt = commands::merchant::onboard(app.executor(), command.issued, terms).await?;
+    answer_merchant(&app, StatusCode::CREATED, receipt).await
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ChangeTierBody {
+    #[schema(value_type = String, example = "business")]
+    tier: Parsed<TierName>,
+    /// From when on the tier holds; from now on unless told otherwise. Later changes that were planned fall away.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    effective_from: Option<Timestamp>,
+}
+
+/// Change a merchant's tier
+#[utoipa::path(post, path = "/merchants/{id}/tier", tag = "merchants",
+    params(("id" = String, Path, description = "`mer_...`"), CommandHeaders), request_body = ChangeTierBody,
+    responses((status = 200, description = "The merchant", body = MerchantObject), CommandErrors))]
+async fn change_tier(
+    State(app): State<App>,
+    _caller: AdminCaller,
+    Named(merchant_id): Named<MerchantId>,
+    command: Command<ChangeTierBody>,
+) -> Result<Response, Problem> {
+    let (change, at) = ((command.body.tier.0, command.body.effective_from), app.clock().now());
+    let receipt = commands::merchant::change_tier(app.executor(), command.issued, merchant_id, change, at).await?;
+    answer_merchant(&app, StatusCode::OK, receipt).await
+}
+
+/// Change what was agreed with a merchant
+///
+/// Fields that are left out stay as they are; no Idempotency-Key is needed. Payments that exist keep the pricing they were created with.
+#[utoipa::path(patch, path = "/merchants/{id}", tag = "merchants",
+    params(("id" = String, Path, description = "`mer_...`")), request_body = ChangeTermsBody,
+    responses((status = 200, description = "The merchant", body = MerchantObject), CommandErrors))]
+async fn change_terms(
+    State(app): State<App>,
+    _caller: AdminCaller,
+    Named(merchant_id): Named<MerchantId>,
+    command: Command<ChangeTermsBody>,
+) -> Result<Response, Problem> {
+    let (changes, at) = (command.body.changes(), app.clock().now());
+    let receipt = commands::merchant::change_terms(app.executor(), command.issued, merchant_id, changes, at).await?;
+    answer_merchant(&app, StatusCode::OK, receipt).await
+}
+
+/// Suspend a merchant
+///
+/// It takes no new payments, pre-authorisations or withdrawals; refunds and whatever was begun go on.
+#[utoipa::path(post, path = "/merchants/{id}/suspend", tag = "merchants",
+    params(("id" = String, Path, description = "`mer_...`"), CommandHeaders),
+    responses((status = 200, description = "The merchant", body = MerchantObject), CommandErrors))]
+async fn suspend_merchant(
+    State(app): State<App>,
+    _caller: AdminCaller,
+    Named(merchant_id): Named<MerchantId>,
+    command: Command<Nothing>,
+) -> Result<Response, Problem> {
+    let suspend = MerchantCommand::Suspend { at: app.clock().now() };
+    let receipt = commands::merchant::decide(app.executor(), command.issued, merchant_id, suspend).await?;
+    answer_merchant(&app, StatusCode::OK, receipt).await
+}
+
+/// Lift a merchant's suspension
+#[utoipa::path(post, path = "/merchants/{id}/activate", tag = "merchants",
+    params(("id" = String, Path, description = "`mer_...`"), CommandHeaders),
+    responses((status = 200, description = "The merchant", body = MerchantObject), CommandErrors))]
+async fn activate_merchant(
+    State(app): State<App>,
+    _caller: AdminCaller,
+    Named(merchant_id): Named<MerchantId>,
+    command: Command<Nothing>,
+) -> Result<Response, Problem> {
+    let activate = MerchantCommand::Activate { at: app.clock().now() };
+    let receipt = commands::merchant::decide(app.executor(), command.issued, merchant_id, activate).await?;
+    answer_merchant(&app, StatusCode::OK, receipt).await
+}
+
+/// Close a merchant for good
+#[utoipa::path(post, path = "/merchants/{id}/close", tag = "merchants",
+    params(("id" = String, Path, description = "`mer_...`"), CommandHeaders),
+    responses((status = 200, description = "The merchant", body = MerchantObject), CommandErrors))]
+async fn close_merchant(
+    State(app): State<App>,
+    _caller: AdminCaller,
+    Named(merchant_id): Named<MerchantId>,
+    command: Command<Nothing>,
+) -> Result<Response, Problem> {
+    let close = MerchantCommand::Close { at: app.clock().now() };
+    let receipt = commands::merchant::decide(app.executor(), command.issued, merchant_id, close).await?;
+    answer_merchant(&app, StatusCode::OK, receipt).await
+}
+
+/// The merchant as of its command, with its tier as that was defined then: a repeat is answered alike.
+async fn answer_merchant(app: &App, status: StatusCode, receipt: Receipt) -> Result<Response, Problem> {
+    let receipt = accepted(receipt)?;
+    let category = commands::ports::Category::of::<Merchant>();
+    let stream = app.store().load_at(category, &receipt.stream.id, receipt.version).await?;
+    let record = record(&stream).ok_or_else(|| Problem::internal(&format!("{} has no terms", receipt.object)))?;
+    let object = MerchantObject::as_of(app, record, stream.updated_at, receipt.position).await?;
+    Ok(answer(status, idempotency::headers(&receipt, receipt.position), &object))
+}
+
+fn record(stream: &StreamState) -> Option<&Record> {
+    stream.of::<Merchant>().and_then(|state| state.record())
 }
 
 /// Look up a merchant
@@ -126,15 +194,20 @@ async fn create_merchant(
     responses((status = 200, description = "The merchant", body = MerchantObject), QueryErrors))]
 async fn get_merchant(
     State(app): State<App>,
-    _caller: AdminCaller,
+    reader: ObjectReader,
     Named(merchant_id): Named<MerchantId>,
     _query: Params<Nothing>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
+    let missing = || Problem::of(errors::MERCHANT_NOT_FOUND);
+    if !reader.may_see(merchant_id) {
+        return Err(missing());
+    }
     let position = freshness.of_streams(&app);
-    let terms = commands::merchant::terms(app.executor(), merchant_id).await?;
-    let terms = terms.ok_or_else(|| Problem::of(errors::MERCHANT_NOT_FOUND))?;
-    Ok(answer(StatusCode::OK, [position::header(position)], &MerchantObject::from(&terms)))
+    let record = commands::merchant::find(app.executor(), merchant_id).await?.ok_or_else(missing)?;
+    let mut object = MerchantObject::now(&app, &record).await?;
+    object.recommended_tier = object::recommended_tier(&app, &record).await?;
+    Ok(answer(StatusCode::OK, [position::header(position)], &object))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -159,8 +232,13 @@ async fn list_merchants(
     freshness: Freshness,
 ) -> Result<Response, Problem> {
     let begin = cursor(query.cursor.as_deref())?;
-    let mut view = freshness.view(&app, &[&read_model::Merchants], None).await?;
-    let page = read_model::list(&mut view, query.limit.0, begin.as_ref()).await?;
+    let mut view = freshness.view(&app, &[&Merchants], None).await?;
+    let page = streams::list::<Merchants, Status>(&mut view, &Filter::default(), query.limit.0, begin.as_ref()).await?;
     let headers = [position::header(view.position)];
-    Ok(answer(StatusCode::OK, headers, &List::of(page, |row| MerchantObject::from(&row.terms))))
+    drop(view);
+    let now = app.clock().now();
+    let tiers = object::tiers(&app, now).await?;
+    let (records, next) = (page.rows.iter().filter_map(|row| row.state.record()), page.next);
+    let list = List::new(records.map(|record| MerchantObject::of(record, &tiers, now)).collect(), next);
+    Ok(answer(StatusCode::OK, headers, &list))
 }

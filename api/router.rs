@@ -15,8 +15,9 @@ use crate::errors;
 use crate::middleware::{observe, shed};
 use crate::problem::Problem;
 use crate::{
-    adjustments, balances, disputes, docs, document, events, health, jobs, keys, ledger, merchants, orders, payments,
-    payouts, periods, pre_auths, projections, refunds, sagas, statements, webhooks,
+    adjustments, balances, bank_accounts, disputes, docs, document, events, health, jobs, keys, ledger, merchants,
+    orders, payments, payouts, periods, pre_auths, projections, rates, refunds, sagas, settlements, statements, tiers,
+    webhooks, withdrawals,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -44,15 +45,20 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(pre_auths::routes())
         .merge(refunds::routes())
         .merge(orders::routes())
+        .merge(settlements::routes())
         .merge(balances::routes())
         .merge(statements::routes())
         .merge(disputes::routes())
+        .merge(withdrawals::routes())
+        .merge(bank_accounts::routes())
         .merge(ledger::routes())
         .merge(adjustments::routes())
         .merge(payouts::routes())
         .merge(periods::routes())
         .merge(events::routes())
         .merge(merchants::routes())
+        .merge(tiers::routes())
+        .merge(rates::routes())
         .merge(keys::routes())
         .merge(projections::routes())
         .merge(jobs::routes())

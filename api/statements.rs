@@ -204,7 +204,7 @@ async fn window(
 ) -> Result<(Window, [Option<Timestamp>; 2]), Problem> {
     let missing = || Problem::new(errors::INVALID_PARAMETER, "name the merchant").in_parameter("merchant_id");
     let merchant_id = reader.whose(query.merchant_id)?.ok_or_else(missing)?;
-    if commands::merchant::terms(app.executor(), merchant_id).await?.is_none() {
+    if commands::merchant::find(app.executor(), merchant_id).await?.is_none() {
         return Err(Problem::of(errors::MERCHANT_NOT_FOUND));
     }
     let from = query.from.map(|bound| bound.0.begin());

@@ -67,7 +67,7 @@ pub async fn reject(
 async fn known_merchants(executor: &Executor, propose: &Propose) -> Result<(), CommandError> {
     let merchants: BTreeSet<MerchantId> = propose.legs.iter().filter_map(|leg| leg.account.merchant()).collect();
     for merchant_id in merchants {
-        if merchant::terms(executor, merchant_id).await?.is_none() {
+        if merchant::find(executor, merchant_id).await?.is_none() {
             return Err(CommandError::Invalid {
                 code: "unknown_account",
                 pointer: "/legs",

@@ -10,11 +10,14 @@ use domain::dispute::Dispute;
 use domain::invariants::Violation;
 use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
+use domain::merchant_limits::MerchantLimits;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
 use domain::period::Period;
 use domain::pre_auth::PreAuth;
+use domain::rates::Rates;
 use domain::settlement::Settlement;
+use domain::tier::Tier;
 use domain::withdrawal::Withdrawal;
 use domain::{BalancedEntry, Decider, DomainEvent, Holding};
 use serde_json::Value;
@@ -40,11 +43,14 @@ static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
         Aggregate::of::<Dispute>(),
         Aggregate::of::<Merchant>(),
         Aggregate::of::<MerchantAccount>(),
+        Aggregate::of::<MerchantLimits>(),
         Aggregate::of::<OrderClaim>(),
         Aggregate::of::<Payment>(),
         Aggregate::of::<Period>(),
         Aggregate::of::<PreAuth>(),
+        Aggregate::of::<Rates>(),
         Aggregate::of::<Settlement>(),
+        Aggregate::of::<Tier>(),
         Aggregate::of::<Withdrawal>(),
     ]
 });

@@ -1,6 +1,8 @@
 //! Replays the whole log and checks what it alone can prove: invariants 1, 2, 3 (its half), 4, 5 and 9.
 //! What compares the log with the outside (commands, read models, a channel's book) stands with its adapter.
 
+mod settled;
+
 use std::collections::{HashMap, HashSet};
 
 use domain::Decider;
@@ -10,6 +12,7 @@ use domain::payment::{Event, Payment, Record};
 use serde::Serialize;
 use uuid::Uuid;
 
+use self::settled::Unsettled;
 use crate::aggregates::{self, Aggregate};
 use crate::ports::{EventStore, RecordedEvent, StoreError, StreamState};
 
@@ -51,6 +54,7 @@ pub struct LogAudit {
     previous: Option<ChainHash>,
     last_command: Option<Uuid>,
     commands: HashSet<Uuid>,
+    unsettled: Unsettled,
     transactions: u64,
     violations: Vec<Violation>,
 }
@@ -114,15 +118,17 @@ impl LogAudit {
     }
 
     fn fold(&mut self, aggregate: &'static Aggregate, recorded: &RecordedEvent) {
-        match aggregate.postings(recorded) {
-            Ok(None) => {}
-            Ok(Some(entry)) => {
-                self.transactions += 1;
-                let posted = self.books.post(entry.legs());
-                self.note(posted);
-            }
+        let entry = match aggregate.postings(recorded) {
+            Ok(entry) => entry,
             Err(error) => return self.note(Err(Violation::of(1, error.to_string()))),
+        };
+        if let Some(entry) = &entry {
+            self.transactions += 1;
+            let posted = self.books.post(entry.legs());
+            self.note(posted);
         }
+        let settled = self.unsettled.take(recorded, entry.as_ref());
+        self.note(settled);
         let streams = self.streams.entry(aggregate.category.name).or_default();
         let stream = streams.entry(recorded.stream.id.clone()).or_insert_with(|| aggregate.category.empty());
         let before = stream.clone();
@@ -179,6 +185,7 @@ impl LogAudit {
             Check::of(3, "each command took effect once", "commands", figure(3, self.commands.len() as u64)),
             Check::of(4, "refunded <= captured <= authorised", "payments", figure(4, self.payments().count() as u64)),
             Check::of(5, "available >= 0 and each hold ends at zero", "accounts", held),
+            Check::of(5, "each batch is what its window holds", "batches", figure(5, self.unsettled.batches)),
             Check::of(9, "the hash chain verifies", "events", figure(9, self.density.events())),
         ]
     }

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
+use domain::Decider;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::ports::{Decision, EventStore, Metadata, Receipt, Request, StoreError};
+use crate::ports::{
+    Decision, EventStore, Expected, Metadata, NewEvent, Receipt, Request, StoreError, StreamRef, StreamState, nth_state,
+};
 use crate::trace;
 
 /// Who issued a command, how its repeat is recognised, and what it belongs to.
@@ -141,6 +144,27 @@ impl Executor {
             return Err(CommandError::KeyReused);
         }
         Ok(receipt)
+    }
+
+    /// Decides `command` on one stream of its aggregate, whatever its version, and appends what follows from it.
+    pub async fn decide<D: Decider>(
+        &self,
+        issued: Issued,
+        id: String,
+        command: D::Command,
+    ) -> Result<Receipt, CommandError> {
+        let decide = move |states: &[StreamState]| match D::decide(nth_state::<D>(states, 0), command.clone()) {
+            Ok(events) => Decision::Append(events.into_iter().map(|event| NewEvent::of(0, event)).collect()),
+            Err(rejection) => Decision::Reject(rejection.into()),
+        };
+        let request = Request {
+            metadata: issued.metadata,
+            fingerprint: issued.fingerprint,
+            object: id.clone(),
+            streams: vec![StreamRef::new::<D>(id, Expected::Any)],
+            decide: Arc::new(decide),
+        };
+        self.execute(request).await
     }
 
     /// The receipt of a command that came before, so that facts need not be gathered for it again.

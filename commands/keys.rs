@@ -41,7 +41,7 @@ impl ApiKeys {
     pub async fn issue(&self, issued: Issued, issue: IssueKey) -> Result<IssuedKey, CommandError> {
         let access = Access::new(issue.role, issue.merchant_id).ok_or_else(|| merchant_mismatch(issue.role))?;
         if let Some(merchant_id) = access.merchant_id() {
-            merchant::terms(&self.executor, merchant_id).await?.ok_or_else(unknown_merchant)?;
+            merchant::find(&self.executor, merchant_id).await?.ok_or_else(unknown_merchant)?;
         }
         let key_id = ApiKeyId::from_uuid(Uuid::now_v7());
         let principal = match issue.principal {

@@ -13,13 +13,17 @@ pub mod executor;
 pub mod jobs;
 pub mod keys;
 pub mod merchant;
+pub mod merchant_limits;
 pub mod payment;
 pub mod period;
 pub mod ports;
 pub mod pre_auth;
+pub mod rates;
 pub mod settlement;
+pub mod tier;
 pub mod trace;
 pub mod webhook;
+pub mod withdrawal;
 
 pub use channels::Channels;
 pub use executor::{CommandError, Executor, Issued};

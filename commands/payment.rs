@@ -2,6 +2,7 @@
 
 mod create;
 mod details;
+mod limits;
 mod measure;
 mod record;
 mod refund;

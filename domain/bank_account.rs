@@ -165,6 +165,14 @@ impl BankAccountStatus {
     }
 }
 
+impl std::str::FromStr for BankAccountStatus {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        BankAccountStatus::ALL.into_iter().find(|status| status.as_str() == text).ok_or("must be requested or approved")
+    }
+}
+
 impl DomainEvent for Event {
     const TYPES: &'static [(&'static str, u16)] = &[("bank_account.registered", 1), ("bank_account.approved", 1)];
 

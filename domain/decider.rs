@@ -14,6 +14,10 @@ pub trait Decider: Send + Sync + 'static {
     /// The first part of every stream id and event type of this aggregate.
     const CATEGORY: &'static str;
 
+    /// Does the newest event of a stream tell its whole state? Then a store needs to read no other to fold it, however
+    /// long the stream is.
+    const NEWEST_EVENT_TELLS_ALL: bool = false;
+
     type State: Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static;
     type Command: Clone + Debug + Send + Sync + 'static;
     type Event: DomainEvent;

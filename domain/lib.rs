@@ -17,14 +17,17 @@ pub mod ids;
 pub mod invariants;
 pub mod merchant;
 pub mod merchant_account;
+pub mod merchant_limits;
 pub mod money;
 pub mod order_claim;
 pub mod payment;
 pub mod period;
 pub mod pre_auth;
 pub mod pricing;
+pub mod rates;
 pub mod sealed;
 pub mod settlement;
+pub mod tier;
 pub mod time;
 pub mod withdrawal;
 

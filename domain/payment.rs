@@ -36,7 +36,7 @@ pub use rejection::PaymentRejection;
 
 use crate::decider::Holding;
 use crate::invariants::{self, Violation};
-use crate::money::AMOUNT_MAX;
+use crate::money::{AMOUNT_MAX, floor_share};
 use crate::{Decider, PaymentId, RefundId, Sealed, Timestamp};
 
 #[derive(Debug)]
@@ -283,6 +283,20 @@ impl Record {
         match &self.phase {
             Phase::Captured(capture) => Some(capture),
             _ => None,
+        }
+    }
+
+    /// How much of its merchant's limits the payment holds now, in minor units of USD: all of its reservation while it is
+    /// open, its share for what was captured and not given back, nothing once it ended without money.
+    pub fn limit_held(&self) -> i64 {
+        let usd = self.terms.limit.map_or(0, |limit| limit.usd);
+        match &self.phase {
+            Phase::Open(_) => usd,
+            Phase::Captured(capture) => {
+                let kept = (capture.amount - capture.amount_refunded()).clamp(0, self.terms.amount);
+                usd - floor_share(usd, self.terms.amount - kept, self.terms.amount)
+            }
+            Phase::Failed(_) | Phase::Cancelled | Phase::Expired => 0,
         }
     }
 

@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::money::floor_share;
-use crate::{Currency, Money};
+pub use crate::tier::TierName as Tier;
 
 /// What a merchant is charged, fixed in the payment when it is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,62 +41,6 @@ impl RefundFeePolicy {
             RefundFeePolicy::Retain => 0,
             RefundFeePolicy::Proportional => floor_share(markup, refunded, captured),
         }
-    }
-}
-
-/// A merchant's tier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Tier {
-    Starter,
-    Business,
-    Enterprise,
-    Premium,
-}
-
-impl Tier {
-    pub const ALL: [Tier; 4] = [Tier::Starter, Tier::Business, Tier::Enterprise, Tier::Premium];
-
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Tier::Starter => "starter",
-            Tier::Business => "business",
-            Tier::Enterprise => "enterprise",
-            Tier::Premium => "premium",
-        }
-    }
-
-    /// 0.8 %, 0.6 %, 0.45 % and 0.3 % of each capture.
-    pub fn markup_rate(&self) -> Decimal {
-        match self {
-            Tier::Starter => Decimal::new(8, 3),
-            Tier::Business => Decimal::new(6, 3),
-            Tier::Enterprise => Decimal::new(45, 4),
-            Tier::Premium => Decimal::new(3, 3),
-        }
-    }
-
-    /// The most that one payment may move, which is also how far refunds may overdraw a merchant by default.
-    pub fn payment_limit(&self, currency: Currency) -> Money {
-        let major = match self {
-            Tier::Starter => 10_000,
-            Tier::Business => 50_000,
-            Tier::Enterprise => 200_000,
-            Tier::Premium => 1_000_000,
-        };
-        let minor = currency.minor_per_major().saturating_mul(major).min(crate::money::AMOUNT_MAX);
-        Money::new(minor, currency).unwrap_or(Money::zero(currency))
-    }
-}
-
-impl std::str::FromStr for Tier {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, &'static str> {
-        Tier::ALL
-            .into_iter()
-            .find(|tier| tier.as_str() == text)
-            .ok_or("must be starter, business, enterprise or premium")
     }
 }
 

@@ -16,12 +16,14 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 pub use event::{Approved, Closed, Event, Held, Released};
 pub use item::{Item, Tally};
 pub use rejection::SettlementRejection;
-pub use schedule::{SettlementCycle, last_cut_off, release_due};
+pub use schedule::{last_cut_off, release_due};
 
 use crate::{Decider, Timestamp};
 
@@ -176,6 +178,15 @@ impl Record {
                 self.released_at = Some(released.released_at);
             }
         }
+    }
+}
+
+impl FromStr for Status {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let known = Status::ALL.into_iter().find(|status| status.as_str() == text);
+        known.ok_or("must be closed, approved, held or released")
     }
 }
 

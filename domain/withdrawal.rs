@@ -325,3 +325,14 @@ impl WithdrawalStatus {
         }
     }
 }
+
+impl std::str::FromStr for WithdrawalStatus {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        WithdrawalStatus::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or("must be requested, approved, sent, paid, failed, rejected or cancelled")
+    }
+}

@@ -16,8 +16,7 @@ use commands::ports::RecordedEvent;
 use domain::BalancedEntry;
 use sqlx::PgConnection;
 
-pub(crate) use activity::of as activity_of;
-pub use activity::{BooksActivity, items};
+pub use activity::{BooksActivity, items, of as activity_of};
 pub use balances::{MerchantBalance, balances};
 pub use entries::{EntryLine, entries, transaction};
 pub use funds::BooksFunds;

@@ -19,10 +19,12 @@ mod reader;
 mod rebuild;
 pub mod refunds;
 mod runner;
+pub mod settlements;
 pub mod statements;
 mod status;
 pub mod streams;
 pub mod verify;
+pub mod withdrawals;
 
 use std::sync::Arc;
 
@@ -41,6 +43,7 @@ pub use status::{ProjectionState, ProjectionStatus, list};
 pub fn all() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(adjustments::Adjustments),
+        Arc::new(withdrawals::BankAccounts),
         Arc::new(books::Books),
         Arc::new(disputes::Disputes),
         Arc::new(merchants::Merchants),
@@ -48,7 +51,9 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
         Arc::new(payments::Payments),
         Arc::new(pre_auths::PreAuths),
         Arc::new(refunds::Refunds),
+        Arc::new(settlements::Settlements),
         Arc::new(statements::Statements),
+        Arc::new(withdrawals::Withdrawals),
     ]
 }
 

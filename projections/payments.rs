@@ -1,9 +1,13 @@
 //! The read model `payments`: a row for each payment.
 
 use domain::payment::{Payment, PaymentStatus, State};
+use domain::{Currency, MerchantId, Timestamp};
+use sqlx::Row;
+use sqlx::postgres::PgRow;
 
-use crate::StatusText;
+use crate::database::damaged;
 use crate::streams::{Columns, Listed, StreamRow, stream_read_model};
+use crate::{ReadError, Snapshot, StatusText};
 
 stream_read_model! {
     /// Payments by their ids.
@@ -33,6 +37,30 @@ impl StatusText for PaymentStatus {
     fn as_str(&self) -> &'static str {
         PaymentStatus::as_str(self)
     }
+}
+
+/// What the merchant's payments that were created at `since` or later have captured, by currency, in minor units.
+pub async fn captured_since(
+    view: &mut Snapshot,
+    merchant_id: MerchantId,
+    since: Timestamp,
+) -> Result<Vec<(Currency, i128)>, ReadError> {
+    let rows = sqlx::query(
+        "SELECT currency, sum((state #>> '{Exists,phase,Captured,amount}')::numeric)::text AS volume
+           FROM rm_payments.payments
+          WHERE merchant_id = $1 AND status = 'succeeded' AND created_at >= $2
+          GROUP BY currency ORDER BY currency",
+    )
+    .bind(merchant_id.to_string())
+    .bind(since.to_datetime())
+    .fetch_all(view.connection())
+    .await?;
+    let volume = |row: &PgRow| {
+        let (currency, volume): (&str, &str) = (row.try_get("currency")?, row.try_get("volume")?);
+        let read = currency.parse().ok().zip(volume.parse().ok());
+        read.ok_or_else(|| damaged(format!("{volume} {currency} is no volume")))
+    };
+    Ok(rows.iter().map(volume).collect::<Result<_, sqlx::Error>>()?)
 }
 
 #[cfg(test)]

@@ -242,7 +242,7 @@ async fn store<M: StreamReadModel>(connection: &mut PgConnection, rows: &[Writte
     Ok(())
 }
 
-fn select<'q, M: StreamReadModel>() -> QueryBuilder<'q, sqlx::Postgres> {
+pub(crate) fn select<'q, M: StreamReadModel>() -> QueryBuilder<'q, sqlx::Postgres> {
     QueryBuilder::new(format!("SELECT id, version, updated_at, state::text FROM {} WHERE true", M::TABLE))
 }
 
@@ -285,6 +285,14 @@ where
         let columns = row.state.columns().expect("only rows that have columns are written");
         Cursor { key: columns.created_at.as_micros(), id: columns.id }
     }))
+}
+
+pub(crate) async fn read_all<S: serde::de::DeserializeOwned>(
+    view: &mut Snapshot,
+    mut query: QueryBuilder<'_, sqlx::Postgres>,
+) -> Result<Vec<StreamRow<S>>, ReadError> {
+    let rows = query.build().fetch_all(view.connection()).await?;
+    Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
 }
 
 fn read<S: serde::de::DeserializeOwned>(row: &PgRow) -> Result<StreamRow<S>, sqlx::Error> {

@@ -13,7 +13,10 @@ use commands::ports::{EventStore, RecordedEvent};
 
 use crate::adjustments::Adjustments;
 use crate::disputes::Disputes;
+use crate::merchants::Merchants;
 use crate::payments::Payments;
+use crate::settlements::Settlements;
+use crate::withdrawals::{BankAccounts, Withdrawals};
 use crate::{ApplyError, ReadError, Reader};
 
 /// Differences that are told; more of them say nothing new.
@@ -42,14 +45,17 @@ impl Verification {
 pub async fn verify(reader: &Reader, store: &dyn EventStore, name: &str) -> Result<Option<Verification>, ReadError> {
     Ok(Some(match name {
         "adjustments" => streams::verify::<Adjustments>(reader, store, &Adjustments).await?,
+        "bank_accounts" => streams::verify::<BankAccounts>(reader, store, &BankAccounts).await?,
         "books" => books::verify(reader, store).await?,
         "disputes" => streams::verify::<Disputes>(reader, store, &Disputes).await?,
-        "merchants" => payments::verify_merchants(reader, store).await?,
+        "merchants" => streams::verify::<Merchants>(reader, store, &Merchants).await?,
         "orders" => payments::verify_orders(reader, store).await?,
         "payments" => streams::verify::<Payments>(reader, store, &Payments).await?,
         "pre_auths" => streams::verify(reader, store, &crate::pre_auths::PreAuths).await?,
         "refunds" => payments::verify_refunds(reader, store).await?,
+        "settlements" => streams::verify::<Settlements>(reader, store, &Settlements).await?,
         "statements" => statements::verify(reader, store).await?,
+        "withdrawals" => streams::verify::<Withdrawals>(reader, store, &Withdrawals).await?,
         _ => return Ok(None),
     }))
 }

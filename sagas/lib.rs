@@ -20,12 +20,16 @@ pub mod refund;
 mod runner;
 pub mod schedule;
 mod scheduler;
+pub mod settlement;
 pub mod step;
 mod watchdog;
+pub mod withdrawal;
 
 use std::sync::Arc;
 
 use commands::payment::Payments;
+use commands::settlement::Settlements;
+use commands::withdrawal::Withdrawals;
 
 pub use interpreter::{Interpreter, Patience};
 pub use process::{Process, Processes};
@@ -37,6 +41,8 @@ pub use step::Step;
 #[derive(Clone)]
 pub struct UseCases {
     pub payments: Payments,
+    pub withdrawals: Withdrawals,
+    pub settlements: Settlements,
 }
 
 impl UseCases {
@@ -47,6 +53,9 @@ impl UseCases {
             Arc::new(payment::PaymentProcess::new(self.payments.clone())),
             Arc::new(pre_auth::PreAuthProcess::new(&self.payments)),
             Arc::new(refund::RefundProcess::new(self.payments.clone())),
+            Arc::new(withdrawal::WithdrawalProcess::new(self.withdrawals.clone())),
+            Arc::new(settlement::ReserveProcess::new(self.settlements.clone())),
+            Arc::new(settlement::SettlementProcess::new(self.settlements.clone())),
         ])
     }
 }

@@ -67,6 +67,12 @@ impl Schedule {
         alert_after: u32::MAX,
     };
 
+    /// A bank works on it, on its business days; after about five days a person should ask.
+    pub const BANK_WORKS: Schedule = Schedule {
+        waits: &[seconds(MINUTE), seconds(5 * MINUTE), seconds(30 * MINUTE), seconds(HOUR), seconds(6 * HOUR)],
+        alert_after: 24,
+    };
+
     /// The customer has a page to visit; the payment's expiry ends this.
     pub const CUSTOMER_ACTS: Schedule =
         Schedule { waits: &[seconds(30), seconds(MINUTE), seconds(5 * MINUTE)], alert_after: u32::MAX };

@@ -25,8 +25,9 @@ pub(crate) async fn watch(
     let mut standstill = Standstill::default();
     loop {
         tokio::select! {
-            () = tokio::time::sleep(config.watch_every) => {}
+            biased;
             () = stop_ordered(&mut stopped) => return,
+            () = tokio::time::sleep(config.watch_every) => {}
         }
         let now = interpreter.now();
         let overdue_before = Timestamp::from_micros(

@@ -97,7 +97,8 @@ impl EventStore for MemoryEventStore {
     }
 
     async fn load(&self, category: Category, id: &str) -> Result<StreamState, StoreError> {
-        self.load_at(category, id, u64::MAX).await
+        let (log, stream) = (self.log.lock(), category.stream(id));
+        log.states.get(&stream).map_or_else(|| log.fold(&category, &stream, u64::MAX), |state| Ok(state.clone()))
     }
 
     async fn load_at(&self, category: Category, id: &str, version: u64) -> Result<StreamState, StoreError> {

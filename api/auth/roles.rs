@@ -62,6 +62,8 @@ impl<S: Send + Sync> FromRequestParts<S> for FinanceCaller {
 /// A merchant: the only one who moves its money.
 pub struct MerchantCaller {
     pub merchant_id: MerchantId,
+    /// Who of the merchant's people it is: approvals compare principals.
+    pub principal: String,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for MerchantCaller {
@@ -70,7 +72,7 @@ impl<S: Send + Sync> FromRequestParts<S> for MerchantCaller {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<MerchantCaller, Problem> {
         let caller = permitted(parts, &[Role::Merchant])?;
         match caller.access.merchant_id() {
-            Some(merchant_id) => Ok(MerchantCaller { merchant_id }),
+            Some(merchant_id) => Ok(MerchantCaller { merchant_id, principal: caller.principal }),
             None => Err(forbidden(&[Role::Merchant])),
         }
     }

@@ -107,6 +107,9 @@ pub fn fault_at(pointer: String, detail: &str) -> Problem {
         "/month" => errors::INVALID_MONTH,
         leg if leg.starts_with("/legs/") && leg.ends_with("/account") => errors::UNKNOWN_ACCOUNT,
         leg if leg.starts_with("/legs/") && leg.ends_with("/amount") => errors::INVALID_AMOUNT,
+        "/bank_account/iban" => errors::INVALID_IBAN,
+        "/bank_account/bic" => errors::INVALID_BIC,
+        "/bank_account/account_number" => errors::INVALID_ACCOUNT_NUMBER,
         _ => errors::INVALID_FIELD,
     };
     Problem::new(entry, detail.to_owned()).at(pointer)

@@ -4,8 +4,11 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use chrono::NaiveDate;
+use domain::tier::TierName;
 use domain::{
-    Account, AdjustmentId, ApiKeyId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId, RefundId,
+    Account, AdjustmentId, ApiKeyId, BankAccountId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId,
+    RefundId, SettlementId, WithdrawalId,
 };
 
 use crate::errors::{self, ErrorCode};
@@ -39,6 +42,10 @@ impl Addressed for DisputeId {
     const MISSING: &'static ErrorCode = errors::DISPUTE_NOT_FOUND;
 }
 
+impl Addressed for SettlementId {
+    const MISSING: &'static ErrorCode = errors::SETTLEMENT_NOT_FOUND;
+}
+
 impl Addressed for OrderNo {
     const MISSING: &'static ErrorCode = errors::ORDER_NOT_FOUND;
 }
@@ -47,12 +54,29 @@ impl Addressed for MerchantId {
     const MISSING: &'static ErrorCode = errors::MERCHANT_NOT_FOUND;
 }
 
+impl Addressed for TierName {
+    const MISSING: &'static ErrorCode = errors::TIER_NOT_FOUND;
+}
+
+/// What is no day names nothing.
+impl Addressed for NaiveDate {
+    const MISSING: &'static ErrorCode = errors::NOT_FOUND;
+}
+
 impl Addressed for ApiKeyId {
     const MISSING: &'static ErrorCode = errors::KEY_NOT_FOUND;
 }
 
 impl Addressed for Account {
     const MISSING: &'static ErrorCode = errors::ACCOUNT_NOT_FOUND;
+}
+
+impl Addressed for BankAccountId {
+    const MISSING: &'static ErrorCode = errors::BANK_ACCOUNT_NOT_FOUND;
+}
+
+impl Addressed for WithdrawalId {
+    const MISSING: &'static ErrorCode = errors::WITHDRAWAL_NOT_FOUND;
 }
 
 impl Addressed for ChannelName {

@@ -5,7 +5,9 @@ pub mod event;
 pub mod payment;
 pub mod pre_auth;
 pub mod refund;
+pub mod settlement;
 pub mod story;
+pub mod withdrawal;
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -8,7 +8,7 @@ use domain::pre_auth::PreAuth;
 use domain::{Decider, PaymentId, RefundId, Rejection, Timestamp};
 
 use super::refund::refund_order;
-use super::{Payments, payment_events};
+use super::{Payments, limits, payment_events};
 use crate::executor::{CommandError, Issued};
 use crate::ports::{
     ChannelAnswer, Decision, Expected, NewEvent, Receipt, RefundAnswer, Request, StreamRef, StreamState, nth_state,
@@ -17,9 +17,9 @@ use crate::ports::{
 use crate::pre_auth;
 
 impl Payments {
-    /// Records the channel's answer about the charge. In the same entry, an order number whose payment ended without
-    /// money is freed, and one whose payment succeeded after that is claimed again, unless another payment has it; a
-    /// capture's outcome is carried to its pre-auth.
+    /// Records the channel's answer about the charge. In the same entry, what the payment no longer needs of its merchant's
+    /// limits is given back, an order number whose payment ended without money is freed, and one whose payment succeeded
+    /// after that is claimed again, unless another payment has it; a capture's outcome is carried to its pre-auth.
     pub async fn record_charge(
         &self,
         issued: Issued,
@@ -59,6 +59,7 @@ impl Payments {
             ]
             .into_iter()
             .chain(pre_auth)
+            .chain(limits::stream_of(&terms))
             .collect(),
             decide: Arc::new(move |states| decide_outcome(states, &terms, command.clone(), at)),
         };
@@ -81,7 +82,18 @@ impl Payments {
             RefundAnswer::NotFound | RefundAnswer::Unknown { .. } => RefundOutcome::Unknown,
         };
         let command = Command::RecordRefund { refund_id, outcome, at: self.clock.now() };
-        self.decide_on_payment(issued, payment_id, refund_id.to_string(), None, command).await
+        let payment = self.load(payment_id).await?;
+        let limit = state_of::<Payment>(&payment).record().and_then(|record| limits::stream_of(&record.terms));
+        let request = Request {
+            metadata: issued.metadata,
+            fingerprint: issued.fingerprint,
+            object: refund_id.to_string(),
+            streams: std::iter::once(StreamRef::new::<Payment>(payment_id.to_string(), Expected::Any))
+                .chain(limit)
+                .collect(),
+            decide: Arc::new(move |states| decide_refund(states, command.clone())),
+        };
+        self.execute_and_count(request).await
     }
 
     /// News of a success and of a failure may come in the wrong order. Once both were told of one refund, only what the
@@ -157,5 +169,17 @@ fn decide_outcome(states: &[StreamState], terms: &Created, command: Command, at:
     let claims = claim.and_then(|command| OrderClaim::decide(nth_state::<OrderClaim>(states, 1), command).ok());
     let claims = claims.unwrap_or_default().into_iter().map(|event| NewEvent::of(1, event)).chain(freed);
     let captures = captures.into_iter().map(|event| NewEvent::of(2, event));
-    Decision::Append(events.into_iter().map(|event| NewEvent::of(0, event)).chain(claims).chain(captures).collect())
+    let limit = limits::adjusted(states, if terms.pre_auth_id.is_some() { 3 } else { 2 }, &events);
+    let events = events.into_iter().map(|event| NewEvent::of(0, event));
+    Decision::Append(events.chain(claims).chain(captures).chain(limit).collect())
+}
+
+fn decide_refund(states: &[StreamState], command: Command) -> Decision {
+    match payment_events(states, None, command) {
+        Ok(events) => {
+            let limit = limits::adjusted(states, 1, &events);
+            Decision::Append(events.into_iter().map(|event| NewEvent::of(0, event)).chain(limit).collect())
+        }
+        Err(rejection) => Decision::Reject(rejection.into()),
+    }
 }

@@ -5,8 +5,8 @@ use domain::{Currency, MerchantId, Money, PaymentId, RefundId};
 
 use super::Payments;
 use crate::executor::{CommandError, Issued};
-use crate::merchant;
 use crate::ports::{Receipt, RefundOrder, StreamState, state_of};
+use crate::{merchant, rates};
 
 #[derive(Clone)]
 pub struct RefundPayment {
@@ -82,8 +82,11 @@ impl Payments {
         let position = newest.first().map_or(0, |event| event.position);
         let net = self.funds.net_balance(merchant_id, currency, position).await;
         let net = net.map_err(|error| CommandError::Unavailable(error.to_string()))?;
-        let terms = merchant::terms(&self.executor, merchant_id).await?;
-        let credit_limit = terms.map_or(Money::zero(currency), |terms| terms.tier.payment_limit(currency));
-        Ok(net + i128::from(credit_limit.minor()))
+        let now = self.clock.now();
+        let Some(merchant) = merchant::find(&self.executor, merchant_id).await? else { return Ok(net) };
+        let terms = merchant::in_force(&self.executor, &merchant, now).await?;
+        let rates = rates::load(&self.executor).await?;
+        let credit_limit = rates.from_usd(terms.credit_limit, currency, merchant.local_day(now));
+        Ok(net + i128::from(credit_limit.unwrap_or(0)))
     }
 }

@@ -47,6 +47,8 @@ pub fn nth_state<D: Decider>(streams: &[StreamState], index: usize) -> &D::State
 #[derive(Debug, Clone, Copy)]
 pub struct Category {
     pub name: &'static str,
+    /// The newest event of a stream folds to the same state as all of them.
+    pub newest_event_tells_all: bool,
     initial: fn() -> Arc<Erased>,
     evolve: fn(&Erased, &Erased) -> Option<Arc<Erased>>,
     decode: fn(&RecordedEvent) -> Result<Box<Erased>, Unreadable>,
@@ -56,6 +58,7 @@ impl Category {
     pub fn of<D: Decider>() -> Category {
         Category {
             name: D::CATEGORY,
+            newest_event_tells_all: D::NEWEST_EVENT_TELLS_ALL,
             initial: || Arc::new(D::State::default()),
             evolve: |state, event| {
                 let (state, event) = (state.downcast_ref::<D::State>()?, event.downcast_ref::<D::Event>()?);
@@ -71,6 +74,11 @@ impl Category {
 
     pub fn empty(&self) -> StreamState {
         StreamState { version: 0, updated_at: Timestamp::default(), state: (self.initial)() }
+    }
+
+    /// What `event` of a stream follows, for a fold that begins with it.
+    pub fn before(&self, event: &RecordedEvent) -> StreamState {
+        StreamState { version: event.version.saturating_sub(1), ..self.empty() }
     }
 
     /// The stream one event further.

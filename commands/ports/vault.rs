@@ -32,6 +32,12 @@ pub trait Vault: Send + Sync {
     async fn open(&self, context: &str, sealed: &Sealed) -> Result<Option<Vec<u8>>, VaultError>;
 }
 
+/// Recognises personal data of a merchant without keeping it: equal texts have equal indexes, which tell nothing to
+/// anybody without the master key.
+pub trait BlindIndex: Send + Sync {
+    fn index(&self, merchant_id: MerchantId, text: &str) -> [u8; 16];
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
     #[error("the key vault is not available: {0}")]

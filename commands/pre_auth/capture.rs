@@ -130,6 +130,7 @@ fn payment_terms(
         method: terms.method.clone(),
         pricing: terms.pricing,
         expected_channel_fee_rate: terms.expected_channel_fee_rate,
+        limit: None,
         sealed,
         pre_auth_id: Some(terms.pre_auth_id),
         created_at,

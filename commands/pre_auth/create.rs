@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::merchant::MerchantRejection;
 use domain::order_claim::{self, Holder, OrderClaim};
 use domain::pre_auth::{Command, Created, PreAuth};
-use domain::pricing::Tier;
-use domain::{ChannelName, Decider, MerchantId, Money, OrderNo, PreAuthId};
+use domain::{ChannelName, Decider, MerchantId, Money, OrderNo, PreAuthId, Rejection};
 
 use super::{PreAuths, pre_auth_events};
 use crate::executor::{CommandError, Issued};
@@ -28,11 +28,6 @@ pub struct CreatePreAuth {
     pub channel: Option<ChannelName>,
     pub details: PaymentDetails,
     pub expires_in: Option<Duration>,
-}
-
-/// Only these tiers may hold money.
-fn may_pre_authorize(tier: Tier) -> bool {
-    matches!(tier, Tier::Enterprise | Tier::Premium)
 }
 
 impl PreAuths {
@@ -60,16 +55,12 @@ impl PreAuths {
     /// Everything that is fixed when a pre-auth is created.
     async fn new_terms(&self, create: &CreatePreAuth) -> Result<Created, CommandError> {
         let payments = &self.payments;
-        let agreed = merchant::terms(&payments.executor, create.merchant_id).await?;
+        let created_at = payments.clock.now();
+        let agreed = merchant::terms(&payments.executor, create.merchant_id, created_at).await?;
         let agreed =
             agreed.ok_or_else(|| CommandError::Bug(format!("{} has a key but no terms", create.merchant_id)))?;
-        if !may_pre_authorize(agreed.tier) {
-            return Err(CommandError::Invalid {
-                code: "pre_auth_not_enabled",
-                pointer: "",
-                detail: format!("pre-auths are not part of the tier {}", agreed.tier.as_str()),
-            });
-        }
+        let allowed = agreed.may_begin_new_business().and_then(|()| agreed.may_authorize());
+        allowed.and_then(|()| agreed.may_take(create.amount.currency())).map_err(refused)?;
         let channel = payments.channels.choose(create.channel.as_ref(), create.amount)?;
         let authorizations = channel.authorizations().ok_or_else(|| CommandError::Invalid {
             code: "pre_auth_not_supported_by_channel",
@@ -79,7 +70,6 @@ impl PreAuths {
         let details = serde_json::to_vec(&create.details).map_err(|error| CommandError::Bug(error.to_string()))?;
         let subject = create.details.subject(create.merchant_id);
         let sealed = payments.vault.seal(&subject, &create.pre_auth_id.to_string(), &details).await?;
-        let created_at = payments.clock.now();
         let expires_at = created_at.plus(create.expires_in.unwrap_or(EXPIRES_IN));
         Ok(Created {
             pre_auth_id: create.pre_auth_id,
@@ -89,7 +79,7 @@ impl PreAuths {
             currency: create.amount.currency(),
             channel: channel.name().clone(),
             method: create.method.clone(),
-            pricing: agreed.pricing(),
+            pricing: agreed.pricing,
             expected_channel_fee_rate: channel.expected_fee_rate(),
             multiple_captures: authorizations.takes_several_captures(),
             sealed,
@@ -97,6 +87,15 @@ impl PreAuths {
             authorize_before: created_at.plus(AUTHORIZE_WITHIN).min(expires_at),
             expires_at,
         })
+    }
+}
+
+/// A refusal of the merchant's terms, which is told and not recorded: they may change.
+fn refused(rejection: MerchantRejection) -> CommandError {
+    CommandError::Invalid {
+        code: rejection.code(),
+        pointer: rejection.pointer().unwrap_or_default(),
+        detail: rejection.to_string(),
     }
 }
 

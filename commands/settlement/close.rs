@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::merchant_account::{Action, CloseSettlement, Command, Event, Holder, MerchantAccount, Window};
+use domain::merchant_account::{
+    Action, CloseSettlement, Command, Event, Holder, MerchantAccount, MerchantAccountRejection, Window,
+};
 use domain::settlement::{self, Closed, Settlement, Tally, last_cut_off, release_due};
-use domain::{Decider, SettlementId, Timestamp};
+use domain::{Decider, Rejection, SettlementId, Timestamp};
 
 use super::terms::{SettlementTerms, terms};
 use super::{Scope, Settlements};
@@ -43,7 +45,7 @@ impl Settlements {
         let cut_off = CutOff { position: receipt.position, at: self.clock.now() };
         let mut closed = vec![];
         for holder in self.holders(scope, receipt.position).await? {
-            let terms = terms(&self.executor, holder).await?;
+            let terms = terms(&self.executor, holder, cut_off.at).await?;
             let asked = (actor.as_str(), correlation.as_str());
             closed.extend(self.close(holder, &terms, cut_off, asked).await?);
         }
@@ -60,7 +62,7 @@ impl Settlements {
         let store = self.executor.store();
         let (mut closed, mut positions) = (vec![], HashMap::new());
         for holder in self.holders(Scope::default(), store.head().await?).await? {
-            let terms = terms(&self.executor, holder).await?;
+            let terms = terms(&self.executor, holder, now).await?;
             let Some(at) = last_cut_off(&terms.calendar, terms.cycle, now) else { continue };
             if self.account(holder).await?.last_window.is_some_and(|last| last.cut_off_at >= at) {
                 continue;
@@ -105,11 +107,14 @@ impl Settlements {
         let issued = Issued::internally(actor, &format!("{settlement_id}:close"), correlation);
         let request = self.close_request(issued, holder, terms, window, &tally, asked_by);
         let receipt = self.executor.execute(request).await?;
-        if let Some(rejection) = &receipt.rejection {
-            tracing::error!(settlement.id = %settlement_id, code = rejection.code, "a batch was not closed");
-            return Ok(None);
+        match &receipt.rejection {
+            None => Ok(Some(settlement_id)),
+            Some(rejection) if rejection.code == MerchantAccountRejection::WindowClosed.code() => Ok(None),
+            Some(rejection) => {
+                tracing::error!(settlement.id = %settlement_id, code = rejection.code, "a batch was not closed");
+                Ok(None)
+            }
         }
-        Ok(Some(settlement_id))
     }
 
     /// The batch and its workflow, in one entry.

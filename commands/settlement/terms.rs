@@ -1,13 +1,13 @@
-//! What was agreed with a merchant about its settlements.
+//! What was agreed with a merchant about its settlements, in the currency that is settled.
 
-use domain::calendar::{Calendar, TimeOfDay, saturday_and_sunday};
+use domain::Timestamp;
+use domain::calendar::Calendar;
 use domain::merchant_account::{Holder, ReservePlan};
-use domain::money::AMOUNT_MAX;
-use domain::pricing::Tier;
-use domain::settlement::SettlementCycle;
+use domain::tier::SettlementCycle;
+use rust_decimal::Decimal;
 
 use crate::executor::{CommandError, Executor};
-use crate::merchant;
+use crate::{merchant, rates};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SettlementTerms {
@@ -18,26 +18,20 @@ pub(super) struct SettlementTerms {
     pub approval_threshold: i64,
 }
 
-/// Above this, in major units, finance looks at a batch.
-const APPROVAL_ABOVE: i64 = 100_000;
-
-pub(super) async fn terms(executor: &Executor, holder: Holder) -> Result<SettlementTerms, CommandError> {
+pub(super) async fn terms(executor: &Executor, holder: Holder, at: Timestamp) -> Result<SettlementTerms, CommandError> {
     let Holder { merchant_id, currency } = holder;
-    let agreed = merchant::terms(executor, merchant_id).await?;
+    let agreed = merchant::terms(executor, merchant_id, at).await?;
     let agreed = agreed.ok_or_else(|| CommandError::Bug(format!("{merchant_id} has money but no terms")))?;
-    let utc = "UTC".parse().expect("UTC is a time zone");
+    let threshold = agreed.thresholds.settlement_approval;
+    let threshold = rates::load(executor).await?.from_usd(threshold, currency, agreed.calendar.local_day(at));
     Ok(SettlementTerms {
-        cycle: match agreed.tier {
-            Tier::Starter | Tier::Business => SettlementCycle::NextBusinessDay,
-            Tier::Enterprise => SettlementCycle::SameBusinessDay,
-            Tier::Premium => SettlementCycle::EveryDay,
+        cycle: agreed.settlement_cycle,
+        calendar: agreed.calendar,
+        reserve: ReservePlan {
+            rate: Decimal::new(agreed.reserve.basis_points.into(), 4).normalize(),
+            days: agreed.reserve.days,
         },
-        calendar: Calendar {
-            time_zone: agreed.time_zone.unwrap_or(utc),
-            cut_off: TimeOfDay::end_of_business(),
-            weekend: saturday_and_sunday(),
-        },
-        reserve: ReservePlan::default(),
-        approval_threshold: currency.minor_per_major().saturating_mul(APPROVAL_ABOVE).min(AMOUNT_MAX),
+        // What cannot be reckoned waits for a person.
+        approval_threshold: threshold.unwrap_or(0),
     })
 }

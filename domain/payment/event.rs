@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use crate::merchant_limits::Reservation;
 use crate::money::{AMOUNT_MAX, fee_at};
 use crate::pricing::{Pricing, PricingModel};
 use crate::{
@@ -90,6 +91,9 @@ pub struct Created {
     pub pricing: Pricing,
     /// What the channel is expected to take, where it tells its fee only later: 0.029 is 2.9 %.
     pub expected_channel_fee_rate: Decimal,
+    /// What of the merchant's limits is reserved for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Reservation>,
     /// The payment method's token, the customer, description, metadata and return address.
     pub sealed: Sealed,
     /// The pre-auth that this payment is a capture of.

@@ -42,6 +42,7 @@ fn terms() -> Created {
             refund_fee_policy: RefundFeePolicy::Retain,
         },
         expected_channel_fee_rate: "0.01".parse().unwrap(),
+        limit: None,
         sealed: sealed(),
         pre_auth_id: None,
         created_at: at(0),

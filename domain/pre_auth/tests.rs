@@ -414,10 +414,10 @@ proptest! {
                 }
             }
             // The same news again is no news.
-            if !matches!(command, Command::RecordCapture { .. }) {
-                if let Ok(again) = PreAuth::decide(&state, command) {
-                    prop_assert_eq!(again, vec![]);
-                }
+            if !matches!(command, Command::RecordCapture { .. })
+                && let Ok(again) = PreAuth::decide(&state, command)
+            {
+                prop_assert_eq!(again, vec![]);
             }
         }
     }

@@ -23,7 +23,7 @@ impl Rejection for SettlementRejection {
         match self {
             SettlementRejection::NotFound => "settlement_not_found",
             SettlementRejection::AlreadyReleased => "settlement_already_released",
-            SettlementRejection::ApprovalByRequester => "approval_by_requester",
+            SettlementRejection::ApprovalByRequester => "approver_is_requester",
             SettlementRejection::Held => "settlement_held",
             SettlementRejection::NotApproved => "settlement_not_approved",
             SettlementRejection::NotDue => "settlement_not_due",

@@ -1,24 +1,10 @@
 //! When batches are cut off and when they are released, by a merchant's calendar and settlement cycle.
 
 use chrono::Days;
-use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::calendar::Calendar;
-
-/// When a closed batch is released.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SettlementCycle {
-    /// On the next business day.
-    #[serde(rename = "T+1")]
-    NextBusinessDay,
-    /// On the same business day, at the cut-off.
-    #[serde(rename = "T+0")]
-    SameBusinessDay,
-    /// At the cut-off of every calendar day.
-    #[serde(rename = "D+0")]
-    EveryDay,
-}
+use crate::tier::SettlementCycle;
 
 /// Weekends are shorter than this many days.
 const DAYS_BACK: u64 = 8;

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::*;
 use crate::calendar::{Calendar, saturday_and_sunday};
 use crate::merchant_account::Window;
+use crate::tier::SettlementCycle;
 use crate::{Currency, DomainEvent, MerchantId, SettlementId};
 
 fn at(seconds: i64) -> Timestamp {

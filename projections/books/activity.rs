@@ -21,7 +21,7 @@ use crate::{Cursor, Page, ReadError, Reader, Snapshot};
 const WAIT: Duration = Duration::from_secs(5);
 
 /// The event as an item of settlements; none if it moves no pending money, or if a merchant's own account moves it.
-pub(crate) fn of(event: &RecordedEvent, entry: &BalancedEntry) -> Vec<(Holder, Item)> {
+pub fn of(event: &RecordedEvent, entry: &BalancedEntry) -> Vec<(Holder, Item)> {
     if event.stream.category == MerchantAccount::CATEGORY {
         return vec![];
     }

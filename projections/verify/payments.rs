@@ -1,20 +1,15 @@
 //! Refunds, orders and merchants against the fold of every stream. Refunds and orders, which fold events in
 //! their own way, are compared with what the folded payment itself says of them.
 
-use std::collections::HashMap;
-
 use commands::ports::EventStore;
-use domain::merchant::Merchant;
 use domain::payment::Record;
-use domain::{Decider, merchant};
 
 use super::streams::{Folded, fold_all};
-use super::{Verification, compare, replay};
-use crate::merchants::Merchants;
+use super::{Verification, compare};
 use crate::orders::{self, Attempt, Orders};
 use crate::payments::{PaymentRow, Payments};
 use crate::refunds::{self, Refunds};
-use crate::{ReadError, Reader, merchants};
+use crate::{ReadError, Reader};
 
 pub(super) async fn verify_refunds(reader: &Reader, store: &dyn EventStore) -> Result<Verification, ReadError> {
     let mut view = reader.now(&[&Refunds]).await?;
@@ -37,25 +32,6 @@ pub(super) async fn verify_orders(reader: &Reader, store: &dyn EventStore) -> Re
     let attempts = records(&folded).map(|(record, folded)| Attempt::of_record(record, folded.updated_at));
     let expected = orders::of_attempts(attempts).iter().map(named).collect();
     Ok(compare("orders", position, &expected, tables))
-}
-
-pub(super) async fn verify_merchants(reader: &Reader, store: &dyn EventStore) -> Result<Verification, ReadError> {
-    let mut view = reader.now(&[&Merchants]).await?;
-    let (position, tables) = (view.position, merchants::stored(&mut view).await?);
-    drop(view);
-    let tables = tables.iter().map(|row| (row.terms.merchant_id.to_string(), format!("{:?}", row.terms))).collect();
-    let mut states: HashMap<String, merchant::State> = HashMap::new();
-    replay(store, position, |event| {
-        if event.stream.category == Merchant::CATEGORY {
-            let state = states.entry(event.stream.id.clone()).or_default();
-            *state = Merchant::evolve(std::mem::take(state), &event.decode()?);
-        }
-        Ok(())
-    })
-    .await?;
-    let terms = states.values().filter_map(|state| state.terms());
-    let expected = terms.map(|terms| (terms.merchant_id.to_string(), format!("{terms:?}"))).collect();
-    Ok(compare("merchants", position, &expected, tables))
 }
 
 fn records(folded: &Folded<Payments>) -> impl Iterator<Item = (&Record, &PaymentRow)> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::payment::{ActionRequired, CancellationCause, Created, Event, Failed, Failure, Payment};
-use domain::pricing::{Pricing, PricingModel, RefundFeePolicy, Tier};
+use domain::pricing::{Pricing, PricingModel, RefundFeePolicy};
 use domain::{Currency, Decider, MerchantId, PaymentId, Sealed, Timestamp};
 use uuid::Uuid;
 
@@ -33,10 +33,11 @@ pub(crate) fn record(events: &[Event]) -> Record {
         method: "card".to_owned(),
         pricing: Pricing {
             model: PricingModel::CostPlus,
-            markup_rate: Tier::Starter.markup_rate(),
+            markup_rate: "0.008".parse().unwrap(),
             refund_fee_policy: RefundFeePolicy::Retain,
         },
-        expected_channel_fee_rate: Tier::Starter.markup_rate(),
+        expected_channel_fee_rate: "0.008".parse().unwrap(),
+        limit: None,
         sealed: sealed(),
         pre_auth_id: None,
         created_at: minutes(0),

@@ -1,5 +1,7 @@
 //! What is due for a pre-auth in each state, at each time.
 
+use std::slice;
+
 use domain::payment::Failure;
 use domain::pre_auth::{AuthorizationOutcome, CaptureOutcome, Command, Created, PreAuth, RequestCapture, State};
 use domain::pricing::{Pricing, PricingModel, RefundFeePolicy};
@@ -77,8 +79,8 @@ fn an_authorisation_is_called_for_found_out_and_waited_for_until_its_time_is_ove
     check(&[], 0, until(AUTHORIZE));
     check(&[told(AuthorizationOutcome::Unknown)], 20, until(FIND_OUT_AUTHORIZATION));
     check(&[accepted], 20, until(AWAIT_CHANNEL));
-    check(&[action.clone()], 20, until(AWAIT_CUSTOMER));
-    check(&[action.clone()], 1_800, Some(Due::now(EXPIRE)));
+    check(slice::from_ref(&action), 20, until(AWAIT_CUSTOMER));
+    check(slice::from_ref(&action), 1_800, Some(Due::now(EXPIRE)));
     check(&[action.clone(), Command::Expire { at: at(1_800) }], 1_801, Some(Due::now(RELEASE)));
     check(&[action.clone(), Command::Cancel { at: at(20) }], 20, Some(Due::now(RELEASE)));
     check(&[action, Command::Cancel { at: at(20) }, told(AuthorizationOutcome::Released)], 20, None);

@@ -1,10 +1,9 @@
 //! The one node that leads follows the log into the agenda and hands fresh work on without a detour.
 
-use std::time::Instant;
-
 use commands::ports::agenda::{Advanced, Change, ChangeKind, ClaimedSaga, Lead};
 use commands::ports::{AgendaUnavailable, StoreError};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::{SagaRunner, stop_ordered};
 
@@ -22,8 +21,9 @@ impl SagaRunner {
         let mut failing = false;
         while !*stopped.borrow() {
             let led = tokio::select! {
-                led = self.follow_while_leading(&fresh, &mut head) => led,
+                biased;
                 () = stop_ordered(&mut stopped) => return,
+                led = self.follow_while_leading(&fresh, &mut head) => led,
             };
             match led {
                 Ok(()) => failing = false,
@@ -34,8 +34,9 @@ impl SagaRunner {
                 }
             }
             tokio::select! {
-                () = tokio::time::sleep(self.config.lead_for / 3) => {}
+                biased;
                 () = stop_ordered(&mut stopped) => return,
+                () = tokio::time::sleep(self.config.lead_for / 3) => {}
             }
         }
     }

@@ -31,6 +31,8 @@ impl SagaRunner {
                 more_due = self.claim_due(&mut at_work, free).await;
             }
             tokio::select! {
+                biased;
+                () = stop_ordered(&mut stopped) => break,
                 Some(claimed) = fresh.recv(), if free > 0 => self.start(&mut at_work, claimed),
                 Some(ended) = at_work.pumps.join_next() => {
                     if let Some(claimed_again) = at_work.ended(ended) {
@@ -40,7 +42,6 @@ impl SagaRunner {
                 }
                 _ = poll.tick() => more_due = true,
                 () = self.wake.notified() => more_due = true,
-                () = stop_ordered(&mut stopped) => break,
             }
         }
         let finish = async { while at_work.pumps.join_next().await.is_some() {} };

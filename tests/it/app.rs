@@ -8,9 +8,11 @@ use adapters::vault::MasterKey;
 use commands::Channels;
 use commands::keys::IssueKey;
 use commands::ports::Role as KeyRole;
+use commands::withdrawal::WithdrawalPolicy;
 use domain::MerchantId;
 use domain::merchant::Terms;
 use domain::pricing::{PricingModel, RefundFeePolicy, Tier};
+use payledger::bank;
 use payledger::cli::{ChannelFlags, Role};
 use payledger::ledger::{self, Ledger};
 use payledger::operator::issued;
@@ -81,6 +83,9 @@ impl TestApp {
         let database = test_database().await;
         let master = MasterKey::from_bytes(MASTER_KEY);
         let ledger = Ledger::open(database.pool.clone(), &master, channels).await.unwrap();
+        let counter = bank::sandbox(folder.path().join("bank")).unwrap();
+        let at_once = WithdrawalPolicy { cooling_off: Duration::ZERO, ..WithdrawalPolicy::default() };
+        let ledger = ledger.paying_out(counter, at_once);
         let bind = format!("127.0.0.1:{port}").parse().unwrap();
         let node = Node::start(ledger.clone(), roles, bind, None, payledger::telemetry::metrics()).await.unwrap();
         TestApp {
@@ -92,6 +97,12 @@ impl TestApp {
             _database: database,
             _folder: folder,
         }
+    }
+
+    /// The ledger as another node has it: an appender of its own on the same database.
+    pub async fn another_ledger(&self) -> Ledger {
+        let channels = self.ledger.payments.channels.clone();
+        Ledger::open(self._database.pool.clone(), &MasterKey::from_bytes(MASTER_KEY), channels).await.unwrap()
     }
 
     pub async fn merchant(&self) -> TestMerchant {

@@ -203,6 +203,7 @@ impl Stage {
             time_zone: None,
             onboarded_at: clock.now(),
         };
+        test_support::seeds::sow(&payments.executor).await;
         merchant::onboard(&payments.executor, issued("onboard"), terms).await.unwrap();
         let nudged: Arc<Mutex<Vec<PaymentId>>> = Arc::default();
         let note = nudged.clone();

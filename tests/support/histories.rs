@@ -78,10 +78,11 @@ pub fn terms(n: u32) -> Created {
         method: "card".into(),
         pricing: Pricing {
             model: PricingModel::CostPlus,
-            markup_rate: Tier::Starter.markup_rate(),
+            markup_rate: crate::seeds::STARTER_MARKUP,
             refund_fee_policy: RefundFeePolicy::Retain,
         },
         expected_channel_fee_rate: rust_decimal::Decimal::new(1, 2),
+        limit: None,
         sealed: sealed(),
         pre_auth_id: None,
         created_at: at(i64::from(n)),
@@ -201,7 +202,7 @@ impl Story {
             channel: channel.parse().expect("a channel"),
             pricing: Pricing {
                 model: *[PricingModel::CostPlus, PricingModel::Blended].choose(random).expect("one of two"),
-                markup_rate: Tier::ALL.choose(random).expect("one of four").markup_rate(),
+                markup_rate: crate::seeds::tiers().choose(random).expect("one of four").markup_rate,
                 refund_fee_policy: *[RefundFeePolicy::Retain, RefundFeePolicy::Proportional]
                     .choose(random)
                     .expect("one of two"),

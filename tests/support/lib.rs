@@ -14,6 +14,7 @@ pub mod postgres_proxy;
 pub mod process;
 pub mod read_models;
 pub mod scripted_channel;
+pub mod seeds;
 pub mod wait;
 
 pub use postgres::{TestDatabase, empty_test_database, private_cluster, test_database, volatile_test_database};

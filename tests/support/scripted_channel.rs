@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use commands::ports::channel::{Webhook, WebhookError};
 use commands::ports::{Authorizations, Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder, WebhookFact};
 use domain::payment::Failure;
-use domain::pricing::Tier;
 use domain::{ChannelName, Money, PaymentId, RefundId, Timestamp};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -258,7 +257,7 @@ impl Channel for ScriptedChannel {
     }
 
     fn expected_fee_rate(&self) -> rust_decimal::Decimal {
-        Tier::Starter.markup_rate()
+        crate::seeds::STARTER_MARKUP
     }
 
     fn accepts(&self, _: Money) -> Result<(), String> {

@@ -2,11 +2,14 @@
 //! provider in the integration tests.
 
 use super::answers::{authorization_answer, capture_answer, charge_answer, refund_answer, void_answer};
+use super::disputes::dispute_answer;
 use super::webhook;
 use crate::channels::http::{Answer, Silence};
 use crate::channels::signature;
 use commands::ports::channel::WebhookError;
-use commands::ports::{AuthorizationAnswer, ChannelAnswer, RefundAnswer, WebhookFact};
+use commands::ports::{
+    AuthorizationAnswer, ChannelAnswer, DisputeAnswer, DisputeReport, RefundAnswer, ReportedStage, WebhookFact,
+};
 use domain::payment::Failure;
 use domain::{PaymentId, RefundId, Timestamp};
 use serde_json::{Value, json};
@@ -168,6 +171,47 @@ fn refunds_are_read_from_the_status() {
     }
 }
 
+fn dispute(status: &str) -> Value {
+    json!({
+        "id": "sbd_1", "object": "dispute", "reference": payment_id(), "charge": "sbc_1", "amount": 1000,
+        "currency": "USD", "status": status, "reason": "fraudulent", "evidence_submitted": false,
+    })
+}
+
+fn told(stage: ReportedStage, asked: bool) -> DisputeReport {
+    DisputeReport {
+        payment_id: Some(payment_id()),
+        channel_reference: "sbd_1".to_owned(),
+        amount: 1000,
+        currency: domain::Currency::USD,
+        fee: 0,
+        stage,
+        reason: "fraudulent".to_owned(),
+        evidence_due_by: None,
+        asked,
+    }
+}
+
+#[test]
+fn disputes_are_read_from_the_status() {
+    let mut answered = dispute("opened");
+    answered["evidence_submitted"] = json!(true);
+    let table = [
+        (200, dispute("opened"), DisputeAnswer::Told(told(ReportedStage::NeedsResponse, true))),
+        (200, answered, DisputeAnswer::Told(told(ReportedStage::UnderReview, true))),
+        (200, dispute("won"), DisputeAnswer::Told(told(ReportedStage::Closed { won: 1000, fee_returned: 0 }, true))),
+        (200, dispute("lost"), DisputeAnswer::Told(told(ReportedStage::Closed { won: 0, fee_returned: 0 }, true))),
+        (404, refused("dispute_not_found", None), DisputeAnswer::NotFound),
+        (409, refused("dispute_closed", None), DisputeAnswer::Refused { code: "dispute_closed".to_owned() }),
+    ];
+    for (status, body, expected) in table {
+        assert_eq!(dispute_answer(answer(status, &body)), expected, "{status} {body}");
+    }
+    for body in [dispute("melted"), json!({}), refused("idempotency_key_reused", None)] {
+        assert!(matches!(dispute_answer(answer(200, &body)), DisputeAnswer::Unknown { .. }), "{body}");
+    }
+}
+
 #[test]
 fn webhooks_are_verified_then_read() {
     let captured = ChannelAnswer::Captured { channel_reference: "sbc_1".to_owned(), amount: 1000, fee: Some(10) };
@@ -196,7 +240,7 @@ fn webhooks_are_verified_then_read() {
         ("charge.captured", capture, charge_fact(capture_told)),
         ("charge.authorized", authorized, vec![held]),
         ("refund.succeeded", refund("succeeded"), vec![refund_fact]),
-        ("dispute.opened", json!({ "id": "sbd_1", "object": "dispute" }), vec![]),
+        ("dispute.opened", dispute("opened"), vec![WebhookFact::Dispute(told(ReportedStage::NeedsResponse, false))]),
         ("something.new", json!({ "object": 7 }), vec![]),
     ];
     for (kind, object, facts) in table {

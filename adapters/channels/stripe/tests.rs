@@ -3,13 +3,14 @@
 
 use super::answers::{charge_answer, refund_answer};
 use super::api::ApiError;
+use super::disputes;
 use super::objects::{ErrorEnvelope, PaymentIntent, Refund};
 use super::webhook;
 use crate::channels::http::Silence;
 use commands::ports::channel::WebhookError;
-use commands::ports::{ChannelAnswer, RefundAnswer, WebhookFact};
+use commands::ports::{ChannelAnswer, DisputeReport, RefundAnswer, ReportedStage, WebhookFact};
 use domain::payment::Failure;
-use domain::{PaymentId, RefundId};
+use domain::{Currency, PaymentId, RefundId};
 use serde_json::{Value, json};
 
 fn payment_id() -> PaymentId {
@@ -240,6 +241,40 @@ fn webhooks_about_refunds_are_matched_by_our_ids() {
     let charge = json!({ "id": "ch_1", "object": "charge", "refunds": { "data": [foreign, refund("succeeded")] } });
     assert_eq!(facts("charge.refunded", &charge), vec![fact]);
     assert_eq!(facts("charge.refunded", &json!({ "id": "ch_1", "object": "charge" })), vec![]);
+}
+
+#[test]
+fn a_dispute_is_read_from_its_status_and_what_moved_for_it() {
+    let moved = |fee: i64, currency: &str| json!({ "id": "txn_1", "fee": fee, "currency": currency });
+    let dispute = |status: &str, moved: &[Value]| {
+        json!({
+            "id": "du_1", "object": "dispute", "status": status, "amount": 1099, "currency": "usd",
+            "reason": "product_not_received", "payment_intent": { "id": "pi_1", "metadata": { "payment_id": payment_id() } },
+            "balance_transactions": moved, "evidence_details": { "due_by": 1_700_000_000 },
+        })
+    };
+    let fee = [moved(1500, "usd")];
+    let back = [moved(1500, "usd"), moved(-1500, "usd")];
+    let table = [
+        (dispute("warning_needs_response", &[]), Some((0, ReportedStage::Inquiry))),
+        (dispute("warning_closed", &[]), Some((0, ReportedStage::InquiryClosed))),
+        (dispute("needs_response", &fee), Some((1500, ReportedStage::NeedsResponse))),
+        (dispute("needs_response", &[moved(1400, "eur")]), Some((0, ReportedStage::NeedsResponse))),
+        (dispute("under_review", &fee), Some((1500, ReportedStage::UnderReview))),
+        (dispute("won", &back), Some((1500, ReportedStage::Closed { won: 1099, fee_returned: 1500 }))),
+        (dispute("lost", &fee), Some((1500, ReportedStage::Closed { won: 0, fee_returned: 0 }))),
+        (dispute("melted", &fee), None),
+    ];
+    for (body, expected) in table {
+        let report = disputes::report(&serde_json::from_value(body.clone()).unwrap(), true);
+        assert_eq!(report.as_ref().map(|report| (report.fee, report.stage)), expected, "{body}");
+        let Some(report) = report else { continue };
+        assert_eq!((report.payment_id, report.amount, report.currency), (Some(payment_id()), 1099, Currency::USD));
+        assert_eq!(report.evidence_due_by, Some("2023-11-14T22:13:20Z".parse().unwrap()));
+        assert_eq!(report.reason, "product_not_received");
+        let told = facts("charge.dispute.updated", &body);
+        assert_eq!(told, [WebhookFact::Dispute(DisputeReport { asked: false, ..report })]);
+    }
 }
 
 #[test]

@@ -95,6 +95,12 @@ pub(super) async fn load(connection: &mut PgConnection, wanted: Vec<(StreamId, C
     let rows = sqlx::query(rows::READ_STREAMS)
         .bind(wanted.iter().map(|(stream, _)| stream.category.as_ref()).collect::<Vec<_>>())
         .bind(wanted.iter().map(|(stream, _)| stream.id.as_str()).collect::<Vec<_>>())
+        .bind(
+            wanted
+                .iter()
+                .map(|(_, category)| category.newest_event_tells_all.then_some(1))
+                .collect::<Vec<Option<i64>>>(),
+        )
         .fetch_all(connection)
         .await?;
     let mut folded: Vec<_> = wanted.iter().map(|(_, category)| Ok(category.empty())).collect();
@@ -103,8 +109,11 @@ pub(super) async fn load(connection: &mut PgConnection, wanted: Vec<(StreamId, C
         let index = usize::try_from(number - 1).unwrap_or(usize::MAX);
         if let (Some(Ok(state)), Some((_, category))) = (folded.get(index), wanted.get(index)) {
             let event = event_of(row).map_err(|error| error.to_string());
-            folded[index] =
-                event.and_then(|event| category.apply_recorded(state, &event).map_err(|error| error.to_string()));
+            folded[index] = event.and_then(|event| {
+                let begun = category.newest_event_tells_all.then(|| category.before(&event));
+                let state = begun.as_ref().unwrap_or(state);
+                category.apply_recorded(state, &event).map_err(|error| error.to_string())
+            });
         }
     }
     Ok(wanted.into_iter().map(|(stream, _)| stream).zip(folded).collect())

@@ -25,13 +25,22 @@ pub(super) const READ_STREAM: &str = concat!(
 pub(super) const READ_ALL: &str =
     concat!("SELECT ", event_columns!(), " FROM events WHERE position > $1 ORDER BY position LIMIT $2");
 
-/// Whole streams, each by one index scan whatever the planner believes of the table's size: the inner ORDER BY keeps
-/// it from becoming a hash join over the log.
+/// Whole streams, or of some only the newest events, each by one index scan whatever the planner believes of the table's
+/// size: the inner ORDER BY and LIMIT keep it from becoming a hash join over the log. A limit of NULL is none.
 pub(super) const READ_STREAMS: &str = concat!(
-    "SELECT number, stored.* FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted(category, id, number)
+    "SELECT number, stored.* FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY
+            AS wanted(category, id, newest, number)
      CROSS JOIN LATERAL (SELECT ",
     event_columns!(),
-    " FROM events WHERE aggregate_type = wanted.category AND aggregate_id = wanted.id ORDER BY sequence) AS stored"
+    " FROM events WHERE aggregate_type = wanted.category AND aggregate_id = wanted.id
+            ORDER BY sequence DESC LIMIT wanted.newest) AS stored
+     ORDER BY number, sequence"
+);
+
+pub(super) const READ_NEWEST_OF_STREAM: &str = concat!(
+    "SELECT ",
+    event_columns!(),
+    " FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 ORDER BY sequence DESC LIMIT 1"
 );
 
 pub(super) const NEWEST_POSITION: &str = "SELECT coalesce(max(position), 0) FROM events";

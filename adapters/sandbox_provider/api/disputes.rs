@@ -4,7 +4,7 @@ use super::SharedApp;
 use super::charges::NoFields;
 use super::error::ApiError;
 use super::extract::{Body, Key, Params, Segment};
-use super::{Page, check_limit, list_json};
+use super::{check_limit, default_limit, list_json};
 use crate::sandbox_provider::book::decide;
 use crate::sandbox_provider::book::objects::Dispute;
 use crate::sandbox_provider::connection::Cut;
@@ -22,12 +22,14 @@ use std::sync::Arc;
 pub(super) struct Listed {
     reference: Option<String>,
     created_from: Option<DateTime<Utc>>,
-    #[serde(flatten)]
-    page: Page,
+    #[serde(default)]
+    after: usize,
+    #[serde(default = "default_limit")]
+    limit: usize,
 }
 
 pub(super) async fn list(State(app): SharedApp, Params(query): Params<Listed>) -> Result<Json<Value>, ApiError> {
-    let limit = check_limit(query.page.limit)?;
+    let limit = check_limit(query.limit)?;
     let from_ms = query.created_from.map_or(0, |from| u64::try_from(from.timestamp_millis()).unwrap_or(0));
     let wanted = |dispute: &&Arc<Dispute>| dispute.created_ms >= from_ms;
     let (found, total) = app
@@ -38,11 +40,11 @@ pub(super) async fn list(State(app): SharedApp, Params(query): Params<Listed>) -
                 None => book.disputes.iter().filter(wanted).cloned().collect(),
             };
             let total = all.len();
-            (all.into_iter().skip(query.page.after).take(limit).collect::<Vec<_>>(), total)
+            (all.into_iter().skip(query.after).take(limit).collect::<Vec<_>>(), total)
         })
         .await?;
     let data = found.iter().map(|dispute| app.renderer.dispute(dispute)).collect();
-    Ok(list_json(data, query.page.after, total))
+    Ok(list_json(data, query.after, total))
 }
 
 pub(super) async fn show(State(app): SharedApp, Segment(id): Segment) -> Result<Json<Value>, ApiError> {

@@ -76,3 +76,20 @@ async fn a_dispute_is_accepted_or_answered_once() {
     let unknown = sandbox.post("/disputes/sbd_0/accept", "key", json!({})).await;
     assert_eq!((unknown.status, unknown.code()), (404, "dispute_not_found"));
 }
+
+#[tokio::test]
+async fn disputes_are_listed_from_a_moment_on() {
+    let sandbox = Sandbox::start().await;
+    for reference in ["pay_1", "pay_2", "pay_3"] {
+        sandbox.charge(reference, "tok_dispute").await;
+        dispute_of(&sandbox, reference).await;
+    }
+    let page = sandbox.get("/disputes?created_from=2000-01-01T00:00:00.000000Z&after=0&limit=2").await.body;
+    assert_eq!((page["data"].as_array().unwrap().len(), &page["next_after"]), (2, &json!(2)));
+    let rest = sandbox.get("/disputes?after=2").await.body;
+    assert_eq!((rest["data"].as_array().unwrap().len(), &rest["next_after"]), (1, &Value::Null));
+    let later = sandbox.get("/disputes?created_from=2999-01-01T00:00:00Z").await.body;
+    assert_eq!(later["data"], json!([]));
+    assert_eq!(sandbox.get("/disputes?limit=0").await.status, 400);
+    assert_eq!(sandbox.get("/disputes?created_form=x").await.status, 400);
+}

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use api::telemetry::TRACE_SAMPLE_RATIO;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use domain::Currency;
 
-use crate::{database, dev, events, jobs, keys, merchants, projections, sagas, sandbox, serve, verify};
+use crate::{bank, database, dev, events, jobs, keys, merchants, projections, sagas, sandbox, serve, verify};
 
 /// An event-sourced payment ledger.
 #[derive(Debug, Parser)]
@@ -33,7 +34,7 @@ pub enum Command {
     Sandbox(Sandbox),
     /// Apply the migrations.
     Migrate(Database),
-    /// Create and list merchants.
+    /// Create, change and list merchants.
     #[command(subcommand)]
     Merchants(Merchants),
     /// Create, list and revoke API keys.
@@ -101,6 +102,10 @@ pub struct Serve {
     #[command(flatten)]
     pub channels: ChannelFlags,
     #[command(flatten)]
+    pub bank: BankFlags,
+    #[command(flatten)]
+    pub withdrawals: WithdrawalFlags,
+    #[command(flatten)]
     pub telemetry: Telemetry,
 }
 
@@ -118,6 +123,38 @@ pub struct ChannelFlags {
     pub stripe_webhook_secret: Option<String>,
     #[arg(long, env = "PAYLEDGER_STRIPE_URL", default_value = "https://api.stripe.com")]
     pub stripe_url: String,
+}
+
+/// The bank that pays merchants out. Without one, and with the sandbox channel, a bank to play with in the data folder.
+#[derive(Debug, Clone, Args, Default)]
+pub struct BankFlags {
+    /// Where payment files go (`outbox`) and the bank's messages come from (`inbox`): ISO 20022.
+    #[arg(long, env = "PAYLEDGER_BANK_DIR", value_name = "DIR", requires_all = ["bank_iban", "bank_holder"])]
+    pub bank_dir: Option<PathBuf>,
+    /// The bank's short name in the accounts.
+    #[arg(long, env = "PAYLEDGER_BANK_NAME", default_value = "bank")]
+    pub bank_name: String,
+    /// Our own account there.
+    #[arg(long, env = "PAYLEDGER_BANK_IBAN", value_name = "IBAN")]
+    pub bank_iban: Option<String>,
+    #[arg(long, env = "PAYLEDGER_BANK_BIC", value_name = "BIC")]
+    pub bank_bic: Option<String>,
+    /// Whose name our account is in.
+    #[arg(long, env = "PAYLEDGER_BANK_HOLDER", value_name = "NAME")]
+    pub bank_holder: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct WithdrawalFlags {
+    /// Hours from the approval of a new bank account until it is paid to.
+    #[arg(long, env = "PAYLEDGER_WITHDRAWAL_COOLING_OFF_HOURS", value_name = "HOURS", default_value_t = 24)]
+    pub withdrawal_cooling_off_hours: u32,
+    /// What a withdrawal costs in a currency, in minor units: `USD=100`.
+    #[arg(long, env = "PAYLEDGER_WITHDRAWAL_FEE", value_name = "CURRENCY=AMOUNT", value_delimiter = ',', value_parser = bank::fee)]
+    pub withdrawal_fee: Vec<(Currency, i64)>,
+    /// Keep the fee of a withdrawal that fails.
+    #[arg(long, env = "PAYLEDGER_WITHDRAWAL_KEEP_FEE")]
+    pub withdrawal_keep_fee: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -179,11 +216,40 @@ pub enum Merchants {
         name: String,
         /// starter, business, enterprise or premium
         #[arg(long)]
-        tier: domain::pricing::Tier,
+        tier: domain::tier::TierName,
         #[arg(long, value_enum, default_value_t = Pricing::CostPlus)]
         pricing: Pricing,
         #[arg(long, value_enum, default_value_t = RefundFees::Retain)]
         refund_fees: RefundFees,
+    },
+    /// Change a merchant's tier, from now on or from a later time.
+    Tier {
+        #[command(flatten)]
+        database: Database,
+        id: domain::MerchantId,
+        /// starter, business, enterprise or premium
+        tier: domain::tier::TierName,
+        /// An RFC 3339 time.
+        #[arg(long)]
+        effective_from: Option<domain::Timestamp>,
+    },
+    /// Take no new payments, pre-authorisations or withdrawals of a merchant.
+    Suspend {
+        #[command(flatten)]
+        database: Database,
+        id: domain::MerchantId,
+    },
+    /// Lift a suspension.
+    Activate {
+        #[command(flatten)]
+        database: Database,
+        id: domain::MerchantId,
+    },
+    /// Close a merchant for good.
+    Close {
+        #[command(flatten)]
+        database: Database,
+        id: domain::MerchantId,
     },
     List {
         #[command(flatten)]
@@ -357,6 +423,7 @@ async fn migrate(flags: &Database) -> anyhow::Result<()> {
     let database = database::Database::open(flags).await?;
     let pool = database.pool(2).await?;
     adapters::migrations::migrate(&pool).await?;
+    crate::ledger::seed(&pool).await?;
     pool.close().await;
     database.close().await
 }

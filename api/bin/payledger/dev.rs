@@ -3,15 +3,18 @@
 pub mod credentials;
 mod sample;
 
+use std::time::Duration;
+
 use adapters::sandbox_provider::{self, SandboxConfig, SandboxHandle};
 use anyhow::Context;
+use commands::withdrawal::WithdrawalPolicy;
 
 use crate::cli::{self, ChannelFlags, Role};
 use crate::database::Database;
 use crate::ledger::{self, Ledger};
 use crate::sandbox::WEBHOOK_SECRET;
 use crate::serve::Node;
-use crate::{master_key, signals, telemetry};
+use crate::{bank, master_key, signals, telemetry};
 use credentials::Credentials;
 
 const CONNECTIONS_MAX: u32 = 24;
@@ -25,6 +28,9 @@ pub async fn run(flags: cli::Dev) -> anyhow::Result<()> {
     let sandbox = start_sandbox(&flags).await?;
     let channels = ledger::channels(&ChannelFlags { sandbox_url: Some(sandbox.url()), ..ChannelFlags::default() })?;
     let ledger = Ledger::open(pool, &master_key::read(&flags.database)?, channels).await?;
+    let counter = bank::sandbox(flags.database.data_dir.join("bank"))?;
+    let at_once = WithdrawalPolicy { cooling_off: Duration::ZERO, ..WithdrawalPolicy::default() };
+    let ledger = ledger.paying_out(counter, at_once);
     let node = Node::start(ledger.clone(), &ROLES, flags.bind, None, telemetry::metrics()).await?;
     let base_url = format!("http://{}", node.address);
     let credentials = Credentials::find_or_create(&flags.database.data_dir, &ledger, &base_url, &sandbox.url()).await?;

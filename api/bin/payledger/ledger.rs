@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use adapters::agenda::PostgresAgenda;
+use adapters::bank::SandboxBankConfig;
 use adapters::channels::sandbox::{SandboxChannel, SandboxChannelConfig};
 use adapters::channels::stripe::{StripeChannel, StripeConfig};
 use adapters::event_store::postgres::{PostgresEventStore, PostgresOptions};
@@ -19,14 +20,17 @@ use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::clock::SystemClock;
 use commands::ports::{Agenda, Channel, Clock, EventStore, JobBoard, Nonces, WebhookInbox};
+use commands::settlement::Settlements;
 use commands::webhook::Webhooks;
+use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, Executor};
-use projections::books::BooksFunds;
+use projections::books::{BooksActivity, BooksFunds};
 use projections::overdue::OverdueOfReadModel;
 use projections::{Progress, Reader};
 use sagas::{Scheduler, SchedulerConfig, UseCases};
 use sqlx::PgPool;
 
+use crate::bank::Counter;
 use crate::cli::ChannelFlags;
 use crate::sandbox::WEBHOOK_SECRET;
 
@@ -37,6 +41,10 @@ pub struct Ledger {
     pub store: Arc<dyn EventStore>,
     pub payments: Payments,
     pub channel_accounts: ChannelAccounts,
+    pub withdrawals: Withdrawals,
+    /// The other side of the bank's folders, where this node plays it.
+    pub sandbox_bank: Option<SandboxBankConfig>,
+    pub settlements: Settlements,
     pub keys: ApiKeys,
     pub nonces: Arc<dyn Nonces>,
     pub inbox: Arc<dyn WebhookInbox>,
@@ -58,13 +66,29 @@ impl Ledger {
         let store: Arc<dyn EventStore> =
             Arc::new(PostgresEventStore::start(pool.clone(), clock.clone(), PostgresOptions::default()));
         let executor = Executor::new(store.clone());
+        adapters::seeds::sow(&pool, &executor, clock.now()).await?;
         let progress = Progress::default();
         let reader = Reader::new(pool.clone(), progress.clone());
+        let (vault, funds) = (Arc::new(vault), Arc::new(BooksFunds::new(reader.clone())));
         let payments = Payments {
             executor: executor.clone(),
             channels,
-            vault: Arc::new(vault),
-            funds: Arc::new(BooksFunds::new(reader.clone())),
+            vault: vault.clone(),
+            funds: funds.clone(),
+            clock: clock.clone(),
+        };
+        let withdrawals = Withdrawals {
+            executor: executor.clone(),
+            vault: vault.clone(),
+            index: vault,
+            pending: funds,
+            bank: None,
+            policy: Arc::new(WithdrawalPolicy::default()),
+            clock: clock.clone(),
+        };
+        let settlements = Settlements {
+            executor: executor.clone(),
+            activity: Arc::new(BooksActivity::new(reader.clone())),
             clock: clock.clone(),
         };
         let directory = Arc::new(PostgresKeys::new(pool.clone(), master).remembering());
@@ -73,6 +97,9 @@ impl Ledger {
             store,
             channel_accounts: ChannelAccounts { payments: payments.clone(), bank },
             payments,
+            withdrawals,
+            sandbox_bank: None,
+            settlements,
             keys: ApiKeys { directory, executor, clock },
             nonces: Arc::new(PostgresNonces::new(pool.clone())),
             inbox: Arc::new(PostgresInbox::new(pool.clone(), master)),
@@ -99,8 +126,27 @@ impl Ledger {
 
     /// What the sagas of this node act through.
     pub fn use_cases(&self) -> UseCases {
-        UseCases { payments: self.payments.clone() }
+        UseCases {
+            payments: self.payments.clone(),
+            settlements: self.settlements.clone(),
+            withdrawals: self.withdrawals.clone(),
+        }
     }
+
+    /// The same ledger with a bank that pays merchants out.
+    pub fn paying_out(mut self, counter: Counter, policy: WithdrawalPolicy) -> Ledger {
+        self.withdrawals.bank = Some(Arc::new(counter.bank));
+        self.withdrawals.policy = Arc::new(policy);
+        self.sandbox_bank = counter.sandbox;
+        self
+    }
+}
+
+/// Puts the tiers and rates that a new ledger starts with into the log, where they are missing.
+pub async fn seed(pool: &PgPool) -> anyhow::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = PostgresEventStore::start(pool.clone(), clock.clone(), PostgresOptions::default());
+    Ok(adapters::seeds::sow(pool, &Executor::new(Arc::new(store)), clock.now()).await?)
 }
 
 /// The channels that the flags name; the first is the default.

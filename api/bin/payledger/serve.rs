@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use adapters::bank::SandboxBank;
 use anyhow::Context;
 use api::App;
 use commands::dispute::Disputes;
 use commands::payment::Payments;
 use commands::webhook::Webhooks;
+use commands::withdrawal::Withdrawals;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::Runner;
 use sagas::{SagaConfig, SagaRunner};
@@ -19,20 +21,25 @@ use tokio::task::JoinHandle;
 use crate::cli::{self, Role};
 use crate::database::Database;
 use crate::ledger::{self, Ledger};
-use crate::{master_key, signals, telemetry};
+use crate::{bank, master_key, signals, telemetry};
 
 /// Connections for queries, projections and everything beside the appender.
 const CONNECTIONS_MAX: u32 = 32;
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 /// How often channels are asked for disputes of which no webhook came.
 const MISSED_DISPUTES_EVERY: Duration = Duration::from_secs(15);
+const LOOK_FOR_BANK_NEWS_EVERY: Duration = Duration::from_millis(500);
 
 pub async fn run(flags: cli::Serve) -> anyhow::Result<()> {
     let _traces = telemetry::start(&flags.telemetry)?;
     let database = Database::open(&flags.database).await?;
     let pool = database.pool(CONNECTIONS_MAX).await?;
     let channels = ledger::channels(&flags.channels)?;
-    let ledger = Ledger::open(pool, &master_key::read(&flags.database)?, channels).await?;
+    let mut ledger = Ledger::open(pool, &master_key::read(&flags.database)?, channels).await?;
+    let sandbox_folder = flags.channels.sandbox_url.as_ref().map(|_| flags.database.data_dir.join("bank"));
+    if let Some(counter) = bank::counter(&flags.bank, sandbox_folder)? {
+        ledger = ledger.paying_out(counter, flags.withdrawals.policy());
+    }
     let node = Node::start(ledger, &flags.roles, flags.bind, flags.ops_bind, telemetry::metrics()).await?;
     eprintln!("payledger listens on http://{}", node.address);
     signals::stopped().await?;
@@ -67,6 +74,10 @@ impl Node {
         if roles.contains(&Role::Sagas) {
             tasks.push(tokio::spawn(sweep(webhooks.clone(), stopped.clone())));
             tasks.push(tokio::spawn(find_missed_disputes(ledger.payments.clone(), stopped.clone())));
+            tasks.push(tokio::spawn(look_for_bank_news(ledger.withdrawals.clone(), stopped.clone())));
+            if let Some(config) = ledger.sandbox_bank.clone() {
+                tasks.push(tokio::spawn(SandboxBank::open(config)?.run(stopped.clone())));
+            }
             let scheduler = ledger.scheduler(webhooks.clone());
             tasks.push(tokio::spawn({
                 let stopped = stopped.clone();
@@ -80,6 +91,8 @@ impl Node {
         let app = App::new(api::Parts {
             payments: ledger.payments.clone(),
             channel_accounts: ledger.channel_accounts.clone(),
+            withdrawals: ledger.withdrawals.clone(),
+            settlements: ledger.settlements.clone(),
             keys: ledger.keys.clone(),
             nonces: ledger.nonces.clone(),
             webhooks,
@@ -167,6 +180,23 @@ async fn find_missed_disputes(payments: Payments, stopped: watch::Receiver<bool>
     };
     tokio::select! {
         () = asking => {}
+        () = ordered(stopped) => {}
+    }
+}
+
+/// What the bank tells concerns withdrawals that no saga waits for any more, such as returns, so it is looked for always.
+async fn look_for_bank_news(withdrawals: Withdrawals, stopped: watch::Receiver<bool>) {
+    let looking = async {
+        let mut every = tokio::time::interval(LOOK_FOR_BANK_NEWS_EVERY);
+        loop {
+            every.tick().await;
+            if let Err(error) = withdrawals.record_news().await {
+                tracing::warn!(%error, "the bank's news could not be recorded");
+            }
+        }
+    };
+    tokio::select! {
+        () = looking => {}
         () = ordered(stopped) => {}
     }
 }

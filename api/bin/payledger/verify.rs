@@ -90,6 +90,7 @@ async fn projection_checks(ledger: &Ledger) -> anyhow::Result<Vec<Check>> {
 fn name_of(projection: &str) -> &'static str {
     match projection {
         "adjustments" => "adjustments equal their rebuild",
+        "bank_accounts" => "bank accounts equal their rebuild",
         "books" => "the books equal their rebuild",
         "disputes" => "disputes equal their rebuild",
         "merchants" => "merchants equal their rebuild",
@@ -97,7 +98,9 @@ fn name_of(projection: &str) -> &'static str {
         "payments" => "payments equal their rebuild",
         "pre_auths" => "pre-auths equal their rebuild",
         "refunds" => "refunds equal their rebuild",
+        "settlements" => "settlements equal their rebuild",
         "statements" => "statements equal their rebuild",
+        "withdrawals" => "withdrawals equal their rebuild",
         _ => "a read model equals its rebuild",
     }
 }

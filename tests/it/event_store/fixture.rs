@@ -120,6 +120,7 @@ pub fn terms(number: u128) -> payment::Created {
             refund_fee_policy: RefundFeePolicy::Retain,
         },
         expected_channel_fee_rate: "0.01".parse().unwrap(),
+        limit: None,
         sealed: Sealed {
             key: "k".to_owned(), nonce: "n".to_owned(), data: "ünïcödé \"quoted\" \\ 数据".to_owned()
         },

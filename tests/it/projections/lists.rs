@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use commands::ports::EventStore;
+use domain::merchant::Status;
 use domain::payment::{Created, PaymentStatus};
 use domain::{Currency, PaymentId, RefundId};
-use projections::merchants::{self, Merchants};
+use projections::merchants::Merchants;
 use projections::orders::{self, OrderFilter, OrderStatus, Orders};
 use projections::payments::Payments;
 use projections::refunds::{self, RefundFilter, RefundState, Refunds};
@@ -170,11 +171,12 @@ async fn merchants_are_listed_newest_first() {
         onboard(models.store.as_ref(), n).await;
     }
     let mut view = models.view(&[&Merchants]).await;
-    let first = merchants::list(&mut view, 2, None).await.unwrap();
-    let rest = merchants::list(&mut view, 2, first.next.as_ref()).await.unwrap();
-    let names: Vec<&str> = first.rows.iter().chain(&rest.rows).map(|row| row.terms.name.as_str()).collect();
+    let first = streams::list::<Merchants, Status>(&mut view, &Filter::default(), 2, None).await.unwrap();
+    let rest = streams::list::<Merchants, Status>(&mut view, &Filter::default(), 2, first.next.as_ref()).await.unwrap();
+    let names: Vec<&str> =
+        first.rows.iter().chain(&rest.rows).map(|row| row.state.record().unwrap().name.as_str()).collect();
     assert_eq!(names, ["Merchant 3", "Merchant 2", "Merchant 1"]);
-    let found = merchants::find(&mut view, merchant_id(2)).await.unwrap();
-    assert_eq!(found.map(|row| row.terms.name), Some("Merchant 2".to_owned()));
-    assert_eq!(merchants::find(&mut view, merchant_id(9)).await.unwrap(), None);
+    let found = streams::find::<Merchants>(&mut view, merchant_id(2)).await.unwrap();
+    assert_eq!(found.map(|row| row.state.record().unwrap().name.clone()), Some("Merchant 2".to_owned()));
+    assert_eq!(streams::find::<Merchants>(&mut view, merchant_id(9)).await.unwrap(), None);
 }

@@ -12,11 +12,12 @@ use commands::ports::{
     Channel, ChannelAnswer, ChargeOrder, EventStore, Receipt, RecordedEvent, RefundAnswer, RefundOrder, Request,
     SagaState, SagaStatus, StoreError, StreamId, StreamState,
 };
+use commands::settlement::Settlements;
 use domain::{ChannelName, Money, Timestamp};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::stage::{Node, Stage, config, payments};
+use super::stage::{Node, Stage, config, payments, settlements};
 
 /// Counts the moments at which a process may die, and makes it die at one of them.
 #[derive(Clone)]
@@ -54,9 +55,16 @@ pub fn doomed_node(stage: &Stage, crash: &Crash) -> Node {
     let store = Arc::new(Mortal { inner: stage.store.clone(), crash: crash.clone() });
     let channel = Arc::new(Mortal { inner: stage.channel.clone() as Arc<dyn Channel>, crash: crash.clone() });
     let agenda = Arc::new(Mortal { inner: stage.agenda.clone(), crash: crash.clone() });
+    let settlements = settlements(store.clone(), stage.clock.clone());
     let mut mortal = payments(store, channel, stage.clock.clone());
     mortal.vault = stage.payments.vault.clone();
-    Node::start(sagas::SagaRunner::new(&sagas::UseCases { payments: mortal }, agenda, config()))
+    let use_cases = sagas::UseCases { withdrawals: stage.withdrawals(&mortal), payments: mortal, settlements };
+    Node::start(sagas::SagaRunner::new(&use_cases, agenda, config()))
+}
+
+/// Settlements whose store dies at its moment.
+pub fn doomed_settlements(stage: &Stage, crash: &Crash) -> Settlements {
+    settlements(Arc::new(Mortal { inner: stage.store.clone(), crash: crash.clone() }), stage.clock.clone())
 }
 
 struct Mortal<T: ?Sized> {

@@ -10,5 +10,7 @@ mod measures;
 mod nodes;
 mod pre_auths;
 mod scenarios;
-mod stage;
+mod settlements;
+pub mod stage;
 mod stories;
+mod withdrawals;

@@ -26,7 +26,8 @@ pub struct Scenario {
 
 /// Every scenario of every saga.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    SCENARIOS.iter().chain(super::pre_auths::SCENARIOS)
+    let others = super::pre_auths::SCENARIOS.iter().chain(super::settlements::SCENARIOS);
+    SCENARIOS.iter().chain(others).chain(super::withdrawals::SCENARIOS)
 }
 
 /// How a payment ended: its status, its refunds in the order in which they were asked for, and how many operations
@@ -41,13 +42,13 @@ async fn end(stage: &Stage, payment_id: PaymentId) -> String {
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-async fn paid(stage: &Stage, driver: &mut dyn Driver, token: &str) -> PaymentId {
+pub async fn paid(stage: &Stage, driver: &mut dyn Driver, token: &str) -> PaymentId {
     let payment_id = stage.create(token).await;
     driver.settle(stage).await;
     payment_id
 }
 
-async fn pass(stage: &Stage, driver: &mut dyn Driver, time: Duration) {
+pub async fn pass(stage: &Stage, driver: &mut dyn Driver, time: Duration) {
     stage.clock.advance(time);
     driver.settle(stage).await;
 }

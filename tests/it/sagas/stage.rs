@@ -1,24 +1,35 @@
 //! A merchant, a provider, a log and an agenda, and nodes that run the sagas between them.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::agenda::MemoryAgenda;
+use adapters::bank::{FolderBank, SandboxBank};
 use adapters::event_store::MemoryEventStore;
 use adapters::vault::MemoryVault;
 use async_trait::async_trait;
 use backon::ExponentialBuilder;
+use commands::aggregates;
 use commands::payment::{CreatePayment, PaymentDetails, Payments, RefundPayment};
 use commands::ports::funds::FundsUnavailable;
-use commands::ports::{Agenda, Channel, Clock, EventStore, MerchantFunds, Receipt, Subject, Vault, VaultError};
-use commands::{Channels, CommandError, Executor, Issued, aggregates};
+use commands::ports::{
+    Agenda, Channel, Clock, EventStore, MerchantFunds, PendingActivity, PendingBalance, Receipt, RecordedEvent,
+    Subject, Vault, VaultError,
+};
+use commands::settlement::Settlements;
+use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
+use commands::{Channels, CommandError, Executor, Issued};
 use domain::invariants::{self, Books};
 use domain::merchant::Terms;
+use domain::merchant_account::Holder;
 use domain::payment::{Event, Payment, Record};
 use domain::pricing::{PricingModel, RefundFeePolicy, Tier};
+use domain::settlement::{Item, Tally};
 use domain::{Account, Currency, Decider, DomainEvent, MerchantId, Money, PaymentId, RefundId, Sealed};
+use projections::books::activity_of;
 use sagas::{Patience, SagaConfig, SagaRunner, UseCases};
 use test_support::manual_clock::ManualClock;
 use test_support::scripted_channel::ScriptedChannel;
@@ -29,6 +40,8 @@ use uuid::Uuid;
 pub const AMOUNT: i64 = 10_000;
 /// Of the requests that create payments.
 pub const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+/// Of new bank accounts.
+pub const COOLING_OFF: Duration = Duration::from_secs(60 * 60);
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Clones share everything.
@@ -40,6 +53,7 @@ pub struct Stage {
     pub agenda: Arc<dyn Agenda>,
     pub payments: Payments,
     pub merchant_id: MerchantId,
+    pub bank: Arc<StageBank>,
 }
 
 impl Stage {
@@ -63,8 +77,9 @@ impl Stage {
             time_zone: None,
             onboarded_at: clock.now(),
         };
+        test_support::seeds::sow(&payments.executor).await;
         commands::merchant::onboard(&payments.executor, issued("onboard"), terms).await.unwrap();
-        Stage { clock, store, channel, agenda, payments, merchant_id }
+        Stage { clock, store, channel, agenda, payments, merchant_id, bank: Arc::new(StageBank::open()) }
     }
 
     pub async fn create(&self, token: &str) -> PaymentId {
@@ -131,7 +146,28 @@ impl Stage {
     }
 
     pub fn use_cases(&self) -> UseCases {
-        UseCases { payments: self.payments.clone() }
+        UseCases {
+            payments: self.payments.clone(),
+            settlements: self.settlements(),
+            withdrawals: self.withdrawals(&self.payments),
+        }
+    }
+
+    /// What a node with these payments does with withdrawals, over the stage's bank.
+    pub fn withdrawals(&self, payments: &Payments) -> Withdrawals {
+        Withdrawals {
+            executor: payments.executor.clone(),
+            vault: payments.vault.clone(),
+            index: Arc::new(MemoryVault::in_memory()),
+            pending: Arc::new(FundsOfLog(self.store.clone())),
+            bank: Some(Arc::new(self.bank.bank.clone())),
+            policy: Arc::new(WithdrawalPolicy { cooling_off: COOLING_OFF, ..WithdrawalPolicy::default() }),
+            clock: payments.clock.clone(),
+        }
+    }
+
+    pub fn settlements(&self) -> Settlements {
+        settlements(self.store.clone(), self.clock.clone())
     }
 
     /// A node on this stage, running.
@@ -164,23 +200,24 @@ impl Stage {
     /// The books balance, holds are what is pending, and the channel's receivable is what its own book says.
     pub async fn assert_books(&self) -> Books {
         let mut books = Books::default();
-        let mut streams = std::collections::BTreeSet::new();
+        let mut streams = std::collections::HashMap::new();
         for event in self.store.read_all(0, usize::MAX).await.unwrap() {
             let aggregate = aggregates::find(&event.stream.category).unwrap();
             if let Some(entry) = aggregate.postings(&event).unwrap() {
                 books.post(entry.legs()).unwrap();
             }
-            streams.insert((event.stream.category.into_owned(), event.stream.id));
+            let (_, stream) =
+                streams.entry(event.stream.clone()).or_insert_with(|| (aggregate, aggregate.category.empty()));
+            *stream = aggregate.category.apply_recorded(stream, &event).unwrap();
         }
+        books.available_balances().unwrap();
         for totals in books.totals().values() {
             assert_eq!(totals.debits, totals.credits);
         }
         let mut guarded = vec![];
-        for (category, id) in streams {
-            let aggregate = aggregates::find(&category).unwrap();
-            let state = self.store.load(aggregate.category, &id).await.unwrap();
-            aggregate.check(&state).unwrap();
-            guarded.extend(aggregate.guarded(&state));
+        for (aggregate, stream) in streams.values() {
+            aggregate.check(stream).unwrap();
+            guarded.extend(aggregate.guarded(stream));
         }
         invariants::holds(&books, guarded.into_iter()).unwrap();
         let mut keys = std::collections::HashSet::new();
@@ -205,8 +242,29 @@ pub fn payments(store: Arc<dyn EventStore>, channel: Arc<dyn Channel>, clock: Ma
     }
 }
 
+pub fn settlements(store: Arc<dyn EventStore>, clock: ManualClock) -> Settlements {
+    let activity = Arc::new(ActivityOfLog(store.clone()));
+    Settlements { executor: Executor::new(store), activity, clock: Arc::new(clock) }
+}
+
 pub fn issued(purpose: &str) -> Issued {
     Issued::internally("test", purpose, purpose)
+}
+
+/// A bank over folders of its own, whose other side works when it is told to.
+pub struct StageBank {
+    pub folder: tempfile::TempDir,
+    pub bank: FolderBank,
+    pub sandbox: SandboxBank,
+}
+
+impl StageBank {
+    fn open() -> StageBank {
+        let folder = tempfile::tempdir().unwrap();
+        let counter = payledger::bank::sandbox(folder.path().into()).unwrap();
+        let sandbox = SandboxBank::open(counter.sandbox.unwrap()).unwrap();
+        StageBank { folder, bank: counter.bank, sandbox }
+    }
 }
 
 /// Real time passes in milliseconds here; what waits longer waits for the clock of the stage.
@@ -283,6 +341,50 @@ impl MerchantFunds for FundsOfLog {
             }
         }
         Ok(books.balance(&Account::MerchantPending(merchant), currency))
+    }
+}
+
+#[async_trait]
+impl PendingBalance for FundsOfLog {
+    async fn pending(&self, merchant: MerchantId, currency: Currency, _: u64) -> Result<i128, FundsUnavailable> {
+        self.net_balance(merchant, currency, 0).await
+    }
+}
+
+/// What was earned, read from the log.
+struct ActivityOfLog(Arc<dyn EventStore>);
+
+impl ActivityOfLog {
+    async fn items(&self) -> Result<Vec<(Holder, Item)>, FundsUnavailable> {
+        let events = self.0.read_all(0, usize::MAX).await.map_err(|error| FundsUnavailable(error.to_string()))?;
+        let of = |event: &RecordedEvent| {
+            let entry = aggregates::find(&event.stream.category)?.postings(event).ok()??;
+            Some(activity_of(event, &entry))
+        };
+        Ok(events.iter().filter_map(of).flatten().collect())
+    }
+}
+
+#[async_trait]
+impl PendingActivity for ActivityOfLog {
+    async fn holders(
+        &self,
+        _: Option<MerchantId>,
+        _: Option<Currency>,
+        _: u64,
+    ) -> Result<Vec<Holder>, FundsUnavailable> {
+        let holders: BTreeSet<Holder> = self.items().await?.into_iter().map(|(holder, _)| holder).collect();
+        Ok(holders.into_iter().collect())
+    }
+
+    async fn tally(&self, wanted: Holder, from: u64, to: u64) -> Result<Tally, FundsUnavailable> {
+        let mut tally = Tally::default();
+        for (holder, item) in self.items().await? {
+            if holder == wanted && from < item.position && item.position <= to {
+                tally.add(&item);
+            }
+        }
+        Ok(tally)
     }
 }
 

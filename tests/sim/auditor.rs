@@ -1,0 +1,62 @@
+//! The independent auditor. It reads the log as text, the channel's own book and the clients' notes, recomputes
+//! everything in its own words, and trusts no posting, state or check of the ledger.
+
+mod accounts;
+mod books;
+mod journal;
+mod log;
+mod payments;
+mod windows;
+
+use serde_json::Value;
+
+use commands::ports::RecordedEvent;
+
+use crate::canary::Tampering;
+use crate::channel::Book;
+use crate::clients::Acknowledged;
+use crate::finding::Finding;
+
+/// Everything that is known of a world after its end.
+pub struct Evidence<'a> {
+    pub log: &'a [RecordedEvent],
+    pub acknowledged: &'a [Acknowledged],
+    pub provider: &'a Book,
+    pub tampering: &'a Tampering,
+}
+
+/// `rest` says whether everything came to its end: what is stuck explains what would be found after it.
+pub fn audit(evidence: &Evidence<'_>, rest: Result<(), Finding>) -> Result<(), Finding> {
+    log::has_no_gap(evidence.log)?;
+    log::is_chained(evidence.log)?;
+    log::holds_what_was_acknowledged(evidence.log, evidence.acknowledged)?;
+    let mut journal = journal::Journal::default();
+    let mut payments = payments::Payments::default();
+    for event in evidence.log {
+        let body = body(event)?;
+        journal.take(event, &body, evidence.tampering)?;
+        payments.take(event, &body)?;
+    }
+    rest?;
+    payments.have_ended()?;
+    journal.has_emptied_what_belongs_to_one_object()?;
+    payments.agree_with(evidence.provider)?;
+    journal.agrees_with(evidence.provider)
+}
+
+/// What stands under the event's type.
+fn body(event: &RecordedEvent) -> Result<Value, Finding> {
+    let unreadable = || Finding::of(1, format!("position {} cannot be read", event.position));
+    let mut payload: Value = serde_json::from_str(&event.payload).map_err(|_| unreadable())?;
+    payload.get_mut(&event.event_type).map(Value::take).ok_or_else(unreadable)
+}
+
+/// A text field; empty if there is none.
+fn text<'a>(body: &'a Value, field: &str) -> &'a str {
+    body.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// An amount in minor units; nothing if there is none.
+fn minor(body: &Value, field: &str) -> i128 {
+    i128::from(body.get(field).and_then(Value::as_i64).unwrap_or_default())
+}

@@ -1,0 +1,160 @@
+//! One node of the ledger: the real use cases, sagas and webhooks over its own lines to the outside. What it keeps in
+//! memory goes when it dies, wherever it is at that moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapters::agenda::MemoryAgenda;
+use adapters::event_store::MemoryEventStore;
+use adapters::webhooks::MemoryInbox;
+use commands::payment::Payments;
+use commands::ports::EventStore;
+use commands::settlement::Settlements;
+use commands::webhook::Webhooks;
+use commands::withdrawal::Withdrawals;
+use commands::{Channels, Executor};
+use parking_lot::Mutex;
+use sagas::{Patience, SagaConfig, SagaRunner, UseCases};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinHandle};
+
+use crate::agenda::AgendaLine;
+use crate::canary::Tampering;
+use crate::channel::{ChannelLine, Provider};
+use crate::funds::FoldedBooks;
+use crate::store::StoreLine;
+use crate::vault::GlassVault;
+use crate::weather::{VirtualClock, Weather};
+
+/// What outlives every node.
+#[derive(Clone)]
+pub struct Surroundings {
+    pub clock: VirtualClock,
+    pub log: MemoryEventStore,
+    pub agenda: Arc<MemoryAgenda>,
+    pub inbox: Arc<MemoryInbox>,
+    pub provider: Provider,
+    /// Between the nodes and what is ours.
+    pub inside: Weather,
+    /// Between the nodes and the channel.
+    pub outside: Weather,
+    pub tampering: Arc<Tampering>,
+}
+
+pub struct Node {
+    pub payments: Payments,
+    pub settlements: Settlements,
+    pub webhooks: Webhooks,
+    tasks: Mutex<Vec<AbortHandle>>,
+    stop: watch::Sender<bool>,
+    running: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Node {
+    /// A node whose clock is wrong by a constant.
+    pub fn start(around: &Surroundings, clock_ahead_by: Duration) -> Node {
+        let line = StoreLine::new(around.log.clone(), around.inside.clone(), around.tampering.clone());
+        let store: Arc<dyn EventStore> = Arc::new(line);
+        let channel = ChannelLine::new(around.provider.clone(), around.outside.clone(), around.tampering.clone());
+        let books = Arc::new(FoldedBooks::new(around.log.clone(), around.inside.clone()));
+        let payments = Payments {
+            executor: Executor::new(store),
+            channels: Channels::of([Arc::new(channel) as _]),
+            vault: Arc::new(GlassVault(around.inside.clone())),
+            funds: books.clone(),
+            clock: Arc::new(around.clock.ahead_by(clock_ahead_by)),
+        };
+        let agenda = AgendaLine::new(around.agenda.clone(), around.inside.clone(), around.tampering.clone());
+        let pace = Pace::of(around.inside.is_rough());
+        let settlements =
+            Settlements { executor: payments.executor.clone(), activity: books, clock: payments.clock.clone() };
+        let withdrawals = Withdrawals {
+            executor: payments.executor.clone(),
+            vault: payments.vault.clone(),
+            index: Arc::new(GlassVault(around.inside.clone())),
+            pending: books,
+            bank: None,
+            policy: Arc::default(),
+            clock: payments.clock.clone(),
+        };
+        let use_cases = UseCases { payments: payments.clone(), withdrawals, settlements: settlements.clone() };
+        let runner = SagaRunner::new(&use_cases, Arc::new(agenda), pace.sagas);
+        let webhooks = Webhooks { payments: payments.clone(), inbox: around.inbox.clone(), nudge: nudge(&runner) };
+        let (stop, stopped) = watch::channel(false);
+        let routine = routine(webhooks.clone(), settlements.clone(), pace.sweep_every);
+        let running = tokio::spawn(run(runner, routine, stopped));
+        Node { payments, settlements, webhooks, tasks: Mutex::default(), stop, running: Mutex::new(Some(running)) }
+    }
+
+    /// Dies with the node.
+    pub fn own(&self, task: AbortHandle) {
+        self.tasks.lock().push(task);
+    }
+
+    /// `kill -9`.
+    pub fn crash(&self) {
+        for task in self.tasks.lock().drain(..) {
+            task.abort();
+        }
+        if let Some(running) = self.running.lock().take() {
+            running.abort();
+        }
+    }
+
+    /// `SIGTERM`.
+    pub async fn stop(&self) {
+        self.stop.send_replace(true);
+        let running = self.running.lock().take();
+        if let Some(running) = running {
+            let _ = running.await;
+        }
+        self.crash();
+    }
+}
+
+async fn run(runner: SagaRunner, routine: impl Future<Output = ()>, stopped: watch::Receiver<bool>) {
+    let (mut stop_of_runner, mut stop_of_routine) = (stopped.clone(), stopped);
+    let routine = async {
+        tokio::select! {
+            biased;
+            _ = stop_of_routine.wait_for(|stop| *stop) => {}
+            () = routine => {}
+        }
+    };
+    tokio::join!(runner.run(async move { drop(stop_of_runner.wait_for(|stop| *stop).await) }), routine);
+}
+
+/// What is done again and again: webhooks that were left over, settlements whose time has come. Every node does it.
+async fn routine(webhooks: Webhooks, settlements: Settlements, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        let _ = webhooks.sweep().await;
+        let _ = settlements.settle_due(settlements.clock.now()).await;
+    }
+}
+
+fn nudge(runner: &SagaRunner) -> commands::webhook::Nudge {
+    let runner = runner.clone();
+    Arc::new(move |stream_id| {
+        let (runner, stream_id) = (runner.clone(), stream_id.to_owned());
+        tokio::spawn(async move { runner.nudge(&stream_id).await });
+    })
+}
+
+/// How often a node looks. In calm weather days go by, so it looks rarely.
+struct Pace {
+    sagas: SagaConfig,
+    sweep_every: Duration,
+}
+
+impl Pace {
+    fn of(is_rough: bool) -> Pace {
+        let (poll_every, lead_for, sweep_every) = match is_rough {
+            true => (Duration::from_secs(4), Duration::from_secs(9), Duration::from_secs(11)),
+            false => (Duration::from_secs(3_600), Duration::from_secs(21_600), Duration::from_secs(7_200)),
+        };
+        let patience = Patience { park: Duration::from_secs(600), ..Patience::default() };
+        let watch_every = lead_for;
+        Pace { sagas: SagaConfig { poll_every, lead_for, watch_every, patience, ..SagaConfig::default() }, sweep_every }
+    }
+}

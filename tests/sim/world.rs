@@ -1,0 +1,198 @@
+//! One world, from a seed: rough weather for a few minutes, then calm for as long as it takes until nothing is left to
+//! do, then the auditor.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use adapters::event_store::MemoryEventStore;
+use commands::executor::Executor;
+use commands::ports::{Agenda, Clock, EventStore, WebhookInbox};
+use commands::{Issued, merchant};
+use domain::merchant::Terms;
+use domain::pricing::{PricingModel, RefundFeePolicy};
+use domain::tier::TierName;
+use domain::{Currency, MerchantId};
+use test_support::seeds;
+use tokio::runtime::Builder;
+use tokio::time::{Instant, sleep};
+
+use crate::auditor::{self, Evidence};
+use crate::canary::{Canary, Tampering};
+use crate::chance::Chance;
+use crate::channel::Provider;
+use crate::clients::Clients;
+use crate::cluster::Cluster;
+use crate::finding::Finding;
+use crate::node::Surroundings;
+use crate::trace::Trace;
+use crate::weather::{VirtualClock, Weather};
+
+/// Whatever is not done this long after the last fault will never be.
+const PATIENCE: Duration = Duration::from_secs(14 * 24 * 3_600);
+
+pub struct World;
+
+/// What became of a world.
+pub struct Outcome {
+    pub verdict: Result<(), Finding>,
+    /// The hash of the log's last event.
+    pub digest: String,
+    pub events: usize,
+    /// The types of event that happened.
+    pub types: BTreeSet<String>,
+    /// For people; empty unless one seed was asked for.
+    pub trace: String,
+}
+
+impl World {
+    pub fn run(seed: u64, canary: Option<Canary>) -> Outcome {
+        // The backoff between attempts draws from the thread's own generator.
+        fastrand::seed(seed);
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+        catching_panics(|| runtime.expect("a runtime needs nothing but memory").block_on(live(seed, canary)))
+    }
+}
+
+async fn live(seed: u64, canary: Option<Canary>) -> Outcome {
+    let chance = Chance::of(seed);
+    let clock = VirtualClock::new();
+    let trace = Trace::new(clock, std::env::var_os("PAYLEDGER_SIM_SEED").is_some());
+    let (provider, mailbox) = Provider::new(chance.fork(), trace.clone());
+    let around = Surroundings {
+        clock,
+        log: MemoryEventStore::new(Arc::new(clock)),
+        agenda: Arc::default(),
+        inbox: Arc::default(),
+        provider,
+        inside: Weather::rough(chance.fork()),
+        outside: Weather::rough(chance.fork()),
+        tampering: Arc::new(Tampering::new(canary, chance.fork())),
+    };
+    let cluster = Cluster::start(around.clone(), chance.fork(), trace.clone());
+    let clients = Clients::new(cluster.clone(), around.inside.clone(), chance.fork(), trace.clone());
+    clients.carry(mailbox);
+    seeds::sow(&Executor::new(Arc::new(around.log.clone()))).await;
+    clients.settle();
+    for _ in 0..chance.between(1..=2) {
+        let terms = onboard(&around, &chance).await;
+        clients.shop(&terms, chance.below(5) + 2);
+    }
+    tokio::spawn(cluster.clone().storm());
+    sleep(chance.seconds(60..=300)).await;
+
+    around.inside.calm_down();
+    around.outside.calm_down();
+    trace.note(|| "      the weather is calm".to_owned());
+    // What went out in rough weather has its answer by then.
+    sleep(Duration::from_secs(120)).await;
+    cluster.restart().await;
+    // Sometimes until the cut-off of another business day, or two.
+    sleep(Duration::from_secs(3_600 * chance.pick(&[0, 0, 0, 26, 50]))).await;
+    let rest = come_to_rest(&around, &clients).await;
+
+    let log = around.log.read_all(0, usize::MAX).await.expect("the log in memory can be read");
+    let log = around.tampering.rewritten(log);
+    let evidence = Evidence {
+        log: &log,
+        acknowledged: &clients.acknowledged(),
+        provider: &around.provider.book(),
+        tampering: &around.tampering,
+    };
+    let verdict = auditor::audit(&evidence, rest);
+    let digest = log.last().map(|event| event.hash.to_string()).unwrap_or_default();
+    let types = log.iter().map(|event| event.event_type.clone()).collect();
+    Outcome { verdict, digest, events: log.len(), types, trace: trace.with(&log) }
+}
+
+async fn onboard(around: &Surroundings, chance: &Chance) -> Terms {
+    let terms = Terms {
+        merchant_id: MerchantId::from_uuid(chance.uuid()),
+        name: "Acme".to_owned(),
+        tier: chance.pick(&TierName::ALL),
+        pricing_model: chance.pick(&[PricingModel::CostPlus, PricingModel::Blended]),
+        refund_fee_policy: chance.pick(&[RefundFeePolicy::Retain, RefundFeePolicy::Proportional]),
+        home_currency: Some(chance.pick(&[Currency::USD, Currency::JPY, Currency::KWD])),
+        time_zone: None,
+        onboarded_at: around.clock.now(),
+    };
+    let executor = Executor::new(Arc::new(around.log.clone()));
+    let purpose = terms.merchant_id.to_string();
+    let receipt = merchant::onboard(&executor, Issued::internally("simulation", &purpose, &purpose), terms.clone());
+    assert_eq!(receipt.await.expect("the log in memory takes commands").rejection, None);
+    terms
+}
+
+/// Waits until nobody has anything left to do.
+async fn come_to_rest(around: &Surroundings, clients: &Clients) -> Result<(), Finding> {
+    let began = Instant::now();
+    while let Some(left) = left_to_do(around, clients).await {
+        if began.elapsed() > PATIENCE {
+            return Err(Finding::of(8, left));
+        }
+        sleep(Duration::from_secs(3_600)).await;
+    }
+    Ok(())
+}
+
+async fn left_to_do(around: &Surroundings, clients: &Clients) -> Option<String> {
+    let now = around.clock.now();
+    let rows = around.agenda.list(None, 1).await.expect("the agenda in memory answers");
+    let followed = around.agenda.census(now).await.expect("the agenda in memory answers").position;
+    let head = around.log.head().await.expect("the log in memory answers");
+    if !clients.are_done() {
+        return Some("a client or a webhook waits for its answer".to_owned());
+    }
+    if !around.provider.is_done() {
+        return Some("the channel is not done".to_owned());
+    }
+    if followed < head {
+        return Some(format!("the log was followed to {followed} of {head}"));
+    }
+    if !around
+        .inbox
+        .take_due(now.plus(Duration::from_secs(7_200)), 1)
+        .await
+        .expect("the inbox in memory answers")
+        .is_empty()
+    {
+        return Some("a webhook was not acted on".to_owned());
+    }
+    rows.first().map(|row| format!("a saga is not finished: {row:?}"))
+}
+
+thread_local! {
+    /// The first panic of the world that runs on this thread, if one runs.
+    static PANIC: RefCell<Option<Option<String>>> = const { RefCell::new(None) };
+}
+
+/// A panic anywhere in a world is a finding, also where the code under test goes on after it.
+fn catching_panics(live: impl FnOnce() -> Outcome) -> Outcome {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let is_ours = PANIC.with_borrow_mut(|first| match first {
+                Some(first) => !first.get_or_insert_with(|| panic.to_string()).is_empty(),
+                None => false,
+            });
+            if !is_ours {
+                report(panic);
+            }
+        }));
+    });
+    PANIC.set(Some(None));
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(live));
+    let panic = PANIC.take().flatten().map(|panic| Finding::of(0, panic));
+    match outcome {
+        Ok(outcome) => Outcome { verdict: panic.map_or(Ok(()), Err).and(outcome.verdict), ..outcome },
+        Err(_) => Outcome {
+            verdict: Err(panic.unwrap_or_else(|| Finding::of(0, "a panic"))),
+            digest: String::new(),
+            events: 0,
+            types: BTreeSet::new(),
+            trace: String::new(),
+        },
+    }
+}
