@@ -7,6 +7,7 @@
 mod disputes;
 mod expiry;
 mod housekeeping;
+mod payouts;
 mod settlement;
 mod timetable;
 
@@ -18,6 +19,7 @@ use domain::Timestamp;
 pub use disputes::FindMissedDisputes;
 pub use expiry::ExpireOverduePayments;
 pub use housekeeping::{ForgetJobRuns, ForgetNonces, ForgetWebhookMessages};
+pub use payouts::CollectPayouts;
 pub use settlement::CloseSettlements;
 pub use timetable::Timetable;
 

@@ -2,14 +2,36 @@
 //! until somebody says what they were.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use commands::Channels;
 use commands::ports::Role as KeyRole;
 use serde_json::{Value, json};
 use test_support::paying_channel::PayingChannel;
 use test_support::process::free_port;
+use test_support::wait;
 
 use crate::app::TestApp;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_job_takes_in_what_the_sandbox_has_paid_out() {
+    let app = TestApp::start().await;
+    let merchant = app.merchant().await;
+    let (finance, operator) = (app.key(KeyRole::Finance, None).await.1, app.key(KeyRole::Operator, None).await.1);
+    app.pay(&merchant, "tok_success", 10_000).await;
+    let pay_out = format!("{}/payouts/run", app.sandbox.as_ref().unwrap().url());
+    assert!(app.http.post(&pay_out).json(&json!({})).send().await.unwrap().status().is_success());
+    wait::until("the node has entered its jobs", LIMIT, || async {
+        let asked = app.post("/jobs/collect_payouts/run", &operator, &json!({})).await;
+        (asked.status() == 202).then_some(())
+    })
+    .await;
+    let booked = async || (payouts(&app, &finance, "sandbox").await.len() == 1).then_some(());
+    wait::until("the payout is booked", LIMIT, booked).await;
+    app.stop().await;
+}
 
 /// Balances by account in USD, those that are not zero.
 async fn balances(app: &TestApp, finance: &str) -> Vec<(String, i64)> {

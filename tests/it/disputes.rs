@@ -205,7 +205,7 @@ async fn what_is_taken_beyond_the_capture_is_booked_and_recorded() {
     assert_eq!(refused.json::<Value>().await.unwrap()["code"], "payment_already_refunded");
     let now = record(&app, &paid.payment_id().to_string()).await;
     assert_eq!(domain::invariants::payment_amounts(&now), Ok(()));
-    let book = channel_book::read(&app.sandbox.as_ref().unwrap().url(), "book").await.unwrap();
+    let book = channel_book::read(&app.sandbox.as_ref().unwrap().url()).await.unwrap();
     let difference = channel_book::compare(&book, [&now].into_iter()).unwrap_err();
     assert!(difference.detail.contains("another amount for disputes"), "{difference}");
     app.stop().await;

@@ -17,8 +17,8 @@ use anyhow::{Context, bail};
 use commands::channel_account::ChannelAccounts;
 use commands::dispute::Disputes;
 use commands::jobs::{
-    CloseSettlements, ExpireOverduePayments, FindMissedDisputes, ForgetJobRuns, ForgetNonces, ForgetWebhookMessages,
-    Job,
+    CloseSettlements, CollectPayouts, ExpireOverduePayments, FindMissedDisputes, ForgetJobRuns, ForgetNonces,
+    ForgetWebhookMessages, Job,
 };
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
@@ -120,6 +120,7 @@ impl Ledger {
         let overdue = Arc::new(OverdueOfReadModel::new(self.reader.clone()));
         let jobs: Vec<Arc<dyn Job>> = vec![
             Arc::new(CloseSettlements { settlements: self.settlements.clone() }),
+            Arc::new(CollectPayouts { channel_accounts: self.channel_accounts.clone() }),
             Arc::new(ExpireOverduePayments { payments: self.payments.clone(), overdue }),
             Arc::new(FindMissedDisputes::new(Disputes { payments: self.payments.clone() })),
             Arc::new(ForgetJobRuns { board: self.jobs.clone() }),

@@ -55,9 +55,9 @@ pub async fn checks(ledger: &Ledger, sandbox_url: Option<&str>) -> anyhow::Resul
 /// Invariant 6 takes the channel's side too. A check that did not take place is no line: it must not pass for one that
 /// found nothing.
 async fn channel_checks(audit: &LogAudit, sandbox_url: &str) -> anyhow::Result<[Check; 2]> {
-    let book = channel_book::read(sandbox_url, "book").await?;
+    let book = channel_book::read(sandbox_url).await?;
     let operations = channel_book::compare(&book, audit.payments());
-    let payouts = channel_book::read(sandbox_url, "payouts").await?;
+    let payouts = channel_book::read_all(sandbox_url, "payouts").await?;
     let paid_out = channel_payouts::compare(&payouts, audit.states::<ChannelAccount>());
     Ok([
         Check::of(6, "the channel's book says what ours says", "operations", operations),

@@ -32,8 +32,13 @@ struct Page<T> {
     next_after: Option<usize>,
 }
 
+/// The whole book of the sandbox at `url`.
+pub async fn read(url: &str) -> anyhow::Result<Vec<Operation>> {
+    read_all(url, "book").await
+}
+
 /// The whole `collection` of the sandbox at `url`.
-pub async fn read<T: DeserializeOwned>(url: &str, collection: &str) -> anyhow::Result<Vec<T>> {
+pub async fn read_all<T: DeserializeOwned>(url: &str, collection: &str) -> anyhow::Result<Vec<T>> {
     let client = reqwest::Client::new();
     let mut rows = vec![];
     let mut after = Some(0);
