@@ -67,7 +67,7 @@ impl Node {
         let agenda = AgendaLine::new(around.agenda.clone(), around.inside.clone(), around.tampering.clone());
         let pace = Pace::of(around.inside.is_rough());
         let settlements =
-            Settlements { executor: payments.executor.clone(), activity: books, clock: payments.clock.clone() };
+            Settlements { executor: payments.executor.clone(), activity: books.clone(), clock: payments.clock.clone() };
         let withdrawals = Withdrawals {
             executor: payments.executor.clone(),
             vault: payments.vault.clone(),
