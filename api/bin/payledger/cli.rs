@@ -29,7 +29,7 @@ pub enum Command {
     /// Run everything on this machine: a private Postgres, the sandbox channel, the server with every role.
     Dev(Dev),
     /// Run the server.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Run the sandbox channel on its own.
     Sandbox(Sandbox),
     /// Apply the migrations.
@@ -405,7 +405,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let as_json = arguments.json;
     match arguments.command {
         Command::Dev(flags) => dev::run(flags).await?,
-        Command::Serve(flags) => serve::run(flags).await?,
+        Command::Serve(flags) => serve::run(*flags).await?,
         Command::Sandbox(flags) => sandbox::run(flags).await?,
         Command::Migrate(flags) => migrate(&flags).await?,
         Command::Merchants(command) => merchants::run(command, as_json).await?,
