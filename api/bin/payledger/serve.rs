@@ -69,7 +69,6 @@ impl Node {
         });
         if roles.contains(&Role::Sagas) {
             tasks.push(tokio::spawn(sweep(webhooks.clone(), stopped.clone())));
-            tasks.push(tokio::spawn(find_missed_disputes(ledger.payments.clone(), stopped.clone())));
             tasks.push(tokio::spawn(look_for_bank_news(ledger.withdrawals.clone(), stopped.clone())));
             if let Some(config) = ledger.sandbox_bank.clone() {
                 tasks.push(tokio::spawn(SandboxBank::open(config)?.run(stopped.clone())));
