@@ -28,7 +28,7 @@ impl Job for FindMissedDisputes {
     }
 
     fn timetable(&self) -> Timetable {
-        Timetable::every(Duration::from_secs(60))
+        Timetable::every(Duration::from_secs(15))
     }
 
     async fn run(&self, _now: Timestamp) -> Result<u64, JobFailed> {

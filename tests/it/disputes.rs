@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::app::{TestApp, TestMerchant};
 
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The payment's only dispute, once `end` accepts it.
 async fn dispute_until(app: &TestApp, merchant: &TestMerchant, payment: &Value, status: &str) -> Value {

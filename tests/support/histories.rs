@@ -1,12 +1,15 @@
 //! Payments as they might have gone, through the real deciders and into any event store. Knows no read model.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use commands::executor::Issued;
 use commands::ports::{
     Category, Decision, EventStore, Expected, NewEvent, Receipt, Request, StreamId, StreamRef, StreamState,
 };
-use domain::payment::{ChargeOutcome, Command, Created, Failure, Payment, RefundOutcome, RequestRefund};
+use domain::payment::{
+    ChargeOutcome, Command, Created, Failure, Payment, PaymentRejection, RefundOutcome, RequestRefund,
+};
 use domain::pricing::{Pricing, PricingModel, RefundFeePolicy, Tier};
 use domain::{Currency, Decider, DomainEvent, MerchantId, PaymentId, RefundId, Sealed, Timestamp, merchant};
 use rand::rngs::StdRng;
@@ -26,10 +29,27 @@ pub async fn decide<D: Decider>(store: &dyn EventStore, id: &str, command: D::Co
     send(store, StreamRef::new::<D>(id, Expected::Any), Arc::new(decide)).await
 }
 
+/// Whatever is appended, nothing is folded.
+struct Unfolded<E>(PhantomData<fn() -> E>);
+
+impl<E: DomainEvent> Decider for Unfolded<E> {
+    const CATEGORY: &'static str = "unfolded";
+    type State = ();
+    type Command = E;
+    type Event = E;
+    type Rejection = PaymentRejection;
+
+    fn decide((): &(), event: E) -> Result<Vec<E>, PaymentRejection> {
+        Ok(vec![event])
+    }
+
+    fn evolve((): (), _: &E) {}
+}
+
 /// Appends an event to any stream, whatever its aggregate would say.
 pub async fn append<E: DomainEvent>(store: &dyn EventStore, stream: StreamId, event: E) -> Receipt {
     let decide = move |_: &[StreamState]| Decision::Append(vec![NewEvent::of(0, event.clone())]);
-    let stream = StreamRef { category: Category::of::<Payment>(), stream, expected: Expected::Any };
+    let stream = StreamRef { category: Category::of::<Unfolded<E>>(), stream, expected: Expected::Any };
     send(store, stream, Arc::new(decide)).await
 }
 
