@@ -33,9 +33,11 @@ pub async fn run(flags: cli::Dev) -> anyhow::Result<()> {
     let ledger = ledger.paying_out(counter, at_once);
     let node = Node::start(ledger.clone(), &ROLES, flags.bind, None, telemetry::metrics()).await?;
     let base_url = format!("http://{}", node.address);
-    let credentials = Credentials::find_or_create(&flags.database.data_dir, &ledger, &base_url, &sandbox.url()).await?;
+    let data_dir = &flags.database.data_dir;
+    let mut credentials = Credentials::find_or_create(data_dir, &ledger, &base_url, &sandbox.url()).await?;
     if flags.payments > 0 {
-        sample::play(&base_url, &credentials.merchant.secret, flags.payments).await?;
+        credentials.add_samples(data_dir, &ledger).await?;
+        sample::play(&credentials, flags.payments).await?;
     }
     introduce(&credentials, &flags);
     signals::stopped().await?;

@@ -7,9 +7,9 @@ use anyhow::Context;
 use commands::Issued;
 use commands::keys::IssueKey;
 use commands::ports::Role;
-use domain::MerchantId;
 use domain::merchant::Terms;
 use domain::pricing::{PricingModel, RefundFeePolicy, Tier};
+use domain::{Currency, MerchantId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -28,7 +28,43 @@ pub struct Credentials {
     pub auditor: Key,
     pub operator: Key,
     pub admin: Key,
+    /// Further merchants, made for `--payments`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<MerchantKey>,
 }
+
+/// A merchant of the sample.
+struct Profile {
+    name: &'static str,
+    principal: &'static str,
+    tier: Tier,
+    home_currency: Currency,
+    time_zone: &'static str,
+}
+
+const SAMPLES: [Profile; 3] = [
+    Profile {
+        name: "Berlin Bikes",
+        principal: "berlin-bikes",
+        tier: Tier::Starter,
+        home_currency: Currency::EUR,
+        time_zone: "Europe/Berlin",
+    },
+    Profile {
+        name: "Sakura Books",
+        principal: "sakura-books",
+        tier: Tier::Business,
+        home_currency: Currency::JPY,
+        time_zone: "Asia/Tokyo",
+    },
+    Profile {
+        name: "Kuwait Lights",
+        principal: "kuwait-lights",
+        tier: Tier::Enterprise,
+        home_currency: Currency::KWD,
+        time_zone: "Asia/Kuwait",
+    },
+];
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct MerchantKey {
@@ -80,8 +116,30 @@ impl Credentials {
         Ok(credentials)
     }
 
+    /// The secrets of all merchants, the demo merchant's first.
+    pub fn merchants(&self) -> Vec<&str> {
+        std::iter::once(&self.merchant).chain(&self.samples).map(|merchant| merchant.secret.as_str()).collect()
+    }
+
+    /// Makes those merchants of the sample that are missing.
+    pub async fn add_samples(&mut self, data_dir: &Path, ledger: &Ledger) -> anyhow::Result<()> {
+        for profile in SAMPLES.iter().skip(self.samples.len()) {
+            let terms = Terms {
+                home_currency: Some(profile.home_currency),
+                time_zone: Some(profile.time_zone.parse().map_err(anyhow::Error::msg)?),
+                ..terms(ledger, profile.name, profile.tier)
+            };
+            let merchant_id = onboard(ledger, profile.principal, terms).await?;
+            let Key { key_id, secret } = key(ledger, Role::Merchant, Some(merchant_id), profile.principal).await?;
+            self.samples.push(MerchantKey { merchant_id: merchant_id.to_string(), key_id, secret });
+            write_secret(&file(data_dir), &serde_json::to_string_pretty(self)?)?;
+        }
+        Ok(())
+    }
+
     async fn create(ledger: &Ledger) -> anyhow::Result<Credentials> {
-        let merchant_id = demo_merchant(ledger).await?;
+        let terms = terms(ledger, "Demo merchant", Tier::Premium);
+        let merchant_id = onboard(ledger, "demo-merchant", terms).await?;
         let merchant = key(ledger, Role::Merchant, Some(merchant_id), "demo-merchant").await?;
         Ok(Credentials {
             base_url: String::new(),
@@ -96,25 +154,29 @@ impl Credentials {
             auditor: key(ledger, Role::Auditor, None, "auditor").await?,
             operator: key(ledger, Role::Operator, None, "operator").await?,
             admin: key(ledger, Role::Admin, None, "admin").await?,
+            samples: vec![],
         })
     }
 }
 
-/// The same command each time, so that a start that died in between leaves one demo merchant and not two.
-async fn demo_merchant(ledger: &Ledger) -> anyhow::Result<MerchantId> {
-    let terms = Terms {
+fn terms(ledger: &Ledger, name: &str, tier: Tier) -> Terms {
+    Terms {
         merchant_id: MerchantId::from_uuid(Uuid::now_v7()),
-        name: "Demo merchant".to_owned(),
-        tier: Tier::Premium,
+        name: name.to_owned(),
+        tier,
         pricing_model: PricingModel::CostPlus,
         refund_fee_policy: RefundFeePolicy::Retain,
         home_currency: None,
         time_zone: None,
         onboarded_at: ledger.payments.clock.now(),
-    };
-    let command = Issued::internally("dev", "demo-merchant", "dev");
+    }
+}
+
+/// The same command each time, so that a start that died in between leaves one such merchant and not two.
+async fn onboard(ledger: &Ledger, purpose: &str, terms: Terms) -> anyhow::Result<MerchantId> {
+    let command = Issued::internally("dev", purpose, "dev");
     let receipt = commands::merchant::onboard(&ledger.payments.executor, command, terms).await?;
-    receipt.object.parse().context("the demo merchant's id")
+    receipt.object.parse().context("a merchant's id")
 }
 
 async fn key(ledger: &Ledger, role: Role, merchant_id: Option<MerchantId>, principal: &str) -> anyhow::Result<Key> {
