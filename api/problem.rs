@@ -163,9 +163,10 @@ impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Problem {
         match error {
             CommandError::Invalid { code, pointer, detail } => {
-                let mut problem = Problem::new(errors::INVALID_FIELD, detail).at(pointer);
+                let mut problem = Problem::new(errors::find(code).unwrap_or(errors::INVALID_FIELD), detail);
                 problem.code = code.into();
-                problem
+                // What is wrong with nobody's field has no pointer: the empty one would mean the whole body.
+                if pointer.is_empty() { problem } else { problem.at(pointer) }
             }
             CommandError::InFlight => Problem::new(errors::IDEMPOTENCY_KEY_IN_FLIGHT, error.to_string()),
             CommandError::KeyReused => Problem::new(errors::IDEMPOTENCY_KEY_REUSED, error.to_string()),

@@ -29,7 +29,7 @@ impl Currency {
 
     pub fn code(&self) -> &str {
         let length = if self.code[3] == 0 { 3 } else { 4 };
-        std::str::from_utf8(&self.code[..length]).unwrap_or("XXX")
+        std::str::from_utf8(&self.code[..length]).expect("codes are made of ASCII letters only")
     }
 
     /// Decimal places of the minor unit.

@@ -186,10 +186,12 @@ impl Used {
         }
     }
 
-    /// `usd` more, or less, of what was reserved on `day`. What an older day gives back is the month's alone.
+    /// `usd` more, or less, of what was reserved on `day`. What an older day gives back is the month's alone, but a day
+    /// never holds more than its month: the clock of a node that is late reserves on the newest day under an older date.
     fn moved(self, day: NaiveDate, usd: i64) -> Used {
         let on_day = if day == self.day { self.on_day.saturating_add(usd) } else { self.on_day };
-        Used { on_day: on_day.max(0), in_month: self.in_month.saturating_add(usd).max(0), ..self }
+        let in_month = self.in_month.saturating_add(usd).max(0);
+        Used { on_day: on_day.clamp(0, in_month), in_month, ..self }
     }
 }
 
@@ -307,6 +309,7 @@ mod tests {
             (vec![reserve(1, 60), reserve(1, 40)], Ok(used(1, 100, 100))),
             (vec![reserve(1, 60), reserve(1, 41)], Err(LimitRejection::DailyLimitExceeded)),
             (vec![reserve(1, 60), reserve(2, 60)], Ok(used(2, 60, 120))),
+            (vec![reserve(2, 10), reserve(1, 60), adjust(1, 60, 0)], Ok(used(2, 10, 10))),
             (
                 vec![reserve(1, 60), reserve(1, 40), reserve(2, 60), reserve(2, 40), reserve(3, 50)],
                 Ok(used(3, 50, 250)),
