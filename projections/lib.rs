@@ -2,16 +2,21 @@
 //! rebuilds them. Everything here can be thrown away and folded again from the log; nothing here decides a command.
 
 pub mod adjustments;
+mod batch;
 pub mod books;
 mod checkpoint;
 mod database;
 pub mod disputes;
+mod feeder;
 mod filter;
+mod generation;
 pub mod merchants;
 pub mod orders;
 pub mod overdue;
 mod page;
+mod parking;
 pub mod payments;
+mod poison;
 pub mod pre_auths;
 mod progress;
 mod projection;
@@ -20,6 +25,7 @@ mod rebuild;
 pub mod refunds;
 mod runner;
 pub mod settlements;
+pub mod shadow;
 pub mod statements;
 mod status;
 pub mod streams;
@@ -32,12 +38,16 @@ pub use commands::as_of;
 pub use database::begin;
 pub use filter::{Filter, StatusText};
 pub use page::{Cursor, NotACursor, Page};
+pub use parking::ParkedStream;
 pub use progress::Progress;
-pub use projection::{ApplyError, Projection};
+pub use projection::{ApplyError, Order, Projection};
 pub use reader::{ReadError, Reader, Snapshot};
-pub use rebuild::{RebuildError, rebuild, rebuild_projection};
+pub use rebuild::{
+    RebuildError, RebuildProgress, rebuild, rebuild_progress, rebuild_projection, retry, retry_is_due, rollback,
+    rollback_projection,
+};
 pub use runner::{Runner, Running};
-pub use status::{ProjectionState, ProjectionStatus, list};
+pub use status::{ProjectionState, ProjectionStatus, list, parked};
 
 /// Every projection of the ledger.
 pub fn all() -> Vec<Arc<dyn Projection>> {
