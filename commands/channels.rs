@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{ChannelName, Money, Rejection, RejectionClass};
+use domain::{ChannelName, Money};
 
 use crate::executor::CommandError;
 use crate::ports::Channel;
@@ -37,7 +37,8 @@ impl Channels {
     pub fn choose(&self, wanted: Option<&ChannelName>, amount: Money) -> Result<&Arc<dyn Channel>, CommandError> {
         let channel = wanted.or(self.default.as_ref()).and_then(|name| self.get(name)).ok_or_else(|| {
             let names: Vec<&str> = self.by_name.keys().map(ChannelName::as_str).collect();
-            CommandError::refused(ChannelRejection::Unknown { configured: names.join(", ") })
+            let detail = format!("the channels of this installation are: {}", names.join(", "));
+            CommandError::ruled_out("unknown_channel", "/channel", detail)
         })?;
         expresses(channel.as_ref(), amount)?;
         Ok(channel)
@@ -45,41 +46,6 @@ impl Channels {
 }
 
 pub(crate) fn expresses(channel: &dyn Channel, amount: Money) -> Result<(), CommandError> {
-    channel.accepts(amount).map_err(|detail| CommandError::refused(ChannelRejection::AmountNotSupported { detail }))
-}
-
-/// Why no channel takes what a merchant asks for.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum ChannelRejection {
-    #[error("the channels of this installation are: {configured}")]
-    Unknown { configured: String },
-    #[error("{detail}")]
-    AmountNotSupported { detail: String },
-    #[error("channel {channel} cannot hold money without taking it")]
-    PreAuthNotSupported { channel: ChannelName },
-}
-
-impl Rejection for ChannelRejection {
-    fn code(&self) -> &'static str {
-        match self {
-            ChannelRejection::Unknown { .. } => "unknown_channel",
-            ChannelRejection::AmountNotSupported { .. } => "amount_not_supported_by_channel",
-            ChannelRejection::PreAuthNotSupported { .. } => "pre_auth_not_supported_by_channel",
-        }
-    }
-
-    fn class(&self) -> RejectionClass {
-        RejectionClass::Refused
-    }
-
-    fn retryable(&self) -> bool {
-        false
-    }
-
-    fn pointer(&self) -> Option<&'static str> {
-        match self {
-            ChannelRejection::AmountNotSupported { .. } => Some("/amount"),
-            ChannelRejection::Unknown { .. } | ChannelRejection::PreAuthNotSupported { .. } => Some("/channel"),
-        }
-    }
+    let refused = |detail| CommandError::ruled_out("amount_not_supported_by_channel", "/amount", detail);
+    channel.accepts(amount).map_err(refused)
 }

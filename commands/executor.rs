@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
-use domain::{Decider, Rejection};
+use domain::{Decider, Rejection, RejectionClass};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
@@ -82,6 +82,18 @@ pub enum CommandError {
 impl CommandError {
     pub fn refused(rejection: impl Rejection) -> CommandError {
         CommandError::Refused(rejection.into())
+    }
+
+    /// What a rule outside the aggregates forbids, such as one of the installation's; for good, as far as we know.
+    pub fn ruled_out(code: &'static str, pointer: &'static str, detail: String) -> CommandError {
+        CommandError::Refused(RejectionRecord {
+            code: code.to_owned(),
+            class: RejectionClass::Refused,
+            detail,
+            pointer: Some(pointer.to_owned()),
+            retryable: false,
+            correlation_id: None,
+        })
     }
 }
 

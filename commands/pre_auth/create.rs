@@ -11,7 +11,6 @@ use domain::{ChannelName, Decider, MerchantId, Money, OrderNo, PreAuthId, Sealed
 use rust_decimal::Decimal;
 
 use super::{PreAuths, pre_auth_events};
-use crate::channels::ChannelRejection;
 use crate::executor::{CommandError, Issued};
 use crate::merchant::standing::{self, Standing};
 use crate::payment::{EXPIRES_IN as AUTHORIZE_WITHIN, PaymentDetails};
@@ -67,7 +66,8 @@ impl PreAuths {
         let payments = &self.payments;
         let channel = payments.channels.choose(create.channel.as_ref(), create.amount)?;
         let authorizations = channel.authorizations().ok_or_else(|| {
-            CommandError::refused(ChannelRejection::PreAuthNotSupported { channel: channel.name().clone() })
+            let detail = format!("channel {} cannot hold money without taking it", channel.name());
+            CommandError::ruled_out("pre_auth_not_supported_by_channel", "/channel", detail)
         })?;
         let details = serde_json::to_vec(&create.details).map_err(|error| CommandError::Bug(error.to_string()))?;
         let subject = create.details.subject(create.merchant_id);

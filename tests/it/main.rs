@@ -29,6 +29,7 @@ mod positions;
 mod pre_auths;
 mod projections;
 mod refund_race;
+mod refusals;
 mod sagas;
 mod sandbox_channel;
 mod sandbox_tokens;
