@@ -94,6 +94,7 @@ impl Payments {
             currency: create.amount.currency(),
             channel: channel.name().clone(),
             method: create.method.clone(),
+            country: create.details.country(),
             pricing: Pricing {
                 model: merchant.agreement.pricing_model,
                 markup_rate: Decimal::ZERO,

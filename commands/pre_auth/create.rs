@@ -79,6 +79,7 @@ impl PreAuths {
             currency: create.amount.currency(),
             channel: channel.name().clone(),
             method: create.method.clone(),
+            country: create.details.country(),
             pricing: agreed.pricing,
             expected_channel_fee_rate: channel.expected_fee_rate(),
             multiple_captures: authorizations.takes_several_captures(),
