@@ -5,7 +5,9 @@ mod accounts;
 mod books;
 mod journal;
 mod log;
+mod orders;
 mod payments;
+mod pre_auths;
 mod windows;
 
 use serde_json::Value;
@@ -31,16 +33,22 @@ pub fn audit(evidence: &Evidence<'_>, rest: Result<(), Finding>) -> Result<(), F
     log::is_chained(evidence.log)?;
     log::holds_what_was_acknowledged(evidence.log, evidence.acknowledged)?;
     let mut journal = journal::Journal::default();
+    let mut orders = orders::Orders::default();
     let mut payments = payments::Payments::default();
+    let mut pre_auths = pre_auths::PreAuths::default();
     for event in evidence.log {
         let body = body(event)?;
         journal.take(event, &body, evidence.tampering)?;
+        orders.take(event, &body)?;
         payments.take(event, &body)?;
+        pre_auths.take(event, &body)?;
     }
     rest?;
     payments.have_ended()?;
+    pre_auths.have_ended()?;
     journal.has_emptied_what_belongs_to_one_object()?;
     payments.agree_with(evidence.provider)?;
+    pre_auths.agree_with(evidence.provider)?;
     journal.agrees_with(evidence.provider)
 }
 

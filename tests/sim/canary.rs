@@ -26,6 +26,10 @@ pub enum Canary {
     ForgetsWhatIsDue,
     /// The books lack the return of a failed refund's hold.
     LosesAHold,
+    /// The key of a capture is made from the number of the attempt.
+    CapturesUnderNewKeys,
+    /// What is not captured is called released, and the channel is not told.
+    KeepsHolds,
     /// Somebody edits a stored event.
     EditsHistory,
     /// Somebody deletes a stored event.
@@ -33,7 +37,7 @@ pub enum Canary {
 }
 
 impl Canary {
-    pub const ALL: [Canary; 9] = [
+    pub const ALL: [Canary; 11] = [
         Canary::AnswersBeforeTheCommit,
         Canary::ForgetsCommands,
         Canary::DecidesOnStaleStates,
@@ -41,6 +45,8 @@ impl Canary {
         Canary::GuessesOutcomes,
         Canary::ForgetsWhatIsDue,
         Canary::LosesAHold,
+        Canary::CapturesUnderNewKeys,
+        Canary::KeepsHolds,
         Canary::EditsHistory,
         Canary::DeletesHistory,
     ];
@@ -51,7 +57,8 @@ impl Canary {
             Canary::AnswersBeforeTheCommit | Canary::ForgetsCommands => &[3],
             // Debts that are not repaid show first in the books.
             Canary::DecidesOnStaleStates => &[1, 4, 5],
-            Canary::MakesKeysFromAttempts | Canary::GuessesOutcomes => &[6],
+            Canary::MakesKeysFromAttempts | Canary::GuessesOutcomes | Canary::CapturesUnderNewKeys => &[6],
+            Canary::KeepsHolds => &[8],
             // A batch that is never released is found by what it leaves behind.
             Canary::ForgetsWhatIsDue => &[5, 8],
             Canary::LosesAHold => &[1],
@@ -135,6 +142,14 @@ impl Tampering {
 
     pub fn channel_key(&self, key: &str) -> String {
         if self.is(Canary::MakesKeysFromAttempts) { format!("{key}:{}", self.chance.uuid()) } else { key.to_owned() }
+    }
+
+    pub fn capture_key(&self, key: &str) -> String {
+        if self.is(Canary::CapturesUnderNewKeys) { format!("{key}:{}", self.chance.uuid()) } else { key.to_owned() }
+    }
+
+    pub fn forgets_to_release(&self) -> bool {
+        self.strikes(Canary::KeepsHolds, 50)
     }
 
     pub fn answer(&self, answer: ChannelAnswer) -> ChannelAnswer {

@@ -59,7 +59,7 @@ async fn live(seed: u64, canary: Option<Canary>) -> Outcome {
     let chance = Chance::of(seed);
     let clock = VirtualClock::new();
     let trace = Trace::new(clock, std::env::var_os("PAYLEDGER_SIM_SEED").is_some());
-    let (provider, mailbox) = Provider::new(chance.fork(), trace.clone());
+    let (provider, mailbox) = Provider::new(chance.fork(), clock, trace.clone());
     let around = Surroundings {
         clock,
         log: MemoryEventStore::new(Arc::new(clock)),
@@ -71,13 +71,14 @@ async fn live(seed: u64, canary: Option<Canary>) -> Outcome {
         tampering: Arc::new(Tampering::new(canary, chance.fork())),
     };
     let cluster = Cluster::start(around.clone(), chance.fork(), trace.clone());
-    let clients = Clients::new(cluster.clone(), around.inside.clone(), chance.fork(), trace.clone());
+    let clients = Clients::new(cluster.clone(), &around, chance.fork(), trace.clone());
     clients.carry(mailbox);
     seeds::sow(&Executor::new(Arc::new(around.log.clone()))).await;
     clients.settle();
     for _ in 0..chance.between(1..=2) {
         let terms = onboard(&around, &chance).await;
-        clients.shop(&terms, chance.below(5) + 2);
+        clients.shop(&terms, chance.below(4) + 1);
+        clients.hold(&terms, chance.below(3));
     }
     tokio::spawn(cluster.clone().storm());
     sleep(chance.seconds(60..=300)).await;

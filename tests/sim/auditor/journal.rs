@@ -43,8 +43,9 @@ impl Journal {
             return Err(wrong(format!("the ledger posts {ledgers:?}, and the auditor {own_sums:?}")));
         }
         for (account, amount) in own_sums {
-            let is_liability = account.0.starts_with("merchant:") && !account.0.ends_with(":receivable");
-            let may_be_negative = account.0.ends_with(":pending") || !account.0.starts_with("merchant:");
+            let is_memo = account.0.starts_with("memo:merchant:");
+            let is_liability = !account.0.ends_with(":receivable");
+            let may_be_negative = account.0.ends_with(":pending") || !(is_memo || account.0.starts_with("merchant:"));
             let sum = self.sums.entry(account.clone()).or_default();
             *sum += amount;
             if !may_be_negative && (if is_liability { *sum > 0 } else { *sum < 0 }) {
