@@ -14,6 +14,7 @@ mod clients;
 mod cluster;
 mod finding;
 mod funds;
+mod inbox;
 mod node;
 mod store;
 mod trace;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use adapters::agenda::MemoryAgenda;
 use adapters::event_store::MemoryEventStore;
-use adapters::webhooks::MemoryInbox;
 use commands::payment::Payments;
 use commands::ports::EventStore;
 use commands::settlement::Settlements;
@@ -22,6 +21,7 @@ use crate::agenda::AgendaLine;
 use crate::canary::Tampering;
 use crate::channel::{ChannelLine, Provider};
 use crate::funds::FoldedBooks;
+use crate::inbox::{Inbox, InboxLine};
 use crate::store::StoreLine;
 use crate::vault::GlassVault;
 use crate::weather::{VirtualClock, Weather};
@@ -32,7 +32,7 @@ pub struct Surroundings {
     pub clock: VirtualClock,
     pub log: MemoryEventStore,
     pub agenda: Arc<MemoryAgenda>,
-    pub inbox: Arc<MemoryInbox>,
+    pub inbox: Arc<Inbox>,
     pub provider: Provider,
     /// Between the nodes and what is ours.
     pub inside: Weather,
@@ -79,7 +79,8 @@ impl Node {
         };
         let use_cases = UseCases { payments: payments.clone(), withdrawals, settlements: settlements.clone() };
         let runner = SagaRunner::new(&use_cases, Arc::new(agenda), pace.sagas);
-        let webhooks = Webhooks { payments: payments.clone(), inbox: around.inbox.clone(), nudge: nudge(&runner) };
+        let inbox = Arc::new(InboxLine::new(around.inbox.clone(), around.inside.clone()));
+        let webhooks = Webhooks { payments: payments.clone(), inbox, nudge: nudge(&runner) };
         let (stop, stopped) = watch::channel(false);
         let routine = routine(webhooks.clone(), settlements.clone(), pace.sweep_every);
         let running = tokio::spawn(run(runner, routine, stopped));
