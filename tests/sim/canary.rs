@@ -3,9 +3,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use adapters::event_store::MemoryEventStore;
-use commands::ports::{ChannelAnswer, EventStore, Receipt, RecordedEvent, Request, StoreError, StreamId, StreamState};
+use commands::ports::{
+    ChannelAnswer, EventStore, Receipt, RecordedEvent, Request, StoreError, StreamId, StreamState, TransferOrder,
+};
 use parking_lot::Mutex;
 
 use crate::chance::Chance;
@@ -30,6 +33,10 @@ pub enum Canary {
     CapturesUnderNewKeys,
     /// What is not captured is called released, and the channel is not told.
     KeepsHolds,
+    /// An instruction to the bank has the time of the attempt.
+    InstructsAnew,
+    /// A message of the bank is acknowledged before it is recorded.
+    LosesBankNews,
     /// Somebody edits a stored event.
     EditsHistory,
     /// Somebody deletes a stored event.
@@ -37,7 +44,7 @@ pub enum Canary {
 }
 
 impl Canary {
-    pub const ALL: [Canary; 11] = [
+    pub const ALL: [Canary; 13] = [
         Canary::AnswersBeforeTheCommit,
         Canary::ForgetsCommands,
         Canary::DecidesOnStaleStates,
@@ -47,6 +54,8 @@ impl Canary {
         Canary::LosesAHold,
         Canary::CapturesUnderNewKeys,
         Canary::KeepsHolds,
+        Canary::InstructsAnew,
+        Canary::LosesBankNews,
         Canary::EditsHistory,
         Canary::DeletesHistory,
     ];
@@ -59,6 +68,9 @@ impl Canary {
             Canary::DecidesOnStaleStates => &[1, 4, 5],
             Canary::MakesKeysFromAttempts | Canary::GuessesOutcomes | Canary::CapturesUnderNewKeys => &[6],
             Canary::KeepsHolds => &[8],
+            Canary::InstructsAnew => &[6],
+            // A withdrawal of which nothing is heard never ends.
+            Canary::LosesBankNews => &[6, 8],
             // A batch that is never released is found by what it leaves behind.
             Canary::ForgetsWhatIsDue => &[5, 8],
             Canary::LosesAHold => &[1],
@@ -150,6 +162,15 @@ impl Tampering {
 
     pub fn forgets_to_release(&self) -> bool {
         self.strikes(Canary::KeepsHolds, 50)
+    }
+
+    pub fn instruction(&self, order: &TransferOrder) -> TransferOrder {
+        let later = if self.is(Canary::InstructsAnew) { self.chance.millis(0..=9_000) } else { Duration::ZERO };
+        TransferOrder { ordered_at: order.ordered_at.plus(later), ..order.clone() }
+    }
+
+    pub fn loses_bank_news(&self) -> bool {
+        self.strikes(Canary::LosesBankNews, 30)
     }
 
     pub fn answer(&self, answer: ChannelAnswer) -> ChannelAnswer {

@@ -1,10 +1,12 @@
 //! Whoever asks something of the ledger: again with the same key until they have an answer, and they write down every
 //! answer they got. What they ask for stands in a file for each kind of work.
 
+mod desk;
 mod finance;
 mod payments;
 mod postman;
 mod pre_auths;
+mod withdrawals;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +25,7 @@ use crate::cluster::Cluster;
 use crate::node::{Node, Surroundings};
 use crate::trace::Trace;
 use crate::weather::Weather;
+use desk::Desk;
 
 /// What was asked for under a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +37,14 @@ pub enum Wish {
     Capture,
     /// Of what is held.
     Release,
+    Withdrawal,
+    WithdrawalCancellation,
     /// Of everybody's money, by finance.
     Settlement,
+    Adjustment,
+    /// Of what waits for a person: a withdrawal, a settlement, an adjustment.
+    Approval,
+    Refusal,
 }
 
 /// What must stand in the log of a wish that was granted.
@@ -58,7 +67,12 @@ impl Wish {
             Wish::PreAuth => Mark::Event("pre_auth.created"),
             Wish::Capture => Mark::Event("pre_auth.capture_requested"),
             Wish::Release => Mark::Rest(&["pre_auth.cancellation_requested", "pre_auth.closed"]),
+            Wish::Withdrawal => Mark::Event("withdrawal.requested"),
+            Wish::WithdrawalCancellation => Mark::Rest(&["withdrawal.cancelled"]),
             Wish::Settlement => Mark::Elsewhere,
+            Wish::Adjustment => Mark::Event("adjustment.proposed"),
+            Wish::Approval => Mark::Rest(&["withdrawal.approved", "settlement.approved", "adjustment.approved"]),
+            Wish::Refusal => Mark::Rest(&["withdrawal.rejected", "settlement.held", "adjustment.rejected"]),
         }
     }
 }
@@ -82,6 +96,7 @@ pub struct Clients {
     chance: Chance,
     trace: Trace,
     acknowledged: Arc<Mutex<Vec<Acknowledged>>>,
+    desk: Arc<Mutex<Desk>>,
     keys: Arc<AtomicUsize>,
     /// How many are still at work.
     busy: Arc<AtomicUsize>,
@@ -90,8 +105,8 @@ pub struct Clients {
 impl Clients {
     pub fn new(cluster: Cluster, around: &Surroundings, chance: Chance, trace: Trace) -> Clients {
         let (log, weather) = (around.log.clone(), around.inside.clone());
-        let (acknowledged, keys, busy) = (Arc::default(), Arc::default(), Arc::default());
-        Clients { cluster, log, weather, chance, trace, acknowledged, keys, busy }
+        let (acknowledged, desk, keys, busy) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
+        Clients { cluster, log, weather, chance, trace, acknowledged, desk, keys, busy }
     }
 
     pub fn acknowledged(&self) -> Vec<Acknowledged> {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::windows::Windows;
 use super::{accounts, books};
+use crate::bank::{BANK, TransferState, Transfers};
 use crate::canary::Tampering;
 use crate::channel::{Book, CHANNEL, ChargeState, RefundState};
 use crate::finding::Finding;
@@ -90,6 +91,26 @@ impl Journal {
             let booked = self.sums.get(&(receivable.clone(), currency.clone())).copied().unwrap_or_default();
             if booked != owed {
                 return Err(Finding::of(6, format!("the channel owes {owed} {currency}, booked are {booked}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the bank has taken from our account and not given back, by its own book.
+    pub fn agrees_with_the_bank(&self, transfers: &Transfers) -> Result<(), Finding> {
+        let mut gone: BTreeMap<String, i128> = BTreeMap::new();
+        for transfer in transfers.values() {
+            let left = match transfer.state {
+                TransferState::Paid => transfer.amount.minor(),
+                TransferState::Returned(back) => transfer.amount.minor() - back,
+                TransferState::Taken | TransferState::Refused => 0,
+            };
+            *gone.entry(transfer.amount.currency().to_string()).or_default() += i128::from(left);
+        }
+        for (currency, gone) in gone {
+            let booked = self.sums.get(&(format!("bank:{BANK}:cash"), currency.clone())).copied().unwrap_or_default();
+            if booked != -gone {
+                return Err(Finding::of(6, format!("{gone} {currency} left the bank, booked are {booked}")));
             }
         }
         Ok(())
