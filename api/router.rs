@@ -15,9 +15,9 @@ use crate::errors;
 use crate::middleware::{CallMeter, meter_calls, observe, shed};
 use crate::problem::Problem;
 use crate::{
-    adjustments, balances, bank_accounts, disputes, docs, document, events, health, jobs, keys, ledger, merchants,
-    orders, payments, payouts, periods, pre_auths, projections, rates, refunds, sagas, settlements, statements, tiers,
-    webhooks, withdrawals,
+    adjustments, analytics, balances, bank_accounts, disputes, docs, document, events, health, jobs, keys, ledger,
+    merchants, orders, payments, payouts, periods, pre_auths, projections, rates, refunds, sagas, settlements,
+    statements, statistics, tiers, webhooks, withdrawals,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -48,6 +48,8 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(settlements::routes())
         .merge(balances::routes())
         .merge(statements::routes())
+        .merge(statistics::routes())
+        .merge(analytics::routes())
         .merge(disputes::routes())
         .merge(withdrawals::routes())
         .merge(bank_accounts::routes())

@@ -167,6 +167,7 @@ fn payment_terms(
         currency: terms.currency,
         channel: terms.channel.clone(),
         method: terms.method.clone(),
+        country: terms.country,
         pricing: terms.pricing,
         expected_channel_fee_rate: terms.expected_channel_fee_rate,
         limit: None,

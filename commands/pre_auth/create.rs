@@ -134,6 +134,7 @@ impl Draft {
             currency: create.amount.currency(),
             channel: self.channel.clone(),
             method: create.method.clone(),
+            country: create.details.country(),
             pricing,
             expected_channel_fee_rate: self.expected_channel_fee_rate,
             multiple_captures: self.multiple_captures,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod adjustments;
+mod analytics;
 mod app;
 mod audit;
 mod auth;
