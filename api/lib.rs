@@ -47,4 +47,5 @@ mod withdrawals;
 
 pub use app::{App, Parts};
 pub use document::openapi;
+pub use middleware::CallLimits;
 pub use router::{api_router, ops_router, router};

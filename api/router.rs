@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::auth::authenticate;
 use crate::docs::Document;
 use crate::errors;
-use crate::middleware::{observe, shed};
+use crate::middleware::{CallMeter, meter_calls, observe, shed};
 use crate::problem::Problem;
 use crate::{
     adjustments, analytics, balances, bank_accounts, disputes, docs, document, events, health, jobs, keys, ledger,
@@ -71,7 +71,10 @@ fn api(app: &App) -> Router<App> {
     let places = Arc::new(Semaphore::new(app.in_flight_max));
     let authenticated: Router<App> = with_keys().into();
     let open: Router<App> = webhooks::routes().into();
-    let authenticated = authenticated.route_layer(middleware::from_fn_with_state(app.clone(), authenticate));
+    let metered = (app.clone(), Arc::new(CallMeter::new(app.call_limits)));
+    let authenticated = authenticated
+        .route_layer(middleware::from_fn_with_state(metered, meter_calls))
+        .route_layer(middleware::from_fn_with_state(app.clone(), authenticate));
     let routes = authenticated.merge(open).route_layer(middleware::from_fn_with_state(places, shed));
     Router::new().nest(BASE, routes)
 }

@@ -9,6 +9,7 @@ mod audit;
 mod auth;
 mod bad_input;
 mod books;
+mod call_limits;
 mod channel_payouts;
 mod crash;
 mod disputes;
