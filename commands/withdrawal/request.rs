@@ -64,12 +64,12 @@ impl Withdrawals {
         })
     }
 
-    /// How many people must approve what a merchant in good standing asks for.
+    /// How many people must approve what a merchant that is not suspended asks for.
     async fn approvals_needed(&self, asked: &RequestWithdrawal, at: Timestamp) -> Result<u32, CommandError> {
         let agreed = merchant::terms(&self.executor, asked.merchant_id, at).await?;
         let agreed =
             agreed.ok_or_else(|| CommandError::Bug(format!("{} has a key but no terms", asked.merchant_id)))?;
-        agreed.may_begin_new_business().map_err(|rejection| CommandError::Invalid {
+        agreed.may_withdraw().map_err(|rejection| CommandError::Invalid {
             code: rejection.code(),
             pointer: rejection.pointer().unwrap_or_default(),
             detail: rejection.to_string(),
