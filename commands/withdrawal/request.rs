@@ -106,7 +106,7 @@ impl Draft {
 
     fn decide(&self, states: &[StreamState], standing: &Standing) -> Result<Decision, RejectionRecord> {
         let in_force = standing.in_force(states);
-        in_force.may_begin_new_business()?;
+        in_force.may_withdraw()?;
         let worth = standing.in_usd(states, self.asked.amount).ok().map(|worth| worth.usd);
         let terms = self.terms(approvals(worth, in_force.thresholds.withdrawal_two_person));
         let register = bank_account::Command::Register(self.account.clone());

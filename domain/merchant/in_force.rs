@@ -60,11 +60,19 @@ impl InForce {
         }
     }
 
-    /// New payments, pre-authorisations and withdrawals need it.
+    /// New payments and pre-authorisations need it.
     pub fn may_begin_new_business(&self) -> Result<(), MerchantRejection> {
         match self.status {
             Status::Active => Ok(()),
             Status::Suspended | Status::Closed => Err(MerchantRejection::Suspended),
+        }
+    }
+
+    /// A merchant that left takes out what it has; one that is suspended waits.
+    pub fn may_withdraw(&self) -> Result<(), MerchantRejection> {
+        match self.status {
+            Status::Active | Status::Closed => Ok(()),
+            Status::Suspended => Err(MerchantRejection::Suspended),
         }
     }
 
