@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::auth::roles::OperatorCaller;
 use crate::errors;
 use crate::extract::Params;
-use crate::idempotency::{Command, Nothing, answer, once};
+use crate::idempotency::{Command, Nothing, Undone, answer, once};
 use crate::params::{CommandErrors, CommandHeaders, QueryErrors};
 use crate::problem::Problem;
 
@@ -143,7 +143,7 @@ async fn list_parked_streams(
     Path(name): Path<String>,
     _query: Params<Nothing>,
 ) -> Result<Response, Problem> {
-    ::projections::find(&name).ok_or(RebuildError::Unknown)?;
+    ::projections::find(&name).ok_or_else(|| Problem::of(errors::PROJECTION_NOT_FOUND))?;
     let parked = ::projections::parked(&app.database, &name).await?;
     let data = parked.into_iter().map(ParkedStreamObject::from).collect();
     Ok(answer(StatusCode::OK, [], &ParkedStreams { object: "list", data }))
@@ -171,8 +171,7 @@ async fn rebuild_projection(
     Path(name): Path<String>,
     command: Command<Nothing>,
 ) -> Result<Response, Problem> {
-    let rebuild = async { Ok(::projections::rebuild(&app.database, &name).await?) };
-    order(&app, command, &name, (StatusCode::ACCEPTED, "rebuilding"), rebuild).await
+    order(&app, command, &name, (StatusCode::ACCEPTED, "rebuilding"), ::projections::rebuild(&app.database, &name)).await
 }
 
 /// Retry the parked streams of a projection
@@ -185,8 +184,7 @@ async fn retry_projection(
     Path(name): Path<String>,
     command: Command<Nothing>,
 ) -> Result<Response, Problem> {
-    let retry = async { Ok(::projections::retry(&app.database, &name).await?) };
-    order(&app, command, &name, (StatusCode::ACCEPTED, "retrying"), retry).await
+    order(&app, command, &name, (StatusCode::ACCEPTED, "retrying"), ::projections::retry(&app.database, &name)).await
 }
 
 /// Roll a projection back
@@ -201,8 +199,7 @@ async fn roll_projection_back(
     Path(name): Path<String>,
     command: Command<Nothing>,
 ) -> Result<Response, Problem> {
-    let rollback = async { Ok(::projections::rollback(&app.database, &name).await?) };
-    order(&app, command, &name, (StatusCode::OK, "running"), rollback).await
+    order(&app, command, &name, (StatusCode::OK, "running"), ::projections::rollback(&app.database, &name)).await
 }
 
 async fn order(
@@ -210,27 +207,25 @@ async fn order(
     command: Command<Nothing>,
     name: &str,
     (status, state): (StatusCode, &'static str),
-    effect: impl Future<Output = Result<(), Problem>>,
+    effect: impl Future<Output = Result<(), RebuildError>>,
 ) -> Result<Response, Problem> {
     let Command { issued, body: Nothing {} } = command;
     let actor = issued.metadata.actor.clone();
     let effect = async {
         tracing::info!(projection = name, actor, state, "a projection was given an order");
-        effect.await
+        effect.await.map_err(undone)
     };
     let repeated = once(app, issued, &format!("projection:{name}"), effect).await?;
     Ok(answer(status, repeated, &ProjectionOrder { name: name.to_owned(), state }))
 }
 
-impl From<RebuildError> for Problem {
-    fn from(error: RebuildError) -> Problem {
-        match error {
-            RebuildError::Unknown => Problem::of(errors::PROJECTION_NOT_FOUND),
-            RebuildError::Overtaken => Problem::of(errors::REBUILD_RUNNING),
-            RebuildError::NothingKept => Problem::of(errors::NOTHING_TO_ROLL_BACK_TO),
-            RebuildError::NewerVersion | RebuildError::KeptIsBehind | RebuildError::Database(_) => {
-                Problem::unavailable(&error)
-            }
+fn undone(error: RebuildError) -> Undone {
+    match error {
+        RebuildError::Unknown => Undone::Refused(errors::PROJECTION_NOT_FOUND),
+        RebuildError::Overtaken => Undone::Refused(errors::REBUILD_RUNNING),
+        RebuildError::NothingKept => Undone::Refused(errors::NOTHING_TO_ROLL_BACK_TO),
+        RebuildError::NewerVersion | RebuildError::KeptIsBehind | RebuildError::Database(_) => {
+            Undone::Failed(Problem::unavailable(&error))
         }
     }
 }
