@@ -4,16 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use commands::ports::{EventStore, RecordedEvent, StreamId};
-use domain::DomainEvent;
+use commands::ports::{EventStore, RecordedEvent};
 use domain::RefundId;
-use domain::payment::Command;
-use projections::merchants::Merchants;
 use projections::payments::Payments;
-use projections::{ApplyError, Progress, Projection, ProjectionState, RebuildError, Runner, rebuild_projection};
-use serde::{Deserialize, Serialize};
+use projections::{ApplyError, Progress, Projection, RebuildError, Runner, rebuild_projection};
 use sqlx::PgConnection;
-use test_support::histories::{Story, append, at, capture, create, onboard, pay, payment_id, refund, terms};
+use test_support::histories::{Story, capture, create, refund, terms};
 use test_support::postgres_proxy::PostgresProxy;
 use test_support::read_models::{PATIENCE, ReadModels};
 use test_support::wait;
@@ -93,10 +89,7 @@ impl Projection for Tally {
 pub async fn seen(models: &ReadModels) -> Vec<u64> {
     models.view(&[&Tally::new(newest_version(models).await)]).await;
     let seen = format!("SELECT position FROM {}.seen ORDER BY position", models.schema("tally").await);
-    let seen: Vec<i64> = sqlx::query_scalar(&seen)
-        .fetch_all(&models.database.pool)
-        .await
-        .unwrap();
+    let seen: Vec<i64> = sqlx::query_scalar(&seen).fetch_all(&models.database.pool).await.unwrap();
     seen.into_iter().map(|position| u64::try_from(position).unwrap()).collect()
 }
 
@@ -177,18 +170,12 @@ async fn a_newer_version_takes_over_and_the_older_one_stands_by() {
     story.go_on(models.store.as_ref(), 50).await;
     seen(&models).await;
     let _new = models.start_elsewhere(Tally::ungated(2));
-    wait::until("the newer version runs", PATIENCE, async || {
-        (newest_version(&models).await == 2).then_some(())
-    })
-    .await;
+    wait::until("the newer version runs", PATIENCE, async || (newest_version(&models).await == 2).then_some(())).await;
     story.go_on(models.store.as_ref(), 50).await;
 
     assert_eq!(seen(&models).await, appended(&models).await);
     let versions = format!("SELECT DISTINCT version FROM {}.seen", models.schema("tally").await);
-    let versions: Vec<i32> = sqlx::query_scalar(&versions)
-        .fetch_all(&models.database.pool)
-        .await
-        .unwrap();
+    let versions: Vec<i32> = sqlx::query_scalar(&versions).fetch_all(&models.database.pool).await.unwrap();
     assert_eq!(versions, [2]);
     let older = rebuild_projection(&models.database.pool, &Tally::new(1)).await;
     assert!(matches!(older, Err(RebuildError::NewerVersion)), "{older:?}");
