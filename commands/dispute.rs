@@ -60,7 +60,13 @@ impl Disputes {
         }
         let stream = self.load(dispute_id).await?;
         let evidence = match state_of::<Dispute>(&stream).record() {
-            Some(record) if record.terms.merchant_id == owner => Some(self.seal(&record.terms, text).await?),
+            Some(record) if record.terms.merchant_id == owner => match self.seal(&record.terms, text).await {
+                Ok(evidence) => Some(evidence),
+                Err(error) => {
+                    let dispute = StreamRef::new::<Dispute>(dispute_id.to_string(), Expected::Any);
+                    return self.payments.executor.refuse(issued, dispute, error).await;
+                }
+            },
             _ => None,
         };
         let at = self.payments.clock.now();
@@ -101,10 +107,9 @@ impl Disputes {
 
     async fn seal(&self, terms: &Opened, text: &str) -> Result<Sealed, CommandError> {
         let payment = self.terms_of(terms.payment_id).await?;
-        self.payments.seal_text(&payment, text).await?.ok_or_else(|| CommandError::Invalid {
-            code: "customer_erased",
-            pointer: "/text",
-            detail: "the customer of this payment was erased, so nothing can be kept about the payment".to_owned(),
+        self.payments.seal_text(&payment, text).await?.ok_or_else(|| {
+            let detail = "the customer of this payment was erased, so nothing can be kept about the payment";
+            CommandError::ruled_out("customer_erased", "/text", detail.to_owned())
         })
     }
 

@@ -56,7 +56,7 @@ impl InForce {
             calendar: record.calendar(),
             reserve: agreement.reserve,
             thresholds: agreement.thresholds,
-            api_calls_per_minute: tier.api_calls_per_minute,
+            api_calls_per_minute: own.api_calls_per_minute.unwrap_or(tier.api_calls_per_minute),
         }
     }
 

@@ -184,6 +184,7 @@ fn the_tier_and_the_agreement_hold_together() {
     let plain = record(&onboarded_and([]).unwrap().0);
     let in_force = InForce::of(&plain, &tier);
     assert_eq!((in_force.limits, in_force.credit_limit), (tier.limits, 10));
+    assert_eq!(in_force.api_calls_per_minute, 7);
     assert_eq!((in_force.may_take(Currency::EUR), in_force.may_authorize()), (Ok(()), Ok(())));
     let in_force = InForce::of(&plain, &starter);
     assert_eq!(in_force.may_take(Currency::USD), Ok(()), "USD unless another one was agreed");
@@ -192,7 +193,7 @@ fn the_tier_and_the_agreement_hold_together() {
 
     let changes = Changes {
         home_currency: Some(Currency::EUR),
-        limits: Some(OwnLimits { per_payment: Some(20), ..OwnLimits::default() }),
+        limits: Some(OwnLimits { per_payment: Some(20), api_calls_per_minute: Some(9), ..OwnLimits::default() }),
         credit_limit: Some(Some(3)),
         pre_auth: Some(false),
         several_currencies: Some(false),
@@ -201,6 +202,7 @@ fn the_tier_and_the_agreement_hold_together() {
     let (state, _) = onboarded_and([change(changes), Command::Suspend { at: second(2) }]).unwrap();
     let in_force = InForce::of(&record(&state), &tier);
     assert_eq!(in_force.limits, Limits { per_payment: 20, ..tier.limits });
+    assert_eq!(in_force.api_calls_per_minute, 9);
     assert_eq!(in_force.credit_limit, 3);
     assert_eq!(
         (in_force.may_take(Currency::EUR), in_force.may_take(Currency::USD)),
