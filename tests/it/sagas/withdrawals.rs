@@ -63,24 +63,34 @@ async fn record(stage: &Stage, withdrawal_id: WithdrawalId) -> Record {
     stream.of::<Withdrawal>().and_then(|state| state.record()).unwrap().clone()
 }
 
-/// Requested and approved, sent once the new account has cooled off, and heard of from the bank.
-async fn withdrawn(stage: &Stage, driver: &mut dyn Driver, name: &str) -> String {
-    fund(stage).await;
+async fn requested(stage: &Stage, name: &str, amount: i64) -> WithdrawalId {
     let withdrawal_id = WithdrawalId::from_uuid(Uuid::now_v7());
     let number = BankNumber::Iban("GB29NWBK60161331926819".parse().unwrap());
     let asked = RequestWithdrawal {
         withdrawal_id,
         merchant_id: stage.merchant_id,
-        amount: Money::new(AMOUNT, Currency::USD).unwrap(),
+        amount: Money::new(amount, Currency::USD).unwrap(),
         bank_account: BankDetails::new(number, None, name).unwrap(),
         requested_by: "merchant".to_owned(),
     };
-    let withdrawals = stage.use_cases().withdrawals;
-    let receipt = withdrawals.request(issued("withdraw"), asked).await.unwrap();
+    let issued = issued(&format!("withdraw {withdrawal_id}"));
+    let receipt = stage.use_cases().withdrawals.request(issued, asked).await.unwrap();
     assert_eq!(receipt.rejection, None);
+    withdrawal_id
+}
+
+async fn approve(stage: &Stage, withdrawal_id: WithdrawalId) {
+    let issued = issued(&format!("approve {withdrawal_id}"));
+    let receipt = stage.use_cases().withdrawals.approve(issued, withdrawal_id, "finance").await.unwrap();
+    assert_eq!(receipt.rejection, None);
+}
+
+/// Requested and approved, sent once the new account has cooled off, and heard of from the bank.
+async fn withdrawn(stage: &Stage, driver: &mut dyn Driver, name: &str) -> String {
+    fund(stage).await;
+    let withdrawal_id = requested(stage, name, AMOUNT).await;
     driver.settle(stage).await;
-    let receipt = withdrawals.approve(issued("approve"), withdrawal_id, "finance").await.unwrap();
-    assert_eq!(receipt.rejection, None);
+    approve(stage, withdrawal_id).await;
     driver.settle(stage).await;
     stage.bank.sandbox.work(stage.clock.now()).unwrap();
     assert_eq!(instructions(stage), 0, "the account cools off");
@@ -88,14 +98,73 @@ async fn withdrawn(stage: &Stage, driver: &mut dyn Driver, name: &str) -> String
     pass(stage, driver, COOLING_OFF).await;
     stage.bank.sandbox.work(stage.clock.now()).unwrap();
     pass(stage, driver, Duration::from_secs(10 * 60)).await;
-    let account = stage.store.load(Category::of::<MerchantAccount>(), &holder(stage).stream_id()).await.unwrap();
-    let available = state_of::<MerchantAccount>(&account).available;
+    let available = available(stage).await;
     let status = record(stage, withdrawal_id).await.status();
     format!("{}, {available} available, {} instructions", status.as_str(), instructions(stage))
+}
+
+async fn available(stage: &Stage) -> i64 {
+    let account = stage.store.load(Category::of::<MerchantAccount>(), &holder(stage).stream_id()).await.unwrap();
+    state_of::<MerchantAccount>(&account).available
 }
 
 /// Payment files that the bank has, taken or not.
 fn instructions(stage: &Stage) -> usize {
     let files = |folder: &str| std::fs::read_dir(stage.bank.folder.path().join(folder)).unwrap().count();
     files("outbox") + files("taken")
+}
+
+/// Every node looks for the bank's news all the time: four that find the same messages record each of them once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn news_that_several_nodes_hear_at_once_are_recorded_once() {
+    let stage = Stage::new().await;
+    let node = stage.node();
+    fund(&stage).await;
+    let table = [
+        ("Acme", vec!["sent", "paid"], 0),
+        ("Reject", vec!["sent", "failed"], 3_000),
+        ("Return", vec!["sent", "paid", "returned"], 3_000),
+        // What the bank kept is ours to bear.
+        ("Short return", vec!["sent", "paid", "returned"], 3_000),
+    ];
+    let mut sent = vec![];
+    for (name, events, back) in &table {
+        let withdrawal_id = requested(&stage, name, 3_000).await;
+        approve(&stage, withdrawal_id).await;
+        sent.push((withdrawal_id, events, back));
+    }
+    stage.until_quiet().await;
+    stage.pass(COOLING_OFF).await;
+    node.stop().await;
+    let withdrawals = stage.use_cases().withdrawals;
+    let ended = || async {
+        stage.bank.sandbox.work(stage.clock.now()).unwrap();
+        let hearing = (0..4).map(|_| {
+            let withdrawals = withdrawals.clone();
+            tokio::spawn(async move { withdrawals.record_news().await.unwrap() })
+        });
+        let heard = futures::future::join_all(hearing).await;
+        assert!(heard.iter().all(Result::is_ok));
+        for (withdrawal_id, events, _) in &sent {
+            if history(&stage, *withdrawal_id).await.len() < events.len() {
+                return None;
+            }
+        }
+        Some(())
+    };
+    test_support::wait::until("the bank has told everything", Duration::from_secs(30), ended).await;
+    for (withdrawal_id, events, _) in &sent {
+        assert_eq!(history(&stage, *withdrawal_id).await, **events);
+    }
+    let back: i64 = sent.iter().map(|(.., back)| **back).sum();
+    assert_eq!(available(&stage).await, FUNDS - 4 * 3_000 + back);
+    stage.assert_books().await;
+}
+
+/// What the bank did, in order.
+async fn history(stage: &Stage, withdrawal_id: WithdrawalId) -> Vec<String> {
+    let events = stage.store.read_all(0, usize::MAX).await.unwrap();
+    let events = events.into_iter().filter(|event| event.stream.id == withdrawal_id.to_string());
+    let types = events.map(|event| event.event_type.trim_start_matches("withdrawal.").to_owned());
+    types.skip_while(|name| name != "sent").collect()
 }
