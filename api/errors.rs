@@ -152,7 +152,9 @@ catalogue! {
     MERCHANT_CLOSED "merchant_closed" 409 change "The merchant is closed"
         "Nothing more is agreed with a merchant that is closed; onboard it anew.";
     REBUILD_RUNNING "rebuild_running" 409 retry "The projection is being rebuilt already"
-        "Wait until `GET /projections` says that it is live.";
+        "Wait until `GET /projections` says that it is running.";
+    NOTHING_TO_ROLL_BACK_TO "nothing_to_roll_back_to" 409 change "No other generation of the projection is kept"
+        "One is kept for a day after a rebuild; rebuild the projection instead.";
     BODY_TOO_LARGE "body_too_large" 413 change "The body is larger than 64 kB"
         "Send less.";
     UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" 415 change "The body is not declared as JSON"

@@ -32,7 +32,7 @@ pub struct Orders;
 
 const DDL: &str = r#"
 -- What each payment contributes to its order.
-CREATE TABLE rm_orders.payments (
+CREATE TABLE order_payments (
     payment_id      text COLLATE "C" NOT NULL PRIMARY KEY,
     merchant_id     text COLLATE "C" NOT NULL,
     order_no        text COLLATE "C" NOT NULL,
@@ -45,8 +45,8 @@ CREATE TABLE rm_orders.payments (
     created_at      timestamptz      NOT NULL,
     updated_at      timestamptz      NOT NULL
 );
-CREATE INDEX payments_of_order ON rm_orders.payments (merchant_id, order_no);
-CREATE TABLE rm_orders.orders (
+CREATE INDEX payments_of_order ON order_payments (merchant_id, order_no);
+CREATE TABLE orders (
     merchant_id      text COLLATE "C"   NOT NULL,
     order_no         text COLLATE "C"   NOT NULL,
     status           text COLLATE "C"   NOT NULL,
@@ -62,14 +62,14 @@ CREATE TABLE rm_orders.orders (
     first_payment_id text COLLATE "C"   NOT NULL,
     PRIMARY KEY (merchant_id, order_no)
 );
-CREATE INDEX orders_newest_of_merchant ON rm_orders.orders (merchant_id, created_at, first_payment_id);
+CREATE INDEX orders_newest_of_merchant ON orders (merchant_id, created_at, first_payment_id);
 CREATE INDEX orders_newest_of_merchant_by_status
-    ON rm_orders.orders (merchant_id, status, created_at, first_payment_id);
-CREATE INDEX orders_newest ON rm_orders.orders (created_at, first_payment_id);
-CREATE INDEX orders_newest_by_status ON rm_orders.orders (status, created_at, first_payment_id);
-CREATE INDEX orders_newest_by_channel ON rm_orders.orders (channel, created_at, first_payment_id);
-CREATE INDEX orders_by_number ON rm_orders.orders (order_no);
-CREATE INDEX orders_by_amount ON rm_orders.orders (currency, amount);
+    ON orders (merchant_id, status, created_at, first_payment_id);
+CREATE INDEX orders_newest ON orders (created_at, first_payment_id);
+CREATE INDEX orders_newest_by_status ON orders (status, created_at, first_payment_id);
+CREATE INDEX orders_newest_by_channel ON orders (channel, created_at, first_payment_id);
+CREATE INDEX orders_by_number ON orders (order_no);
+CREATE INDEX orders_by_amount ON orders (currency, amount);
 "#;
 
 #[async_trait]
@@ -87,7 +87,7 @@ impl Projection for Orders {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["rm_orders.orders", "rm_orders.payments"]
+        &["orders", "order_payments"]
     }
 
     fn ddl(&self) -> &'static str {
@@ -179,7 +179,7 @@ pub type OrderFilter = Filter<OrderStatus>;
 
 const SELECT: &str = "SELECT merchant_id, order_no, status, currency, amount, amount_paid, amount_refunded, channel,
                              created_at, updated_at, payment_ids
-                        FROM rm_orders.orders WHERE true";
+                        FROM orders WHERE true";
 
 pub async fn find(
     view: &mut Snapshot,

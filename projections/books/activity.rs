@@ -14,6 +14,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, QueryBuilder, Row};
 
 use super::Books;
+use super::funds::refuse_incomplete;
 use crate::database::{parsed, position, to_sql};
 use crate::{Cursor, Page, ReadError, Reader, Snapshot};
 
@@ -52,7 +53,7 @@ pub(super) async fn append(
         return Ok(());
     }
     sqlx::query(
-        "INSERT INTO rm_books.activity
+        "INSERT INTO activity
          SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])",
     )
     .bind(items.iter().map(|(holder, _)| holder.merchant_id.to_string()).collect::<Vec<_>>())
@@ -85,7 +86,7 @@ pub async fn items(
 }
 
 fn window_query(holder: Holder, from: i64, to: i64) -> QueryBuilder<'static, sqlx::Postgres> {
-    let mut query = QueryBuilder::new("SELECT position, event_type, object, debit, credit FROM rm_books.activity");
+    let mut query = QueryBuilder::new("SELECT position, event_type, object, debit, credit FROM activity");
     query.push(" WHERE merchant_id = ").push_bind(holder.merchant_id.to_string());
     query.push(" AND currency = ").push_bind(holder.currency.to_string());
     query.push(" AND position > ").push_bind(from).push(" AND position <= ").push_bind(to);
@@ -115,7 +116,10 @@ impl BooksActivity {
     }
 
     async fn view(&self, position: u64) -> Result<Snapshot, FundsUnavailable> {
-        self.reader.at_least(&[&Books], Some(position), WAIT).await.map_err(|error| FundsUnavailable(error.to_string()))
+        let view = self.reader.at_least(&[&Books], Some(position), WAIT).await;
+        let view = view.map_err(|error| FundsUnavailable(error.to_string()))?;
+        refuse_incomplete(&view)?;
+        Ok(view)
     }
 }
 
@@ -132,7 +136,7 @@ impl PendingActivity for BooksActivity {
         position: u64,
     ) -> Result<Vec<Holder>, FundsUnavailable> {
         let mut view = self.view(position).await?;
-        let mut query = QueryBuilder::new("SELECT merchant_id, currency FROM rm_books.balances WHERE true");
+        let mut query = QueryBuilder::new("SELECT merchant_id, currency FROM balances WHERE true");
         if let Some(merchant_id) = merchant_id {
             query.push(" AND merchant_id = ").push_bind(merchant_id.to_string());
         }

@@ -65,7 +65,7 @@ pub async fn balances(
 async fn balances_now(view: &mut Snapshot, merchant_id: MerchantId) -> Result<Vec<MerchantBalance>, ReadError> {
     let rows = sqlx::query(
         "SELECT currency, pending::text, available::text, reserved::text, on_hold::text, receivable::text
-           FROM rm_books.balances WHERE merchant_id = $1 ORDER BY currency",
+           FROM balances WHERE merchant_id = $1 ORDER BY currency",
     )
     .bind(merchant_id.to_string())
     .fetch_all(view.connection())
@@ -91,7 +91,7 @@ async fn balances_as_of(
 ) -> Result<Vec<MerchantBalance>, ReadError> {
     let rows = sqlx::query(
         "SELECT account, currency, sum(debit)::text AS debits, sum(credit)::text AS credits
-           FROM rm_books.journal WHERE merchant_id = $1 AND position <= $2 GROUP BY account, currency",
+           FROM journal WHERE merchant_id = $1 AND position <= $2 GROUP BY account, currency",
     )
     .bind(merchant_id.to_string())
     .bind(view.up_to(Some(as_of))?)

@@ -36,7 +36,7 @@ pub(super) async fn append(
     };
     let on = |leg: &Leg, side: Side| if leg.side == side { leg.amount } else { 0 };
     sqlx::query(
-        "INSERT INTO rm_books.journal
+        "INSERT INTO journal
          SELECT * FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::bigint[],
                               $7::text[], $8::timestamptz[], $9::timestamptz[])",
     )
@@ -55,7 +55,7 @@ pub(super) async fn append(
 }
 
 const SELECT: &str = "SELECT position, line, account, currency, debit, credit, recorded_at, effective_at
-                        FROM rm_books.journal";
+                        FROM journal";
 
 /// A page of an account's lines up to `as_of`, newest first.
 pub async fn entries(

@@ -43,17 +43,17 @@ pub struct AccountFilter {
 /// Accounts with their sums up to a position, as a table expression called `listed`.
 fn push_accounts(query: &mut QueryBuilder<'_, Postgres>, as_of: Option<i64>) {
     match as_of {
-        None => query.push("rm_books.accounts AS listed"),
+        None => query.push("accounts AS listed"),
         Some(as_of) => query
             .push(
                 "(SELECT account, currency, type, merchant_id, family, sums.debits, sums.credits
                     FROM (SELECT account, currency, sum(debit) AS debits, sum(credit) AS credits
-                            FROM rm_books.journal WHERE position <= ",
+                            FROM journal WHERE position <= ",
             )
             .push_bind(as_of)
             .push(
                 "          GROUP BY account, currency) AS sums
-                    JOIN (SELECT account, currency, type, merchant_id, family FROM rm_books.accounts) AS known
+                    JOIN (SELECT account, currency, type, merchant_id, family FROM accounts) AS known
                    USING (account, currency)) AS listed",
             ),
     };

@@ -19,7 +19,7 @@ pub(super) async fn load_attempts(
 ) -> Result<HashMap<String, Attempt>, sqlx::Error> {
     let ids: BTreeSet<&str> = events.iter().map(|event| event.stream.id.as_str()).collect();
     let ids: Vec<&str> = ids.into_iter().collect();
-    let rows = sqlx::query("SELECT * FROM rm_orders.payments WHERE payment_id = ANY($1)")
+    let rows = sqlx::query("SELECT * FROM order_payments WHERE payment_id = ANY($1)")
         .bind(ids)
         .fetch_all(connection)
         .await?;
@@ -35,8 +35,8 @@ pub(super) async fn load_orders(
         attempts.values().map(|attempt| (attempt.merchant_id.to_string(), attempt.order_no.to_string())).collect();
     let (merchants, order_nos): (Vec<String>, Vec<String>) = keys.into_iter().unzip();
     let rows = sqlx::query(
-        "SELECT payments.* FROM unnest($1::text[], $2::text[]) AS wanted (merchant_id, order_no)
-           JOIN rm_orders.payments USING (merchant_id, order_no)",
+        "SELECT order_payments.* FROM unnest($1::text[], $2::text[]) AS wanted (merchant_id, order_no)
+           JOIN order_payments USING (merchant_id, order_no)",
     )
     .bind(merchants)
     .bind(order_nos)
@@ -74,7 +74,7 @@ pub(super) async fn save_attempts(
 ) -> Result<(), sqlx::Error> {
     let rows: Vec<&Attempt> = attempts.values().collect();
     sqlx::query(
-        "INSERT INTO rm_orders.payments
+        "INSERT INTO order_payments
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
                               $8::bigint[], $9::text[], $10::timestamptz[], $11::timestamptz[])
          ON CONFLICT (payment_id) DO UPDATE
@@ -103,7 +103,7 @@ pub(super) async fn save_orders(connection: &mut PgConnection, orders: &[OrderRo
         ids.join(",")
     };
     sqlx::query(
-        "INSERT INTO rm_orders.orders
+        "INSERT INTO orders
          SELECT merchant, order_no, status, currency, amount, paid, refunded, channel, created, updated,
                 string_to_array(ids, ','), split_part(ids, ',', 1)
            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],

@@ -364,6 +364,13 @@ pub enum Projections {
         #[command(flatten)]
         database: Database,
     },
+    /// The streams whose events wait, because one of them cannot be applied.
+    Parked {
+        #[command(flatten)]
+        database: Database,
+        name: Option<String>,
+    },
+    /// Build a read model anew beside the one that serves, and put it in its place.
     Rebuild {
         #[command(flatten)]
         database: Database,
@@ -374,6 +381,30 @@ pub enum Projections {
         /// Do not ask.
         #[arg(long)]
         yes: bool,
+    },
+    /// Put the generation before the last rebuild back.
+    Rollback {
+        #[command(flatten)]
+        database: Database,
+        name: String,
+        /// Say what would happen.
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Try the parked streams of a read model again.
+    Retry {
+        #[command(flatten)]
+        database: Database,
+        name: String,
+    },
+    /// Fold read models anew, in tables of their own, and compare; ends with 3 on a difference.
+    Verify {
+        #[command(flatten)]
+        database: Database,
+        name: Option<String>,
     },
 }
 
@@ -434,7 +465,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Merchants(command) => merchants::run(command, as_json).await?,
         Command::Keys(command) => keys::run(command, as_json).await?,
         Command::Events(command) => events::run(command, as_json).await?,
-        Command::Projections(command) => projections::run(command, as_json).await?,
+        Command::Projections(command) => return projections::run(command, as_json).await,
         Command::Jobs(command) => return jobs::run(command, as_json).await,
         Command::Sagas(command) => sagas::run(command, as_json).await?,
         Command::Verify(flags) => return verify::run(flags, as_json).await,
