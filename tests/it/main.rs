@@ -5,6 +5,7 @@
 mod adjustments;
 mod analytics;
 mod app;
+mod as_of;
 mod audit;
 mod auth;
 mod bad_input;
