@@ -31,6 +31,7 @@ mod pre_auths;
 pub mod problem;
 mod projections;
 mod rates;
+mod reconciliation;
 mod refunds;
 pub mod render;
 mod router;
@@ -39,6 +40,7 @@ mod settlements;
 mod statements;
 pub mod telemetry;
 mod tiers;
+mod upload;
 mod webhooks;
 mod withdrawals;
 

@@ -3,6 +3,7 @@
 
 pub mod adjustments;
 pub mod books;
+pub mod channel_operations;
 mod checkpoint;
 mod database;
 pub mod disputes;
@@ -17,6 +18,7 @@ mod progress;
 mod projection;
 mod reader;
 mod rebuild;
+pub mod reconciliations;
 pub mod refunds;
 mod runner;
 pub mod settlements;
@@ -45,11 +47,14 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
         Arc::new(adjustments::Adjustments),
         Arc::new(withdrawals::BankAccounts),
         Arc::new(books::Books),
+        Arc::new(channel_operations::ChannelOperations),
         Arc::new(disputes::Disputes),
         Arc::new(merchants::Merchants),
         Arc::new(orders::Orders),
         Arc::new(payments::Payments),
         Arc::new(pre_auths::PreAuths),
+        Arc::new(reconciliations::ReconciliationExceptions),
+        Arc::new(reconciliations::Reconciliations),
         Arc::new(refunds::Refunds),
         Arc::new(settlements::Settlements),
         Arc::new(statements::Statements),

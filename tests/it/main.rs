@@ -28,6 +28,7 @@ mod periods;
 mod positions;
 mod pre_auths;
 mod projections;
+mod reconciliation;
 mod refund_race;
 mod sagas;
 mod sandbox_channel;
