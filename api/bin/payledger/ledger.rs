@@ -15,6 +15,7 @@ use adapters::statements::PostgresStatementBook;
 use adapters::vault::{KeyVault, MasterKey, PostgresVault};
 use adapters::webhooks::PostgresInbox;
 use anyhow::{Context, bail};
+use api::CallLimits;
 use commands::channel_account::ChannelAccounts;
 use commands::dispute::Disputes;
 use commands::jobs::{
@@ -60,6 +61,8 @@ pub struct Ledger {
     pub jobs: Arc<dyn JobBoard>,
     pub progress: Progress,
     pub reader: Reader,
+    /// What its nodes do about merchants that call more often than agreed.
+    pub call_limits: CallLimits,
 }
 
 impl Ledger {
@@ -117,6 +120,7 @@ impl Ledger {
             jobs: Arc::new(PostgresJobBoard::new(pool.clone())),
             progress,
             reader,
+            call_limits: CallLimits::default(),
             pool,
         })
     }
@@ -145,6 +149,11 @@ impl Ledger {
             settlements: self.settlements.clone(),
             withdrawals: self.withdrawals.clone(),
         }
+    }
+
+    /// The same ledger, whose nodes do that about merchants that call too often.
+    pub fn limiting_calls(self, call_limits: CallLimits) -> Ledger {
+        Ledger { call_limits, ..self }
     }
 
     /// The same ledger with a bank that pays merchants out.
