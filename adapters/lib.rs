@@ -13,5 +13,6 @@ pub mod nonces;
 pub mod sandbox_provider;
 pub mod seeds;
 mod short_cache;
+pub mod statements;
 pub mod vault;
 pub mod webhooks;

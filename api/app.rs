@@ -8,6 +8,7 @@ use commands::channel_account::ChannelAccounts;
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::{Agenda, Clock, EventStore, JobBoard, Nonces};
+use commands::reconciliation::Reconciliations;
 use commands::settlement::Settlements;
 use commands::webhook::Webhooks;
 use commands::withdrawal::Withdrawals;
@@ -23,6 +24,7 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     pub payments: Payments,
     pub channel_accounts: ChannelAccounts,
+    pub reconciliations: Reconciliations,
     pub settlements: Settlements,
     pub keys: ApiKeys,
     pub nonces: Arc<dyn Nonces>,

@@ -83,6 +83,12 @@ catalogue! {
         "Check the id.";
     PAYOUT_NOT_FOUND "payout_not_found" 404 change "There is no such payout"
         "Check the channel, the currency and the channel's own reference; `POST /ledger/payouts/collect` takes in what is new.";
+    STATEMENT_NOT_FOUND "statement_not_found" 404 change "There is no such statement"
+        "Bring it in with `POST /reconciliation/statements`.";
+    RECONCILIATION_RUN_NOT_FOUND "reconciliation_run_not_found" 404 change "There is no such run"
+        "`POST /reconciliation/statements` answers with the run over the statement.";
+    EXCEPTION_NOT_FOUND "exception_not_found" 404 change "No reconciliation has found such a difference"
+        "`GET /reconciliation/exceptions` lists them.";
     STREAM_NOT_FOUND "stream_not_found" 404 change "There is no such stream"
         "Check the category and the id.";
     PROJECTION_NOT_FOUND "projection_not_found" 404 change "There is no such projection"
@@ -147,6 +153,14 @@ catalogue! {
         "Nothing was booked: compare the payout with the channel.";
     PAYOUT_HAS_NO_DIFFERENCE "payout_has_no_difference" 409 change "Nothing of the payout is unexplained"
         "Look at the payout.";
+    RUN_IN_PROGRESS "run_in_progress" 409 retry "The statement is being reconciled"
+        "Wait until its run is `completed`.";
+    TOO_MANY_RUNS "too_many_runs" 409 change "The statement was reconciled too often"
+        "A statement is reconciled at most 65535 times.";
+    RUN_NOT_EXPECTED "run_not_expected" 409 change "Another run has come after this one"
+        "Look at the newest run over the statement.";
+    EXCEPTION_ALREADY_RESOLVED "exception_already_resolved" 409 change "The exception is resolved"
+        "Nothing is to be done.";
     PERIOD_ALREADY_CLOSED "period_already_closed" 409 change "The month is closed"
         "Nothing is to be done.";
     MERCHANT_CLOSED "merchant_closed" 409 change "The merchant is closed"
@@ -155,7 +169,7 @@ catalogue! {
         "Wait until `GET /projections` says that it is running.";
     NOTHING_TO_ROLL_BACK_TO "nothing_to_roll_back_to" 409 change "No other generation of the projection is kept"
         "One is kept for a day after a rebuild; rebuild the projection instead.";
-    BODY_TOO_LARGE "body_too_large" 413 change "The body is larger than 64 kB"
+    BODY_TOO_LARGE "body_too_large" 413 change "The body is larger than 64 kB, or than 256 MB for a statement"
         "Send less.";
     UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" 415 change "The body is not declared as JSON"
         "Send `Content-Type: application/json`.";
@@ -207,6 +221,16 @@ catalogue! {
         "Use 1 to 500 characters without control characters.";
     EFFECTIVE_IN_FUTURE "effective_in_future" 422 retry "The effective time has not come"
         "Send a time that has passed, or none.";
+    STATEMENT_UNREADABLE "statement_unreadable" 422 change "The file is not a statement of this format"
+        "Nothing was kept: compare the file's headings with the format that you name.";
+    NOT_THE_OTHER_SIDE "not_the_other_side" 422 change "The exceptions are not two sides of one thing"
+        "Match what is missing here with what is missing there, of one counterparty, currency and amount; adjust or write off the rest.";
+    ADJUSTMENT_NOT_APPROVED "adjustment_not_approved" 422 retry "The adjustment is not approved"
+        "Another person approves it first.";
+    NO_ESTIMATED_FEE "no_estimated_fee" 422 change "No fee is an estimate here"
+        "Adjust or write off the difference.";
+    NOTHING_TO_WRITE_OFF "nothing_to_write_off" 422 change "There is nothing to write off"
+        "Accept what moves no money; put a bank's statement right with an adjustment.";
     PERIOD_CLOSED "period_closed" 422 change "The period is closed"
         "Use an effective time behind the end of the last closed month, or none.";
     INVALID_MONTH "invalid_month" 422 change "The month is not valid"

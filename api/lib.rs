@@ -32,6 +32,7 @@ mod pre_auths;
 pub mod problem;
 mod projections;
 mod rates;
+mod reconciliation;
 mod refunds;
 pub mod render;
 mod report_period;
@@ -42,6 +43,7 @@ mod statements;
 mod statistics;
 pub mod telemetry;
 mod tiers;
+mod upload;
 mod webhooks;
 mod withdrawals;
 

@@ -16,6 +16,8 @@ use domain::payment::Payment;
 use domain::period::Period;
 use domain::pre_auth::PreAuth;
 use domain::rates::Rates;
+use domain::reconciliation::Reconciliation;
+use domain::reconciliation_exception::ReconciliationException;
 use domain::settlement::Settlement;
 use domain::tier::Tier;
 use domain::withdrawal::Withdrawal;
@@ -49,6 +51,8 @@ static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
         Aggregate::of::<Period>(),
         Aggregate::of::<PreAuth>(),
         Aggregate::of::<Rates>(),
+        Aggregate::of::<Reconciliation>(),
+        Aggregate::of::<ReconciliationException>(),
         Aggregate::of::<Settlement>(),
         Aggregate::of::<Tier>(),
         Aggregate::of::<Withdrawal>(),

@@ -19,6 +19,7 @@ pub mod period;
 pub mod ports;
 pub mod pre_auth;
 pub mod rates;
+pub mod reconciliation;
 pub mod settlement;
 pub mod tier;
 pub mod trace;

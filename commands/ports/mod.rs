@@ -15,7 +15,9 @@ pub mod keys;
 pub mod nonces;
 pub mod overdue;
 pub mod pending_activity;
+pub mod pending_runs;
 pub mod request;
+pub mod statements;
 pub mod stream_state;
 pub mod vault;
 
@@ -34,6 +36,8 @@ pub use keys::{Access, ApiKey, KeyDirectory, KeyDirectoryError, Role, Secret};
 pub use nonces::{Nonces, NoncesUnavailable};
 pub use overdue::OverduePayments;
 pub use pending_activity::PendingActivity;
+pub use pending_runs::PendingRuns;
 pub use request::{Decision, Expected, NewEvent, Receipt, RejectionRecord, Request, StreamRef};
+pub use statements::{StatementBook, StatementFormat};
 pub use stream_state::{Category, StreamState, nth_state, state_of};
 pub use vault::{BlindIndex, Subject, Vault, VaultError};

@@ -19,6 +19,8 @@ use domain::payment::Payment;
 use domain::period::Period;
 use domain::pre_auth::PreAuth;
 use domain::rates::Rates;
+use domain::reconciliation::Reconciliation;
+use domain::reconciliation_exception::ReconciliationException;
 use domain::settlement::Settlement;
 use domain::tier::Tier;
 use domain::withdrawal::Withdrawal;
@@ -69,6 +71,8 @@ fn every_event_is_in_the_catalogue_and_stays_readable() {
     describe::<Period>(&mut page);
     describe::<PreAuth>(&mut page);
     describe::<Rates>(&mut page);
+    describe::<Reconciliation>(&mut page);
+    describe::<ReconciliationException>(&mut page);
     describe::<Settlement>(&mut page);
     describe::<Tier>(&mut page);
     describe::<Withdrawal>(&mut page);

@@ -31,6 +31,7 @@ mod periods;
 mod positions;
 mod pre_auths;
 mod projections;
+mod reconciliation;
 mod refund_race;
 mod refusals;
 mod sagas;

@@ -8,7 +8,7 @@ use crate::draw::{Draw, at};
 use crate::model::{Stream, streams};
 use crate::{
     adjustment, bank_account, channel_account, dispute, merchant, merchant_account, merchant_limits, order_claim,
-    payment, period, pre_auth, rates, settlement, tier, withdrawal,
+    payment, period, pre_auth, rates, reconciliation, reconciliation_exception, settlement, tier, withdrawal,
 };
 
 pub struct Ledger {
@@ -34,6 +34,8 @@ impl Ledger {
             .chain(streams::<period::Periods>())
             .chain(streams::<pre_auth::PreAuths>())
             .chain(streams::<rates::DailyRates>())
+            .chain(streams::<reconciliation::Statements>())
+            .chain(streams::<reconciliation_exception::Exceptions>())
             .chain(streams::<settlement::Settlements>())
             .chain(streams::<tier::Tiers>())
             .chain(streams::<withdrawal::Withdrawals>())

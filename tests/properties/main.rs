@@ -19,6 +19,8 @@ mod payment;
 mod period;
 mod pre_auth;
 mod rates;
+mod reconciliation;
+mod reconciliation_exception;
 mod settlement;
 mod tier;
 mod withdrawal;

@@ -11,6 +11,7 @@ use adapters::jobs::PostgresJobBoard;
 use adapters::keys::PostgresKeys;
 use adapters::migrations;
 use adapters::nonces::PostgresNonces;
+use adapters::statements::PostgresStatementBook;
 use adapters::vault::{KeyVault, MasterKey, PostgresVault};
 use adapters::webhooks::PostgresInbox;
 use anyhow::{Context, bail};
@@ -18,19 +19,21 @@ use api::CallLimits;
 use commands::channel_account::ChannelAccounts;
 use commands::dispute::Disputes;
 use commands::jobs::{
-    CloseSettlements, CollectPayouts, ExpireOverduePayments, FindMissedDisputes, ForgetJobRuns, ForgetNonces,
-    ForgetWebhookMessages, Job,
+    CloseSettlements, CollectPayouts, ExpireOverduePayments, FindMissedDisputes, FinishReconciliations, ForgetJobRuns,
+    ForgetNonces, ForgetWebhookMessages, Job,
 };
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::clock::SystemClock;
 use commands::ports::{Agenda, Channel, Clock, EventStore, JobBoard, Nonces, WebhookInbox};
+use commands::reconciliation::Reconciliations;
 use commands::settlement::Settlements;
 use commands::webhook::Webhooks;
 use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, Executor};
 use projections::books::{BooksActivity, BooksFunds};
 use projections::overdue::OverdueOfReadModel;
+use projections::reconciliations::PendingRunsOfReadModel;
 use projections::{Progress, Reader};
 use sagas::{Scheduler, SchedulerConfig, UseCases};
 use sqlx::PgPool;
@@ -49,6 +52,7 @@ pub struct Ledger {
     pub withdrawals: Withdrawals,
     /// The other side of the bank's folders, where this node plays it.
     pub sandbox_bank: Option<SandboxBankConfig>,
+    pub reconciliations: Reconciliations,
     pub settlements: Settlements,
     pub keys: ApiKeys,
     pub nonces: Arc<dyn Nonces>,
@@ -98,11 +102,13 @@ impl Ledger {
             activity: Arc::new(BooksActivity::new(reader.clone())),
             clock: clock.clone(),
         };
+        let book = Arc::new(PostgresStatementBook::new(pool.clone(), reader.clone()));
         let directory = Arc::new(PostgresKeys::new(pool.clone(), master).remembering());
         let bank = "sandbox".parse().expect("the name has only lower-case letters");
         Ok(Ledger {
             store,
             channel_accounts: ChannelAccounts { payments: payments.clone(), bank },
+            reconciliations: Reconciliations { payments: payments.clone(), book },
             payments,
             withdrawals,
             sandbox_bank: None,
@@ -122,11 +128,13 @@ impl Ledger {
     /// Every job of the ledger, one line each, and who runs them.
     pub fn scheduler(&self, webhooks: Webhooks) -> Scheduler {
         let overdue = Arc::new(OverdueOfReadModel::new(self.reader.clone()));
+        let pending = Arc::new(PendingRunsOfReadModel::new(self.reader.clone()));
         let jobs: Vec<Arc<dyn Job>> = vec![
             Arc::new(CloseSettlements { settlements: self.settlements.clone() }),
             Arc::new(CollectPayouts { channel_accounts: self.channel_accounts.clone() }),
             Arc::new(ExpireOverduePayments { payments: self.payments.clone(), overdue }),
             Arc::new(FindMissedDisputes::new(Disputes { payments: self.payments.clone() })),
+            Arc::new(FinishReconciliations { reconciliations: self.reconciliations.clone(), pending }),
             Arc::new(ForgetJobRuns { board: self.jobs.clone() }),
             Arc::new(ForgetNonces { nonces: self.nonces.clone() }),
             Arc::new(ForgetWebhookMessages { webhooks }),

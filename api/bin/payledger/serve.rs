@@ -88,6 +88,7 @@ impl Node {
             payments: ledger.payments.clone(),
             channel_accounts: ledger.channel_accounts.clone(),
             withdrawals: ledger.withdrawals.clone(),
+            reconciliations: ledger.reconciliations.clone(),
             settlements: ledger.settlements.clone(),
             keys: ledger.keys.clone(),
             nonces: ledger.nonces.clone(),
