@@ -50,9 +50,11 @@ pub struct StreamRow<S> {
     pub state: S,
 }
 
-/// Defines the read model `$name` of the aggregate `$aggregate` with the table `rm_$table.$table`.
+/// Defines the read model `$name` of the aggregate `$aggregate` with the table `rm_$table.$table`; a query of its own may
+/// need one more index, by an expression on the state.
 macro_rules! stream_read_model {
-    ($(#[$doc:meta])* $name:ident of $aggregate:ty, $table:literal version $version:literal) => {
+    ($(#[$doc:meta])* $name:ident of $aggregate:ty, $table:literal version $version:literal
+     $(, also indexed $index:literal by $expression:literal)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
         pub struct $name;
@@ -106,6 +108,7 @@ macro_rules! stream_read_model {
                     CREATE INDEX of_order ON rm_", $table, ".", $table, " (order_no, merchant_id)
                         WHERE order_no IS NOT NULL;
                     CREATE INDEX by_amount ON rm_", $table, ".", $table, " (currency, amount) WHERE amount IS NOT NULL;"
+                    $(, "CREATE INDEX ", $index, " ON rm_", $table, ".", $table, " (", $expression, ");")?
                 )
             }
 
