@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::event_store::MemoryEventStore;
+use commands::ports::channel::StatementAnswer;
 use commands::ports::{
-    ChannelAnswer, EventStore, Receipt, RecordedEvent, Request, StoreError, StreamId, StreamState, TransferOrder,
+    ChannelAnswer, DisputeAnswer, DisputeReport, EventStore, Receipt, RecordedEvent, Request, StoreError, StreamId,
+    StreamState, TransferOrder,
 };
 use parking_lot::Mutex;
 
@@ -37,6 +39,10 @@ pub enum Canary {
     InstructsAnew,
     /// A message of the bank is acknowledged before it is recorded.
     LosesBankNews,
+    /// What the channel says of a dispute when it is asked is taken for news that may be old.
+    DoubtsAnswers,
+    /// The last line of a payout's statement is not read.
+    SkipsStatementLines,
     /// Somebody edits a stored event.
     EditsHistory,
     /// Somebody deletes a stored event.
@@ -44,7 +50,7 @@ pub enum Canary {
 }
 
 impl Canary {
-    pub const ALL: [Canary; 13] = [
+    pub const ALL: [Canary; 15] = [
         Canary::AnswersBeforeTheCommit,
         Canary::ForgetsCommands,
         Canary::DecidesOnStaleStates,
@@ -56,6 +62,8 @@ impl Canary {
         Canary::KeepsHolds,
         Canary::InstructsAnew,
         Canary::LosesBankNews,
+        Canary::DoubtsAnswers,
+        Canary::SkipsStatementLines,
         Canary::EditsHistory,
         Canary::DeletesHistory,
     ];
@@ -66,9 +74,13 @@ impl Canary {
             Canary::AnswersBeforeTheCommit | Canary::ForgetsCommands => &[3],
             // Debts that are not repaid show first in the books.
             Canary::DecidesOnStaleStates => &[1, 4, 5],
-            Canary::MakesKeysFromAttempts | Canary::GuessesOutcomes | Canary::CapturesUnderNewKeys => &[6],
+            Canary::MakesKeysFromAttempts | Canary::CapturesUnderNewKeys => &[6],
+            // A dispute of a payment that is called failed is never booked.
+            Canary::GuessesOutcomes => &[6, 8],
             Canary::KeepsHolds => &[8],
-            Canary::InstructsAnew => &[6],
+            Canary::InstructsAnew | Canary::SkipsStatementLines => &[6],
+            // A verdict that cannot be booked is found by the webhook that a person would have to look at.
+            Canary::DoubtsAnswers => &[6, 8],
             // A withdrawal of which nothing is heard never ends.
             Canary::LosesBankNews => &[6, 8],
             // A batch that is never released is found by what it leaves behind.
@@ -162,6 +174,25 @@ impl Tampering {
 
     pub fn forgets_to_release(&self) -> bool {
         self.strikes(Canary::KeepsHolds, 50)
+    }
+
+    pub fn dispute(&self, answer: DisputeAnswer) -> DisputeAnswer {
+        match answer {
+            DisputeAnswer::Told(report) if self.is(Canary::DoubtsAnswers) => {
+                DisputeAnswer::Told(DisputeReport { asked: false, ..report })
+            }
+            answer => answer,
+        }
+    }
+
+    pub fn statement(&self, answer: StatementAnswer) -> StatementAnswer {
+        match answer {
+            StatementAnswer::Lines(mut lines) if self.is(Canary::SkipsStatementLines) => {
+                lines.pop();
+                StatementAnswer::Lines(lines)
+            }
+            answer => answer,
+        }
     }
 
     pub fn instruction(&self, order: &TransferOrder) -> TransferOrder {

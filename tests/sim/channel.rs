@@ -3,9 +3,11 @@
 //! its mind, tells its fee late. Calls may be lost, and lost ones may arrive later.
 
 mod book;
+mod disputes;
 mod hold_line;
 mod holds;
 mod line;
+mod payouts;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -93,6 +95,9 @@ impl Provider {
     /// What a new charge comes to, and what the provider will do about it later.
     fn charged(&self, payment_id: PaymentId, state: ChargeState, fee_is_told: bool) {
         let chance = &self.chance;
+        if state == ChargeState::Captured {
+            self.may_be_disputed(payment_id);
+        }
         match state {
             ChargeState::Captured if fee_is_told => {}
             ChargeState::Captured => self.after(chance.seconds(30..=9_000), move |provider| {

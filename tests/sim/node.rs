@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use adapters::agenda::MemoryAgenda;
 use adapters::event_store::MemoryEventStore;
+use commands::channel_account::ChannelAccounts;
+use commands::dispute::Disputes;
+use commands::jobs::{CollectPayouts, FindMissedDisputes, Job};
 use commands::payment::Payments;
 use commands::ports::EventStore;
 use commands::settlement::Settlements;
@@ -18,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::agenda::AgendaLine;
-use crate::bank::{BankLine, House};
+use crate::bank::{BANK, BankLine, House};
 use crate::canary::Tampering;
 use crate::channel::{ChannelLine, Provider};
 use crate::funds::FoldedBooks;
@@ -46,6 +49,7 @@ pub struct Surroundings {
 
 pub struct Node {
     pub payments: Payments,
+    pub channel_accounts: ChannelAccounts,
     pub settlements: Settlements,
     pub withdrawals: Withdrawals,
     pub webhooks: Webhooks,
@@ -90,8 +94,9 @@ impl Node {
         let (stop, stopped) = watch::channel(false);
         let routine = routine(webhooks.clone(), settlements.clone(), withdrawals.clone(), pace.sweep_every);
         let running = tokio::spawn(run(runner, routine, stopped));
+        let channel_accounts = channel_accounts(&payments);
         let (tasks, running) = (Mutex::default(), Mutex::new(Some(running)));
-        Node { payments, settlements, withdrawals, webhooks, tasks, stop, running }
+        Node { payments, channel_accounts, settlements, withdrawals, webhooks, tasks, stop, running }
     }
 
     /// Dies with the node.
@@ -132,15 +137,23 @@ async fn run(runner: SagaRunner, routine: impl Future<Output = ()>, stopped: wat
     tokio::join!(runner.run(async move { drop(stop_of_runner.wait_for(|stop| *stop).await) }), routine);
 }
 
-/// What is done again and again: webhooks that were left over, settlements whose time has come, news of the bank. Every
-/// node does it.
+/// What is done again and again: webhooks that were left over, settlements whose time has come, news of the bank,
+/// disputes that nobody told of, payouts. Every node does it.
 async fn routine(webhooks: Webhooks, settlements: Settlements, withdrawals: Withdrawals, every: Duration) {
+    let payouts = CollectPayouts { channel_accounts: channel_accounts(&webhooks.payments) };
+    let missed = FindMissedDisputes::new(Disputes { payments: webhooks.payments.clone() });
     loop {
         tokio::time::sleep(every).await;
         let _ = webhooks.sweep().await;
         let _ = settlements.settle_due(settlements.clock.now()).await;
         let _ = withdrawals.record_news().await;
+        let _ = missed.run(settlements.clock.now()).await;
+        let _ = payouts.run(settlements.clock.now()).await;
     }
+}
+
+fn channel_accounts(payments: &Payments) -> ChannelAccounts {
+    ChannelAccounts { payments: payments.clone(), bank: BANK.parse().expect("a bank's name") }
 }
 
 fn nudge(runner: &SagaRunner) -> commands::webhook::Nudge {
@@ -161,7 +174,7 @@ impl Pace {
     fn of(is_rough: bool) -> Pace {
         let (poll_every, lead_for, sweep_every) = match is_rough {
             true => (Duration::from_secs(4), Duration::from_secs(9), Duration::from_secs(11)),
-            false => (Duration::from_secs(3_600), Duration::from_secs(21_600), Duration::from_secs(7_200)),
+            false => (Duration::from_secs(7_200), Duration::from_secs(43_200), Duration::from_secs(14_400)),
         };
         let patience = Patience { park: Duration::from_secs(600), ..Patience::default() };
         let watch_every = lead_for;

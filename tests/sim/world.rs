@@ -83,6 +83,7 @@ async fn live(seed: u64, canary: Option<Canary>) -> Outcome {
     seeds::sow(&Executor::new(Arc::new(around.log.clone()))).await;
     clients.settle();
     clients.keep_the_desk();
+    around.provider.pay_out_at_times();
     for _ in 0..chance.between(1..=2) {
         let terms = onboard(&around, &chance).await;
         if chance.percent(75) {
@@ -207,6 +208,9 @@ async fn left_to_do(around: &Surroundings, clients: &Clients) -> Option<String> 
     }
     if !around.provider.is_done() {
         return Some("the channel is not done".to_owned());
+    }
+    if clients.payouts_booked() < around.provider.book().payouts().count() {
+        return Some("a payout was not collected".to_owned());
     }
     if !around.house.is_done() {
         return Some("the bank is not done".to_owned());
