@@ -43,6 +43,8 @@ pub enum Canary {
     DoubtsAnswers,
     /// The last line of a payout's statement is not read.
     SkipsStatementLines,
+    /// A job whose node died counts as running for ever.
+    KeepsDeadRuns,
     /// Somebody edits a stored event.
     EditsHistory,
     /// Somebody deletes a stored event.
@@ -50,7 +52,7 @@ pub enum Canary {
 }
 
 impl Canary {
-    pub const ALL: [Canary; 15] = [
+    pub const ALL: [Canary; 16] = [
         Canary::AnswersBeforeTheCommit,
         Canary::ForgetsCommands,
         Canary::DecidesOnStaleStates,
@@ -64,6 +66,7 @@ impl Canary {
         Canary::LosesBankNews,
         Canary::DoubtsAnswers,
         Canary::SkipsStatementLines,
+        Canary::KeepsDeadRuns,
         Canary::EditsHistory,
         Canary::DeletesHistory,
     ];
@@ -73,11 +76,10 @@ impl Canary {
         match self {
             Canary::AnswersBeforeTheCommit | Canary::ForgetsCommands => &[3],
             // Debts that are not repaid show first in the books.
-            Canary::DecidesOnStaleStates => &[1, 4, 5],
-            Canary::MakesKeysFromAttempts | Canary::CapturesUnderNewKeys => &[6],
-            // A dispute of a payment that is called failed is never booked.
-            Canary::GuessesOutcomes => &[6, 8],
-            Canary::KeepsHolds => &[8],
+            Canary::DecidesOnStaleStates => &[1, 4, 5, 6],
+            // News of the other charge, or of a dispute of what is called failed, can never be booked.
+            Canary::MakesKeysFromAttempts | Canary::CapturesUnderNewKeys | Canary::GuessesOutcomes => &[6, 8],
+            Canary::KeepsHolds | Canary::KeepsDeadRuns => &[8],
             Canary::InstructsAnew | Canary::SkipsStatementLines => &[6],
             // A verdict that cannot be booked is found by the webhook that a person would have to look at.
             Canary::DoubtsAnswers => &[6, 8],
@@ -95,7 +97,7 @@ impl Canary {
     pub fn seeds_max(&self) -> u64 {
         match self {
             Canary::EditsHistory | Canary::DeletesHistory => 1,
-            _ => 200,
+            _ => 500,
         }
     }
 }
@@ -212,6 +214,10 @@ impl Tampering {
             },
             answer => answer,
         }
+    }
+
+    pub fn keeps_dead_runs(&self) -> bool {
+        self.is(Canary::KeepsDeadRuns)
     }
 
     pub fn forgets_what_is_due(&self) -> bool {

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use adapters::agenda::MemoryAgenda;
 use adapters::event_store::MemoryEventStore;
+use adapters::jobs::MemoryJobBoard;
 use commands::channel_account::ChannelAccounts;
 use commands::dispute::Disputes;
-use commands::jobs::{CollectPayouts, FindMissedDisputes, Job};
+use commands::jobs::{CloseSettlements, CollectPayouts, FindMissedDisputes};
 use commands::payment::Payments;
 use commands::ports::EventStore;
 use commands::settlement::Settlements;
@@ -16,12 +17,13 @@ use commands::webhook::Webhooks;
 use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, Executor};
 use parking_lot::Mutex;
-use sagas::{Patience, SagaConfig, SagaRunner, UseCases};
+use sagas::{Patience, SagaConfig, SagaRunner, Scheduler, SchedulerConfig, UseCases};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::agenda::AgendaLine;
 use crate::bank::{BANK, BankLine, House};
+use crate::board::BoardLine;
 use crate::canary::Tampering;
 use crate::channel::{ChannelLine, Provider};
 use crate::funds::FoldedBooks;
@@ -36,6 +38,7 @@ pub struct Surroundings {
     pub clock: VirtualClock,
     pub log: MemoryEventStore,
     pub agenda: Arc<MemoryAgenda>,
+    pub board: Arc<MemoryJobBoard>,
     pub inbox: Arc<Inbox>,
     pub provider: Provider,
     pub house: House,
@@ -91,10 +94,21 @@ impl Node {
         let runner = SagaRunner::new(&use_cases, Arc::new(agenda), pace.sagas);
         let inbox = Arc::new(InboxLine::new(around.inbox.clone(), around.inside.clone()));
         let webhooks = Webhooks { payments: payments.clone(), inbox, nudge: nudge(&runner) };
+        let channel_accounts =
+            ChannelAccounts { payments: payments.clone(), bank: BANK.parse().expect("a bank's name") };
+        let scheduler = Scheduler::new(
+            vec![
+                Arc::new(CloseSettlements { settlements: settlements.clone() }),
+                Arc::new(CollectPayouts { channel_accounts: channel_accounts.clone() }),
+                Arc::new(FindMissedDisputes::new(Disputes { payments: payments.clone() })),
+            ],
+            Arc::new(BoardLine::new(around.board.clone(), around.inside.clone(), around.tampering.clone())),
+            payments.clock.clone(),
+            SchedulerConfig { poll_every: pace.sweep_every, ..SchedulerConfig::default() },
+        );
         let (stop, stopped) = watch::channel(false);
-        let routine = routine(webhooks.clone(), settlements.clone(), withdrawals.clone(), pace.sweep_every);
-        let running = tokio::spawn(run(runner, routine, stopped));
-        let channel_accounts = channel_accounts(&payments);
+        let routine = routine(webhooks.clone(), withdrawals.clone(), pace.sweep_every);
+        let running = tokio::spawn(run(runner, scheduler, routine, stopped));
         let (tasks, running) = (Mutex::default(), Mutex::new(Some(running)));
         Node { payments, channel_accounts, settlements, withdrawals, webhooks, tasks, stop, running }
     }
@@ -125,35 +139,33 @@ impl Node {
     }
 }
 
-async fn run(runner: SagaRunner, routine: impl Future<Output = ()>, stopped: watch::Receiver<bool>) {
-    let (mut stop_of_runner, mut stop_of_routine) = (stopped.clone(), stopped);
+async fn run(
+    runner: SagaRunner,
+    scheduler: Scheduler,
+    routine: impl Future<Output = ()>,
+    stopped: watch::Receiver<bool>,
+) {
+    let stop = || {
+        let mut stopped = stopped.clone();
+        async move { drop(stopped.wait_for(|stop| *stop).await) }
+    };
     let routine = async {
         tokio::select! {
             biased;
-            _ = stop_of_routine.wait_for(|stop| *stop) => {}
+            () = stop() => {}
             () = routine => {}
         }
     };
-    tokio::join!(runner.run(async move { drop(stop_of_runner.wait_for(|stop| *stop).await) }), routine);
+    tokio::join!(runner.run(stop()), scheduler.run(stop()), routine);
 }
 
-/// What is done again and again: webhooks that were left over, settlements whose time has come, news of the bank,
-/// disputes that nobody told of, payouts. Every node does it.
-async fn routine(webhooks: Webhooks, settlements: Settlements, withdrawals: Withdrawals, every: Duration) {
-    let payouts = CollectPayouts { channel_accounts: channel_accounts(&webhooks.payments) };
-    let missed = FindMissedDisputes::new(Disputes { payments: webhooks.payments.clone() });
+/// What every node does again and again beside its jobs: webhooks that were left over, news of the bank.
+async fn routine(webhooks: Webhooks, withdrawals: Withdrawals, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
         let _ = webhooks.sweep().await;
-        let _ = settlements.settle_due(settlements.clock.now()).await;
         let _ = withdrawals.record_news().await;
-        let _ = missed.run(settlements.clock.now()).await;
-        let _ = payouts.run(settlements.clock.now()).await;
     }
-}
-
-fn channel_accounts(payments: &Payments) -> ChannelAccounts {
-    ChannelAccounts { payments: payments.clone(), bank: BANK.parse().expect("a bank's name") }
 }
 
 fn nudge(runner: &SagaRunner) -> commands::webhook::Nudge {

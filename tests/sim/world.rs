@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::auditor::{self, Evidence};
 use crate::bank::House;
+use crate::board;
 use crate::canary::{Canary, Tampering};
 use crate::chance::Chance;
 use crate::channel::Provider;
@@ -69,6 +70,7 @@ async fn live(seed: u64, canary: Option<Canary>) -> Outcome {
         clock,
         log: MemoryEventStore::new(Arc::new(clock)),
         agenda: Arc::default(),
+        board: Arc::default(),
         inbox: Arc::default(),
         provider,
         house,
@@ -221,7 +223,10 @@ async fn left_to_do(around: &Surroundings, clients: &Clients) -> Option<String> 
     if let Some(webhook) = around.inbox.left_to_do() {
         return Some(webhook);
     }
-    rows.first().map(|row| format!("a saga is not finished: {row:?}"))
+    if let Some(row) = rows.first() {
+        return Some(format!("a saga is not finished: {row:?}"));
+    }
+    board::left_to_do(&around.board, around.clock).await
 }
 
 thread_local! {
