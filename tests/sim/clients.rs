@@ -157,7 +157,12 @@ impl Clients {
                     self.acknowledged.lock().push(Acknowledged { wish, command_id, receipt: receipt.clone() });
                     return Some(receipt);
                 }
-                Ok(Err(CommandError::Invalid { .. } | CommandError::KeyReused | CommandError::Bug(_))) => {
+                Ok(Err(
+                    CommandError::Invalid { .. }
+                    | CommandError::Refused(_)
+                    | CommandError::KeyReused
+                    | CommandError::Bug(_),
+                )) => {
                     self.trace.note(|| format!("      client {wish:?} {key}: {answer:?}"));
                     panic!("{wish:?} {key} of {actor}: {answer:?}");
                 }

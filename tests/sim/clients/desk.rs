@@ -148,8 +148,10 @@ impl Clients {
                 let (at, executor) = (node.payments.clock.now(), &node.payments.executor);
                 let disputes = Disputes { payments: node.payments.clone() };
                 match case {
-                    Case::Withdrawal(terms) if is_yes => node.withdrawals.approve(issued, &terms, &by).await,
-                    Case::Withdrawal(terms) => node.withdrawals.reject(issued, &terms, &by, None).await,
+                    Case::Withdrawal(terms) if is_yes => {
+                        node.withdrawals.approve(issued, terms.withdrawal_id, &by).await
+                    }
+                    Case::Withdrawal(terms) => node.withdrawals.reject(issued, terms.withdrawal_id, &by, None).await,
                     Case::Settlement(id) if is_yes => node.settlements.approve(issued, id).await,
                     Case::Settlement(id) => node.settlements.hold(issued, id).await,
                     Case::Adjustment(id) if is_yes => adjustment::approve(executor, issued, id, by, at).await,

@@ -56,8 +56,8 @@ impl Clients {
             sleep(self.chance.millis(0..=60_000)).await;
             let terms = self.terms_of(&receipt).await;
             let ask = move |node: Arc<Node>, issued: Issued| {
-                let terms = terms.clone();
-                async move { node.withdrawals.cancel(issued, &terms).await }
+                let (withdrawal, owner) = (terms.withdrawal_id, terms.merchant_id);
+                async move { node.withdrawals.cancel(issued, withdrawal, owner).await }
             };
             self.insist(Wish::WithdrawalCancellation, &actor, &self.key(), ask).await;
         }
