@@ -7,7 +7,7 @@ use commands::CommandError;
 use commands::payment::{CreatePayment, Customer, PaymentDetails};
 use commands::ports::{Category, Receipt};
 use domain::payment::{Payment, PaymentStatus, Record};
-use domain::{ChannelName, Currency, MerchantId, Money, OrderNo, PaymentId};
+use domain::{ChannelName, Country, Currency, MerchantId, Money, OrderNo, PaymentId};
 use futures::{StreamExt, TryStreamExt, stream};
 use projections::payments::Payments;
 use projections::streams;
@@ -92,6 +92,9 @@ struct CustomerBody {
     email: Option<Email>,
     #[schema(value_type = Option<String>, example = "Ada Lovelace")]
     name: Option<PersonName>,
+    /// ISO 3166-1 alpha-2, for statistics.
+    #[schema(value_type = Option<String>, example = "GB")]
+    country: Option<Country>,
 }
 
 impl CreatePaymentBody {
@@ -100,6 +103,7 @@ impl CreatePaymentBody {
         let customer = self.customer.map(|customer| Customer {
             email: customer.email.map(|email| email.0),
             name: customer.name.map(|name| name.0),
+            country: customer.country,
         });
         Ok(CreatePayment {
             payment_id: PaymentId::from_uuid(Uuid::now_v7()),

@@ -1,5 +1,7 @@
 //! The use cases of a merchant, and the one place where the other aggregates learn what holds for it.
 
+pub(crate) mod standing;
+
 use domain::merchant::{Changes, Command, InForce, Merchant, Record, Terms};
 use domain::tier::TierName;
 use domain::{MerchantId, Timestamp};

@@ -2,7 +2,7 @@
 
 mod create;
 mod details;
-mod limits;
+pub(crate) mod limits;
 mod measure;
 mod record;
 mod refund;

@@ -3,22 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::NaiveDate;
-use domain::merchant::{InForce, Merchant, Record};
-use domain::merchant_limits::{Event, LimitRejection, MerchantLimits, Reserve};
 use domain::order_claim::{self, Holder, OrderClaim};
 use domain::payment::{Command, Created, Payment};
 use domain::pricing::Pricing;
-use domain::rates::{self, Rates};
-use domain::tier::Tier;
-use domain::{ChannelName, Decider, MerchantId, Money, OrderNo, PaymentId};
+use domain::{ChannelName, Decider, MerchantId, Money, OrderNo, PaymentId, Sealed, Timestamp};
 use rust_decimal::Decimal;
 
 use super::{PaymentDetails, Payments, limits, payment_events};
 use crate::executor::{CommandError, Issued};
-use crate::merchant;
+use crate::merchant::standing::{self, Standing};
 use crate::ports::{
-    Decision, Expected, NewEvent, Receipt, RejectionRecord, Request, StreamRef, StreamState, nth_state, state_of,
+    Decision, Expected, NewEvent, Receipt, RejectionRecord, Request, StreamRef, StreamState, nth_state,
 };
 
 /// A payment that has no outcome by then is expired.
@@ -38,96 +33,62 @@ pub struct CreatePayment {
 }
 
 /// A payment ready to be decided on the newest state of everything that it depends on.
+#[derive(Clone)]
 struct Draft {
-    /// As far as it is known before: pricing and reservation are decided.
-    terms: Created,
-    /// The merchant as of `version`, which it must still have when the payment is decided.
-    merchant: Record,
-    version: u64,
-    /// The merchant's local day.
-    day: NaiveDate,
+    create: CreatePayment,
+    channel: ChannelName,
+    expected_channel_fee_rate: Decimal,
+    sealed: Sealed,
+    created_at: Timestamp,
 }
 
-/// How often a merchant's agreement may change while one payment of it is being created.
-const CHANGES_MAX: usize = 5;
-
-/// The streams that a payment is decided on, in their order.
+/// The payment's own streams, in their order.
 const PAYMENT: usize = 0;
 const CLAIM: usize = 1;
 const LIMITS: usize = 2;
-const TIER: usize = 4;
-const RATES: usize = 5;
 
 impl Payments {
     pub async fn create(&self, issued: Issued, create: CreatePayment) -> Result<Receipt, CommandError> {
-        for _ in 0..CHANGES_MAX {
-            let draft = match self.draft(&create).await {
-                Ok(draft) => draft,
-                // What was created once is answered from history, even if it could not be created any more.
-                Err(error) => return self.executor.replay(&issued).await?.ok_or(error),
-            };
-            match self.executor.execute(draft.request(issued.clone())).await {
-                // The merchant's agreement has changed since it was read.
-                Err(CommandError::Conflict) => {}
-                answered => return answered,
-            }
-        }
-        Err(CommandError::Conflict)
+        let merchant_id = create.merchant_id;
+        let payment = StreamRef::new::<Payment>(create.payment_id.to_string(), Expected::New);
+        let draft = match self.draft(create).await {
+            Ok(draft) => draft,
+            Err(error) => return self.executor.refuse(issued, payment, error).await,
+        };
+        let request = |standing| draft.clone().request(issued.clone(), standing);
+        standing::execute(&self.executor, merchant_id, draft.created_at, request).await
     }
 
-    /// Everything that is fixed when a payment is created, but for what is decided then.
-    async fn draft(&self, create: &CreatePayment) -> Result<Draft, CommandError> {
+    /// Everything that is fixed when a payment is created, but for what its merchant's terms decide.
+    async fn draft(&self, create: CreatePayment) -> Result<Draft, CommandError> {
         let channel = self.channels.choose(create.channel.as_ref(), create.amount)?;
-        let stream = merchant::load(&self.executor, create.merchant_id).await?;
-        let merchant = state_of::<Merchant>(&stream).record().cloned();
-        let merchant =
-            merchant.ok_or_else(|| CommandError::Bug(format!("{} has a key but no terms", create.merchant_id)))?;
         let details = serde_json::to_vec(&create.details).map_err(|error| CommandError::Bug(error.to_string()))?;
         let subject = create.details.subject(create.merchant_id);
         let sealed = self.vault.seal(&subject, &create.payment_id.to_string(), &details).await?;
-        let created_at = self.clock.now();
-        let terms = Created {
-            payment_id: create.payment_id,
-            merchant_id: create.merchant_id,
-            order_no: create.order_no.clone(),
-            amount: create.amount.minor(),
-            currency: create.amount.currency(),
+        Ok(Draft {
             channel: channel.name().clone(),
-            method: create.method.clone(),
-            pricing: Pricing {
-                model: merchant.agreement.pricing_model,
-                markup_rate: Decimal::ZERO,
-                refund_fee_policy: merchant.agreement.refund_fee_policy,
-            },
             expected_channel_fee_rate: channel.expected_fee_rate(),
-            limit: None,
             sealed,
-            pre_auth_id: None,
-            created_at,
-            expires_at: created_at.plus(create.expires_in.unwrap_or(EXPIRES_IN)),
-        };
-        Ok(Draft { day: merchant.local_day(created_at), terms, version: stream.version, merchant })
+            created_at: self.clock.now(),
+            create,
+        })
     }
 }
 
 impl Draft {
-    fn request(self, issued: Issued) -> Request {
-        let (terms, at) = (&self.terms, self.terms.created_at);
-        let claim = order_claim::stream_id(terms.merchant_id, &terms.order_no);
-        let tier = self.merchant.tier_at(at);
+    fn request(self, issued: Issued, standing: Standing) -> Request {
+        let create = &self.create;
+        let claim = order_claim::stream_id(create.merchant_id, &create.order_no);
         Request {
             metadata: issued.metadata,
             fingerprint: issued.fingerprint,
-            object: terms.payment_id.to_string(),
-            streams: vec![
-                StreamRef::new::<Payment>(terms.payment_id.to_string(), Expected::New),
+            object: create.payment_id.to_string(),
+            streams: standing.behind([
+                StreamRef::new::<Payment>(create.payment_id.to_string(), Expected::New),
                 StreamRef::new::<OrderClaim>(claim, Expected::Any),
-                limits::stream_of_day(terms.merchant_id, self.day),
-                StreamRef::new::<Merchant>(terms.merchant_id.to_string(), Expected::Exactly(self.version)),
-                StreamRef::new::<Tier>(tier.as_str(), Expected::Any),
-                StreamRef::new::<Rates>(rates::STREAM, Expected::Any),
-            ],
-            decide: Arc::new(move |states| match self.decide(states) {
+                limits::stream_of_day(create.merchant_id, standing.day()),
+            ]),
+            decide: Arc::new(move |states| match self.decide(states, &standing) {
                 Ok(events) => Decision::Append(events),
                 Err(rejection) => Decision::Reject(rejection),
             }),
@@ -137,17 +98,13 @@ impl Draft {
     /// The reservation before the payment, and the payment before its claim. In a store that appends them one after the
     /// other, a stop leaves a reservation too many, never one too few; and a payment whose claim failed is never
     /// charged, because the claim is asked first.
-    fn decide(&self, states: &[StreamState]) -> Result<Vec<NewEvent>, RejectionRecord> {
-        let tier = nth_state::<Tier>(states, TIER).in_force(self.terms.created_at);
-        let in_force = InForce::of(&self.merchant, tier.expect("every tier is defined before anything is served"));
+    fn decide(&self, states: &[StreamState], standing: &Standing) -> Result<Vec<NewEvent>, RejectionRecord> {
+        let in_force = standing.in_force(states);
         in_force.may_begin_new_business()?;
-        in_force.may_take(self.terms.currency)?;
-        let reserved = self.reserve(states, &in_force)?;
-        let terms = Created {
-            pricing: in_force.pricing,
-            limit: reserved.iter().find_map(|event| event.reservation()),
-            ..self.terms.clone()
-        };
+        in_force.may_take(self.create.amount.currency())?;
+        let terms = self.terms(in_force.pricing);
+        let reserved = limits::reserved(states, LIMITS, (standing, &in_force), &terms)?;
+        let terms = Created { limit: reserved.iter().find_map(|event| event.reservation()), ..terms };
         let claim = order_claim::Command::Claim {
             merchant_id: terms.merchant_id,
             order_no: terms.order_no.clone(),
@@ -161,21 +118,24 @@ impl Draft {
         Ok(reserved.chain(payment).chain(claimed.into_iter().map(|event| NewEvent::of(CLAIM, event))).collect())
     }
 
-    fn reserve(&self, states: &[StreamState], in_force: &InForce) -> Result<Vec<Event>, LimitRejection> {
-        let terms = &self.terms;
-        // What is no amount of money is the payment's own to refuse.
-        let Ok(amount) = Money::new(terms.amount, terms.currency) else { return Ok(vec![]) };
-        let in_usd = nth_state::<Rates>(states, RATES).in_usd(amount, self.day);
-        let reserve = Reserve {
-            merchant_id: terms.merchant_id,
-            payment_id: terms.payment_id,
-            day: self.day,
-            amount: terms.amount,
-            currency: terms.currency,
-            in_usd: in_usd.ok_or(LimitRejection::RateMissing)?,
-            limits: in_force.limits,
-        };
-        let state = nth_state::<MerchantLimits>(states, LIMITS);
-        MerchantLimits::decide(state, domain::merchant_limits::Command::Reserve(reserve))
+    fn terms(&self, pricing: Pricing) -> Created {
+        let create = &self.create;
+        Created {
+            payment_id: create.payment_id,
+            merchant_id: create.merchant_id,
+            order_no: create.order_no.clone(),
+            amount: create.amount.minor(),
+            currency: create.amount.currency(),
+            channel: self.channel.clone(),
+            method: create.method.clone(),
+            country: create.details.country(),
+            pricing,
+            expected_channel_fee_rate: self.expected_channel_fee_rate,
+            limit: None,
+            sealed: self.sealed.clone(),
+            pre_auth_id: None,
+            created_at: self.created_at,
+            expires_at: self.created_at.plus(create.expires_in.unwrap_or(EXPIRES_IN)),
+        }
     }
 }

@@ -68,6 +68,7 @@ fn terms(stream: u128, draw: &Draw, now: Timestamp) -> Created {
         currency: draw.pick(&CURRENCIES),
         channel: "sandbox".parse().unwrap(),
         method: "card".to_owned(),
+        country: None,
         pricing: Pricing {
             model: PricingModel::CostPlus,
             markup_rate: Decimal::new(8, 3),

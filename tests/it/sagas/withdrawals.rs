@@ -81,9 +81,8 @@ async fn requested(stage: &Stage, name: &str, amount: i64) -> WithdrawalId {
 }
 
 async fn approve(stage: &Stage, withdrawal_id: WithdrawalId) {
-    let terms = record(stage, withdrawal_id).await.terms;
     let issued = issued(&format!("approve {withdrawal_id}"));
-    let receipt = stage.use_cases().withdrawals.approve(issued, &terms, "finance").await.unwrap();
+    let receipt = stage.use_cases().withdrawals.approve(issued, withdrawal_id, "finance").await.unwrap();
     assert_eq!(receipt.rejection, None);
 }
 
