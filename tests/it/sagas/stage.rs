@@ -1,6 +1,6 @@
 //! A merchant, a provider, a log and an agenda, and nodes that run the sagas between them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -40,6 +40,8 @@ use uuid::Uuid;
 pub const AMOUNT: i64 = 10_000;
 /// Of the requests that create payments.
 pub const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+/// Of each withdrawal in USD.
+pub const WITHDRAWAL_FEE: i64 = 100;
 /// Of new bank accounts.
 pub const COOLING_OFF: Duration = Duration::from_secs(60 * 60);
 const LIMIT: Duration = Duration::from_secs(20);
@@ -161,7 +163,11 @@ impl Stage {
             index: Arc::new(MemoryVault::in_memory()),
             pending: Arc::new(FundsOfLog(self.store.clone())),
             bank: Some(Arc::new(self.bank.bank.clone())),
-            policy: Arc::new(WithdrawalPolicy { cooling_off: COOLING_OFF, ..WithdrawalPolicy::default() }),
+            policy: Arc::new(WithdrawalPolicy {
+                cooling_off: COOLING_OFF,
+                fees: BTreeMap::from([(Currency::USD, WITHDRAWAL_FEE)]),
+                ..WithdrawalPolicy::default()
+            }),
             clock: payments.clock.clone(),
         }
     }
