@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::merchant::MerchantRejection;
+use domain::order::{Order, Payer};
 use domain::order_claim::{self, Holder, OrderClaim};
 use domain::pre_auth::{Command, Created, PreAuth};
-use domain::{ChannelName, Decider, MerchantId, Money, OrderNo, PreAuthId, Rejection};
+use domain::{ChannelName, Decider, MerchantId, Money, OrderNo, PreAuthId};
 
 use super::{PreAuths, pre_auth_events};
 use crate::executor::{CommandError, Issued};
 use crate::merchant;
+use crate::order;
 use crate::payment::{EXPIRES_IN as AUTHORIZE_WITHIN, PaymentDetails};
-use crate::ports::{Decision, Expected, NewEvent, Receipt, Request, StreamRef, StreamState, nth_state};
+use crate::ports::{
+    Decision, Expected, NewEvent, Receipt, RejectionRecord, Request, StreamRef, StreamState, nth_state,
+};
 
 /// How long the money is held unless the merchant or the channel says otherwise.
 pub const EXPIRES_IN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -45,9 +48,13 @@ impl PreAuths {
             object: terms.pre_auth_id.to_string(),
             streams: vec![
                 StreamRef::new::<PreAuth>(terms.pre_auth_id.to_string(), Expected::New),
-                StreamRef::new::<OrderClaim>(claim_stream, Expected::Any),
+                StreamRef::new::<OrderClaim>(claim_stream.clone(), Expected::Any),
+                StreamRef::new::<Order>(claim_stream, Expected::Any),
             ],
-            decide: Arc::new(move |states| decide(states, &terms)),
+            decide: Arc::new(move |states| match decide(states, terms.clone()) {
+                Ok(events) => Decision::Append(events),
+                Err(rejection) => Decision::Reject(rejection),
+            }),
         };
         executor.execute(request).await
     }
@@ -60,7 +67,7 @@ impl PreAuths {
         let agreed =
             agreed.ok_or_else(|| CommandError::Bug(format!("{} has a key but no terms", create.merchant_id)))?;
         let allowed = agreed.may_begin_new_business().and_then(|()| agreed.may_authorize());
-        allowed.and_then(|()| agreed.may_take(create.amount.currency())).map_err(refused)?;
+        allowed.and_then(|()| agreed.may_take(create.amount.currency())).map_err(merchant::refused)?;
         let channel = payments.channels.choose(create.channel.as_ref(), create.amount)?;
         let authorizations = channel.authorizations().ok_or_else(|| CommandError::Invalid {
             code: "pre_auth_not_supported_by_channel",
@@ -82,6 +89,7 @@ impl PreAuths {
             pricing: agreed.pricing,
             expected_channel_fee_rate: channel.expected_fee_rate(),
             multiple_captures: authorizations.takes_several_captures(),
+            order_id: None,
             sealed,
             created_at,
             authorize_before: created_at.plus(AUTHORIZE_WITHIN).min(expires_at),
@@ -90,31 +98,23 @@ impl PreAuths {
     }
 }
 
-/// A refusal of the merchant's terms, which is told and not recorded: they may change.
-fn refused(rejection: MerchantRejection) -> CommandError {
-    CommandError::Invalid {
-        code: rejection.code(),
-        pointer: rejection.pointer().unwrap_or_default(),
-        detail: rejection.to_string(),
-    }
-}
-
-/// The pre-auth before its claim, for the reason that payments have.
-fn decide(states: &[StreamState], terms: &Created) -> Decision {
-    let created = match pre_auth_events(states, 0, Some(terms.merchant_id), Command::Create(terms.clone())) {
-        Ok(events) => events,
-        Err(rejection) => return Decision::Reject(rejection.into()),
-    };
+/// The place in the order first, then the pre-auth, then its claim, for the reasons that payments have.
+fn decide(states: &[StreamState], terms: Created) -> Result<Vec<NewEvent>, RejectionRecord> {
+    let (payer, money) = (Payer::PreAuth(terms.pre_auth_id), (terms.amount, terms.currency));
+    let place = order::place(states, 2, payer, &terms.channel, money)?;
     let claim = order_claim::Command::Claim {
         merchant_id: terms.merchant_id,
         order_no: terms.order_no.clone(),
         holder: Holder::PreAuth(terms.pre_auth_id),
     };
-    match OrderClaim::decide(nth_state::<OrderClaim>(states, 1), claim) {
-        Ok(claims) => {
-            let claims = claims.into_iter().map(|event| NewEvent::of(1, event));
-            Decision::Append(created.into_iter().map(|event| NewEvent::of(0, event)).chain(claims).collect())
-        }
-        Err(rejection) => Decision::Reject(rejection.into()),
-    }
+    let terms = Created { order_id: place.order_id, ..terms };
+    let created = pre_auth_events(states, 0, Some(terms.merchant_id), Command::Create(terms))?;
+    let claims = match place.order_id {
+        Some(_) => vec![],
+        None => OrderClaim::decide(nth_state::<OrderClaim>(states, 1), claim)?,
+    };
+
+    let created = created.into_iter().map(|event| NewEvent::of(0, event));
+    let claims = claims.into_iter().map(|event| NewEvent::of(1, event));
+    Ok(place.events.into_iter().chain(created).chain(claims).collect())
 }

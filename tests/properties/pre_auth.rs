@@ -75,6 +75,7 @@ fn terms(stream: u128, draw: &Draw, now: Timestamp) -> Created {
         },
         expected_channel_fee_rate: Decimal::new(1, 2),
         multiple_captures: !draw.one_in(4),
+        order_id: None,
         sealed: sealed(),
         created_at: now,
         authorize_before: seconds(u64::from(draw.kind) * 60),
