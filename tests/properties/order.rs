@@ -12,6 +12,8 @@ pub struct Orders;
 impl Model for Orders {
     type D = Order;
 
+    const STREAMS: u128 = 1;
+
     fn command(stream: u128, state: &State, draw: &Draw, now: Timestamp) -> Command {
         let Some(record) = state.record().filter(|_| !draw.one_in(40)) else {
             return Command::Create(terms(stream, draw, now));

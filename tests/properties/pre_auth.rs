@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use domain::payment::Failure;
 use domain::pre_auth::{
-    AuthorizationOutcome, Capture, CaptureOutcome, Command, Created, Phase, PreAuth, Record, RequestCapture, State,
+    AuthorizationOutcome, Capture, CaptureOutcome, CaptureStatus, Command, Created, Phase, PreAuth, Record,
+    RequestCapture, State,
 };
 use domain::pricing::{Pricing, PricingModel, RefundFeePolicy};
 use domain::{MerchantId, PaymentId, PreAuthId, Timestamp};
@@ -50,8 +51,12 @@ fn captures(record: &Record) -> &[Capture] {
     }
 }
 
-/// A capture's of this pre-auth, or another.
+/// A capture's of this pre-auth, now and then one that had failed, or another.
 fn payment_id(record: &Record, draw: &Draw, stream: u128) -> PaymentId {
+    let failed = captures(record).iter().find(|capture| capture.status == CaptureStatus::Failed);
+    if let Some(failed) = failed.filter(|_| draw.one_in(3)) {
+        return failed.payment_id;
+    }
     match captures(record).get(usize::from(draw.id)) {
         Some(capture) if draw.kind % 16 > 10 || draw.one_in(5) => capture.payment_id,
         _ => PaymentId::from_uuid(draw.uuid_of(stream, draw.choice)),
