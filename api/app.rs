@@ -14,6 +14,7 @@ use commands::withdrawal::Withdrawals;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::health::Readiness;
+use crate::middleware::CallLimits;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -33,6 +34,8 @@ pub struct Parts {
     pub database: sqlx::PgPool,
     pub readiness: Arc<dyn Readiness>,
     pub metrics: PrometheusHandle,
+    /// What becomes of a merchant's calls beyond those of its tier.
+    pub call_limits: CallLimits,
     /// How many requests may run at once; more are told to come again.
     pub in_flight_max: usize,
 }

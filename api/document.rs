@@ -17,7 +17,8 @@ use crate::router::{BASE, with_keys};
 use crate::{docs, health, problem, webhooks};
 
 /// Tags whose answers speak for a position of the log.
-const POSITIONED: [&str; 11] = [
+const POSITIONED: [&str; 12] = [
+    "analytics",
     "payments",
     "pre-auths",
     "refunds",
@@ -82,6 +83,7 @@ fn preface() -> OpenApi {
         ("refunds", "Money that goes back"),
         ("disputes", "Money that a channel took back, and what the merchant says to it"),
         ("orders", "What all payments under one order number have come to"),
+        ("analytics", "Payments in figures"),
         ("balances", "What a merchant has with us"),
         ("withdrawals", "Money that goes to merchants' bank accounts"),
         ("settlements", "Batches of what was earned, on their way to being available"),

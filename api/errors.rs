@@ -321,6 +321,8 @@ catalogue! {
         "Nothing was booked: an operator compares the payment with the channel.";
     FEE_OUT_OF_RANGE "fee_out_of_range" 422 change "The channel reports an impossible fee"
         "Nothing was booked: an operator compares the payment with the channel.";
+    CALL_LIMIT_EXCEEDED "call_limit_exceeded" 429 retry "The merchant calls more often than agreed"
+        "Repeat with the same Idempotency-Key after `Retry-After`; `RateLimit` on every answer says what is left. Ask for a higher tier if it stays.";
     INTERNAL_ERROR "internal_error" 500 retry "Something is wrong on our side"
         "Repeat with the same Idempotency-Key; tell us the `request_id` if it stays.";
     UNAVAILABLE "unavailable" 503 retry "A part of the ledger cannot be reached"

@@ -6,10 +6,11 @@ use axum::extract::{FromRequest, OriginalUri, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use commands::Issued;
 use commands::executor::command_id_of_key;
-use commands::ports::{Decision, Expected, Metadata, Receipt, StreamRef};
+use commands::ports::{Decision, Expected, Metadata, Receipt, RejectionRecord, StreamRef};
 use commands::trace::current_traceparent;
+use commands::{CommandError, Issued};
+use domain::RejectionClass;
 use domain::merchant::Merchant;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +19,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::Caller;
-use crate::errors;
+use crate::errors::{self, ErrorCode};
 use crate::extract::{json, tree};
 use crate::middleware::RequestId;
 use crate::position;
@@ -124,27 +125,83 @@ pub fn accepted(receipt: Receipt) -> Result<Receipt, Problem> {
 /// The stream that commands without events are noted under; it never has any.
 const NOTES: &str = "notes";
 
+fn notes() -> StreamRef {
+    StreamRef::new::<Merchant>(NOTES, Expected::Any)
+}
+
+/// Why what is no event of the log was not done.
+pub enum Undone {
+    /// A rule forbids it: kept and told to each repeat.
+    Refused(&'static ErrorCode),
+    /// It went wrong and may be tried again with the same key.
+    Failed(Problem),
+}
+
+impl<E: Into<Problem>> From<E> for Undone {
+    fn from(error: E) -> Undone {
+        Undone::Failed(error.into())
+    }
+}
+
 /// Carries out what is no event of the log, once for each key; answers the header that tells a repeat. If the process
 /// dies in between, the repeat carries it out again: so `effect` is harmless to repeat.
 pub async fn once(
     app: &App,
     issued: Issued,
     object: &str,
-    effect: impl Future<Output = Result<(), Problem>>,
+    effect: impl Future<Output = Result<(), Undone>>,
 ) -> Result<Option<(HeaderName, HeaderValue)>, Problem> {
-    if app.executor().replay(&issued).await?.is_some() {
+    if noted(app, &issued).await? {
         return Ok(Some(hit()));
     }
-    effect.await?;
+    match effect.await {
+        Ok(()) => {}
+        Err(Undone::Refused(code)) => return Err(refused(app, issued, CommandError::Refused(record(code))).await),
+        Err(Undone::Failed(problem)) => return Err(problem),
+    }
     let note = commands::ports::Request {
         metadata: issued.metadata,
         fingerprint: issued.fingerprint,
         object: object.to_owned(),
-        streams: vec![StreamRef::new::<Merchant>(NOTES, Expected::Any)],
+        streams: vec![notes()],
         decide: Arc::new(|_| Decision::Append(vec![])),
     };
     app.executor().execute(note).await?;
     Ok(None)
+}
+
+/// Was this command, which is no event of the log, carried out before? One that was refused is refused again.
+pub async fn noted(app: &App, issued: &Issued) -> Result<bool, Problem> {
+    match app.executor().replay(issued).await? {
+        Some(receipt) => accepted(receipt).map(|_| true),
+        None => Ok(false),
+    }
+}
+
+/// What is told of a command that is no event of the log and was not carried out; a refusal is kept under its key.
+pub async fn refused(app: &App, issued: Issued, error: CommandError) -> Problem {
+    match app.executor().refuse(issued, notes(), error).await {
+        Ok(receipt) => match accepted(receipt) {
+            Ok(receipt) => Problem::internal(&format!("command {} was done and refused", receipt.command_id)),
+            Err(problem) => problem,
+        },
+        Err(error) => error.into(),
+    }
+}
+
+fn record(entry: &ErrorCode) -> RejectionRecord {
+    RejectionRecord {
+        code: entry.code.to_owned(),
+        class: match entry.status {
+            404 => RejectionClass::NotFound,
+            409 => RejectionClass::Conflict,
+            _ => RejectionClass::Refused,
+        },
+        detail: entry.title.to_owned(),
+        pointer: None,
+        retryable: entry.retryable,
+        correlation_id: None,
+    }
 }
 
 /// A JSON answer with headers.

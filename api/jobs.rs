@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::auth::roles::OperatorCaller;
 use crate::errors;
 use crate::extract::Params;
-use crate::idempotency::{Command, Nothing, answer, once};
+use crate::idempotency::{Command, Nothing, Undone, answer, once};
 use crate::page::Limit;
 use crate::params::{CommandErrors, CommandHeaders, QueryErrors};
 use crate::problem::Problem;
@@ -162,7 +162,7 @@ async fn list_runs(
     Path(name): Path<String>,
     Params(query): Params<RunsQuery>,
 ) -> Result<Response, Problem> {
-    find(&app, &name).await?;
+    find(&app, &name).await?.ok_or_else(|| Problem::of(errors::JOB_NOT_FOUND))?;
     let limit = usize::try_from(query.limit.0).unwrap_or(usize::MAX);
     let mut runs = app.jobs.runs(&name, limit.saturating_add(1)).await?;
     let has_more = runs.len() > limit;
@@ -203,10 +203,12 @@ async fn run_job(
     // Of the command, so that a repeat whose first answer was lost asks for the same run.
     let run_id = JobRunId::from_uuid(issued.metadata.command_id);
     let request = async {
-        find(&app, &name).await?;
-        tracing::info!(job.name = name, actor, "a run was asked for");
-        let run = app.jobs.request(&name, run_id, &actor, app.clock().now()).await?;
-        run.map(drop).ok_or_else(|| Problem::of(errors::JOB_NOT_FOUND))
+        tracing::info!(job.name = name, actor, "a run is asked for");
+        let run = match find(&app, &name).await? {
+            Some(_) => app.jobs.request(&name, run_id, &actor, app.clock().now()).await?,
+            None => None,
+        };
+        run.map(drop).ok_or(Undone::Refused(errors::JOB_NOT_FOUND))
     };
     let repeated = once(&app, issued, &format!("job:{name}"), request).await?;
     let requested =
@@ -214,12 +216,9 @@ async fn run_job(
     Ok(answer(StatusCode::ACCEPTED, repeated, &requested))
 }
 
-async fn find(app: &App, name: &str) -> Result<JobStatus, Problem> {
-    let missing = || Problem::of(errors::JOB_NOT_FOUND);
-    if name.contains('\0') {
-        return Err(missing());
-    }
-    app.jobs.find(name).await?.ok_or_else(missing)
+/// No database text can hold a zero byte.
+async fn find(app: &App, name: &str) -> Result<Option<JobStatus>, Problem> {
+    if name.contains('\0') { Ok(None) } else { Ok(app.jobs.find(name).await?) }
 }
 
 impl From<JobBoardUnavailable> for Problem {

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::auth::roles::AdminCaller;
 use crate::errors;
 use crate::extract::{Named, Params, Parsed};
-use crate::idempotency::{Command, Nothing, answer, hit};
+use crate::idempotency::{Command, Nothing, answer, hit, noted, refused};
 use crate::page::{Limit, List, cursor};
 use crate::params::{CommandErrors, CommandHeaders, QueryErrors};
 use crate::problem::Problem;
@@ -94,7 +94,11 @@ async fn create_key(
         principal: command.body.principal,
         signed_only: command.body.signed_only,
     };
-    let IssuedKey { key, secret } = app.keys.issue(command.issued, issue).await?;
+    noted(&app, &command.issued).await?;
+    let IssuedKey { key, secret } = match app.keys.issue(command.issued.clone(), issue).await {
+        Ok(made) => made,
+        Err(error) => return Err(refused(&app, command.issued, error).await),
+    };
     let repeated = secret.is_none().then(hit);
     let secret = secret.map(|secret| secret.expose().to_owned());
     Ok(answer(StatusCode::CREATED, repeated, &KeyObject { secret, ..key.into() }))

@@ -2,6 +2,7 @@
 //! command or a query, and render. Knows no SQL, no channel and no rule of the business.
 
 mod adjustments;
+mod analytics;
 pub mod app;
 pub mod auth;
 mod balances;
@@ -33,10 +34,12 @@ mod projections;
 mod rates;
 mod refunds;
 pub mod render;
+mod report_period;
 mod router;
 mod sagas;
 mod settlements;
 mod statements;
+mod statistics;
 pub mod telemetry;
 mod tiers;
 mod webhooks;
@@ -44,4 +47,5 @@ mod withdrawals;
 
 pub use app::{App, Parts};
 pub use document::openapi;
+pub use middleware::CallLimits;
 pub use router::{api_router, ops_router, router};

@@ -69,13 +69,13 @@ pub struct WebhookErrors;
 
 impl IntoResponses for CommandErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        errors(&[400, 401, 403, 404, 408, 409, 413, 415, 422, 500, 503])
+        errors(&[400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503])
     }
 }
 
 impl IntoResponses for QueryErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        errors(&[400, 401, 403, 404, 422, 500, 503])
+        errors(&[400, 401, 403, 404, 422, 429, 500, 503])
     }
 }
 

@@ -7,7 +7,7 @@ use commands::CommandError;
 use commands::payment::{CreatePayment, Customer, PaymentDetails};
 use commands::ports::{Category, Receipt};
 use domain::payment::{Payment, PaymentStatus, Record};
-use domain::{ChannelName, Currency, MerchantId, Money, OrderNo, PaymentId};
+use domain::{ChannelName, Country, Currency, MerchantId, Money, OrderNo, PaymentId};
 use futures::{StreamExt, TryStreamExt, stream};
 use projections::payments::Payments;
 use projections::streams;
@@ -92,11 +92,14 @@ pub(crate) struct CustomerBody {
     email: Option<Email>,
     #[schema(value_type = Option<String>, example = "Ada Lovelace")]
     name: Option<PersonName>,
+    /// ISO 3166-1 alpha-2, for statistics.
+    #[schema(value_type = Option<String>, example = "GB")]
+    country: Option<Country>,
 }
 
 impl From<CustomerBody> for Customer {
     fn from(body: CustomerBody) -> Customer {
-        Customer { email: body.email.map(|email| email.0), name: body.name.map(|name| name.0) }
+        Customer { email: body.email.map(|email| email.0), name: body.name.map(|name| name.0), country: body.country }
     }
 }
 

@@ -168,6 +168,7 @@ impl From<CommandError> for Problem {
                 // What is wrong with nobody's field has no pointer: the empty one would mean the whole body.
                 if pointer.is_empty() { problem } else { problem.at(pointer) }
             }
+            CommandError::Refused(rejection) => rejection.into(),
             CommandError::InFlight => Problem::new(errors::IDEMPOTENCY_KEY_IN_FLIGHT, error.to_string()),
             CommandError::KeyReused => Problem::new(errors::IDEMPOTENCY_KEY_REUSED, error.to_string()),
             CommandError::Conflict => Problem::new(errors::CONFLICT, error.to_string()),

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::auth::roles::OperatorCaller;
 use crate::errors;
 use crate::extract::Params;
-use crate::idempotency::{Command, Nothing, answer, once};
+use crate::idempotency::{Command, Nothing, Undone, answer, once};
 use crate::params::{CommandErrors, CommandHeaders, QueryErrors};
 use crate::problem::Problem;
 
@@ -102,18 +102,16 @@ async fn rebuild_projection(
     let actor = issued.metadata.actor.clone();
     let rebuild = async {
         tracing::info!(projection = name, actor, "a rebuild was asked for");
-        Ok(::projections::rebuild(&app.database, &name).await?)
+        ::projections::rebuild(&app.database, &name).await.map_err(undone)
     };
     let repeated = once(&app, issued, &format!("projection:{name}"), rebuild).await?;
     Ok(answer(StatusCode::ACCEPTED, repeated, &Rebuild { name, state: "rebuilding" }))
 }
 
-impl From<RebuildError> for Problem {
-    fn from(error: RebuildError) -> Problem {
-        match error {
-            RebuildError::Unknown => Problem::of(errors::PROJECTION_NOT_FOUND),
-            RebuildError::Overtaken => Problem::of(errors::REBUILD_RUNNING),
-            RebuildError::NewerVersion | RebuildError::Database(_) => Problem::unavailable(&error),
-        }
+fn undone(error: RebuildError) -> Undone {
+    match error {
+        RebuildError::Unknown => Undone::Refused(errors::PROJECTION_NOT_FOUND),
+        RebuildError::Overtaken => Undone::Refused(errors::REBUILD_RUNNING),
+        RebuildError::NewerVersion | RebuildError::Database(_) => Undone::Failed(Problem::unavailable(&error)),
     }
 }

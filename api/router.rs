@@ -12,12 +12,12 @@ use crate::app::App;
 use crate::auth::authenticate;
 use crate::docs::Document;
 use crate::errors;
-use crate::middleware::{observe, shed};
+use crate::middleware::{CallMeter, meter_calls, observe, shed};
 use crate::problem::Problem;
 use crate::{
-    adjustments, balances, bank_accounts, disputes, docs, document, events, health, jobs, keys, ledger, merchants,
-    orders, payments, payouts, periods, pre_auths, projections, rates, refunds, sagas, settlements, statements, tiers,
-    webhooks, withdrawals,
+    adjustments, analytics, balances, bank_accounts, disputes, docs, document, events, health, jobs, keys, ledger,
+    merchants, orders, payments, payouts, periods, pre_auths, projections, rates, refunds, sagas, settlements,
+    statements, statistics, tiers, webhooks, withdrawals,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -48,6 +48,8 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(settlements::routes())
         .merge(balances::routes())
         .merge(statements::routes())
+        .merge(statistics::routes())
+        .merge(analytics::routes())
         .merge(disputes::routes())
         .merge(withdrawals::routes())
         .merge(bank_accounts::routes())
@@ -69,7 +71,10 @@ fn api(app: &App) -> Router<App> {
     let places = Arc::new(Semaphore::new(app.in_flight_max));
     let authenticated: Router<App> = with_keys().into();
     let open: Router<App> = webhooks::routes().into();
-    let authenticated = authenticated.route_layer(middleware::from_fn_with_state(app.clone(), authenticate));
+    let metered = (app.clone(), Arc::new(CallMeter::new(app.call_limits)));
+    let authenticated = authenticated
+        .route_layer(middleware::from_fn_with_state(metered, meter_calls))
+        .route_layer(middleware::from_fn_with_state(app.clone(), authenticate));
     let routes = authenticated.merge(open).route_layer(middleware::from_fn_with_state(places, shed));
     Router::new().nest(BASE, routes)
 }

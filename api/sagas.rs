@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::auth::roles::OperatorCaller;
 use crate::errors;
 use crate::extract::{Params, Parsed};
-use crate::idempotency::{Command, Nothing, answer, once};
+use crate::idempotency::{Command, Nothing, Undone, answer, once};
 use crate::page::Limit;
 use crate::params::{CommandErrors, CommandHeaders, QueryErrors};
 use crate::problem::Problem;
@@ -121,7 +121,7 @@ async fn get_saga(
     Path(id): Path<String>,
     _query: Params<Nothing>,
 ) -> Result<Response, Problem> {
-    let saga = find(&app, &id).await?;
+    let saga = find(&app, &id).await?.ok_or_else(|| Problem::of(errors::SAGA_NOT_FOUND))?;
     Ok(answer(StatusCode::OK, [], &SagaObject::from(saga)))
 }
 
@@ -151,21 +151,17 @@ async fn retry_saga(
     let Command { issued, body: Nothing {} } = command;
     let actor = issued.metadata.actor.clone();
     let retry = async {
-        find(&app, &id).await?;
-        tracing::info!(saga.id = id, actor, "a retry was asked for");
-        let found = app.agenda.retry(&id, app.clock().now()).await?;
-        if found { Ok(()) } else { Err(Problem::of(errors::SAGA_NOT_FOUND)) }
+        tracing::info!(saga.id = id, actor, "a retry is asked for");
+        let found = find(&app, &id).await?.is_some() && app.agenda.retry(&id, app.clock().now()).await?;
+        if found { Ok(()) } else { Err(Undone::Refused(errors::SAGA_NOT_FOUND)) }
     };
     let repeated = once(&app, issued, &format!("saga:{id}"), retry).await?;
     Ok(answer(StatusCode::OK, repeated, &SagaRetry { id, object: "saga", state: "running" }))
 }
 
-async fn find(app: &App, id: &str) -> Result<SagaStatus, Problem> {
-    let missing = || Problem::of(errors::SAGA_NOT_FOUND);
-    if id.contains('\0') {
-        return Err(missing());
-    }
-    app.agenda.find(id).await?.ok_or_else(missing)
+/// No database text can hold a zero byte.
+async fn find(app: &App, id: &str) -> Result<Option<SagaStatus>, Problem> {
+    if id.contains('\0') { Ok(None) } else { Ok(app.agenda.find(id).await?) }
 }
 
 impl From<AgendaUnavailable> for Problem {

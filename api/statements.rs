@@ -161,6 +161,7 @@ fn kind_of<'a>(event_type: &'a str, object: &str) -> &'a str {
         Some("dp") => "dispute",
         Some("set") => "settlement",
         Some("wd") => "withdrawal",
+        Some("adj") => "adjustment",
         _ => category,
     }
 }
@@ -261,6 +262,7 @@ mod tests {
             ("payment.dispute_opened", "dp_1", "dispute"),
             ("merchant_account.withdrawal_sent", "wd_1", "withdrawal"),
             ("adjustment.approved", "adj_1", "adjustment"),
+            ("merchant_account.adjustment_credited", "adj_1", "adjustment"),
         ];
         for (event_type, object, kind) in table {
             assert_eq!(kind_of(event_type, object), kind, "{event_type}");

@@ -8,7 +8,7 @@ use commands::withdrawal::RequestWithdrawal;
 use domain::bank_account::BankAccount;
 use domain::bank_details::{BankDetails, BankNumber};
 use domain::iban::{AccountNumber, Bic, Iban};
-use domain::withdrawal::{Requested, Withdrawal, WithdrawalStatus};
+use domain::withdrawal::{Withdrawal, WithdrawalStatus};
 use domain::{Currency, Money, WithdrawalId};
 use futures::{StreamExt, TryStreamExt, stream};
 use projections::streams;
@@ -118,10 +118,8 @@ async fn cancel_withdrawal(
     Named(withdrawal_id): Named<WithdrawalId>,
     command: Command<Nothing>,
 ) -> Result<Response, Problem> {
-    let reader = ObjectReader::Own(merchant.merchant_id);
-    let terms = terms(&app, withdrawal_id, reader).await?;
-    let receipt = accepted(app.withdrawals.cancel(command.issued, &terms).await?)?;
-    done(&app, StatusCode::OK, &receipt, reader).await
+    let receipt = accepted(app.withdrawals.cancel(command.issued, withdrawal_id, merchant.merchant_id).await?)?;
+    done(&app, StatusCode::OK, &receipt, ObjectReader::Own(merchant.merchant_id)).await
 }
 
 /// Approve a withdrawal
@@ -137,8 +135,7 @@ async fn approve_withdrawal(
     Named(withdrawal_id): Named<WithdrawalId>,
     command: Command<Nothing>,
 ) -> Result<Response, Problem> {
-    let terms = terms(&app, withdrawal_id, ObjectReader::All).await?;
-    let receipt = accepted(app.withdrawals.approve(command.issued, &terms, &finance.principal).await?)?;
+    let receipt = accepted(app.withdrawals.approve(command.issued, withdrawal_id, &finance.principal).await?)?;
     done(&app, StatusCode::OK, &receipt, ObjectReader::All).await
 }
 
@@ -160,17 +157,9 @@ async fn reject_withdrawal(
     Named(withdrawal_id): Named<WithdrawalId>,
     command: Command<RejectWithdrawalBody>,
 ) -> Result<Response, Problem> {
-    let terms = terms(&app, withdrawal_id, ObjectReader::All).await?;
     let reason = command.body.reason.map(|reason| reason.0);
-    let receipt = app.withdrawals.reject(command.issued, &terms, &finance.principal, reason).await?;
+    let receipt = app.withdrawals.reject(command.issued, withdrawal_id, &finance.principal, reason).await?;
     done(&app, StatusCode::OK, &accepted(receipt)?, ObjectReader::All).await
-}
-
-/// What was fixed when the withdrawal was requested, if the caller may see it at all.
-async fn terms(app: &App, withdrawal_id: WithdrawalId, reader: ObjectReader) -> Result<Requested, Problem> {
-    let stream = app.withdrawals.load(withdrawal_id).await?;
-    let record = state_of::<Withdrawal>(&stream).record().filter(|record| reader.may_see(record.terms.merchant_id));
-    record.map(|record| record.terms.clone()).ok_or_else(|| Problem::of(errors::WITHDRAWAL_NOT_FOUND))
 }
 
 /// The withdrawal as of the command.

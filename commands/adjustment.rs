@@ -18,11 +18,11 @@ use crate::ports::{
 
 /// A proposal whose legs name a merchant that does not exist is none.
 pub async fn propose(executor: &Executor, issued: Issued, propose: Propose) -> Result<Receipt, CommandError> {
-    if let Err(error) = known_merchants(executor, &propose).await {
-        // What was proposed once is answered from history, whatever is known by now.
-        return executor.replay(&issued).await?.ok_or(error);
-    }
     let adjustment_id = propose.adjustment_id;
+    if let Err(error) = known_merchants(executor, &propose).await {
+        let adjustment = StreamRef::new::<Adjustment>(adjustment_id.to_string(), Expected::New);
+        return executor.refuse(issued, adjustment, error).await;
+    }
     decide_on(executor, issued, adjustment_id, Expected::New, move |closed_until| {
         Command::Propose(Propose { closed_until, ..propose.clone() })
     })
@@ -68,11 +68,8 @@ async fn known_merchants(executor: &Executor, propose: &Propose) -> Result<(), C
     let merchants: BTreeSet<MerchantId> = propose.legs.iter().filter_map(|leg| leg.account.merchant()).collect();
     for merchant_id in merchants {
         if merchant::find(executor, merchant_id).await?.is_none() {
-            return Err(CommandError::Invalid {
-                code: "unknown_account",
-                pointer: "/legs",
-                detail: format!("there is no merchant {merchant_id}"),
-            });
+            let detail = format!("there is no merchant {merchant_id}");
+            return Err(CommandError::ruled_out("unknown_account", "/legs", detail));
         }
     }
     Ok(())

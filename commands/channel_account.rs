@@ -95,7 +95,9 @@ impl ChannelAccounts {
         }
         let received = received(channel.name(), &self.bank, &payout, &lines)?;
         let actor = format!("channel:{}", channel.name());
-        let issued = Issued::internally(&actor, &format!("payout:{}", payout.reference), &payout.reference);
+        // With what is told of it: another amount is another command, and refused, not a repeat of the first.
+        let purpose = format!("payout:{}:{}:{}", payout.reference, received.amount, received.expected);
+        let issued = Issued::internally(&actor, &purpose, &payout.reference);
         let command = Command::ReceivePayout(received);
         let receipt = self.decide(issued, payout.reference, channel.name(), payout.currency, command).await?;
         if let Some(rejection) = &receipt.rejection {

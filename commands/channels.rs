@@ -37,17 +37,15 @@ impl Channels {
     pub fn choose(&self, wanted: Option<&ChannelName>, amount: Money) -> Result<&Arc<dyn Channel>, CommandError> {
         let channel = wanted.or(self.default.as_ref()).and_then(|name| self.get(name)).ok_or_else(|| {
             let names: Vec<&str> = self.by_name.keys().map(ChannelName::as_str).collect();
-            CommandError::Invalid {
-                code: "unknown_channel",
-                pointer: "/channel",
-                detail: format!("the channels of this installation are: {}", names.join(", ")),
-            }
+            let detail = format!("the channels of this installation are: {}", names.join(", "));
+            CommandError::ruled_out("unknown_channel", "/channel", detail)
         })?;
-        channel.accepts(amount).map_err(|detail| CommandError::Invalid {
-            code: "amount_not_supported_by_channel",
-            pointer: "/amount",
-            detail,
-        })?;
+        expresses(channel.as_ref(), amount)?;
         Ok(channel)
     }
+}
+
+pub(crate) fn expresses(channel: &dyn Channel, amount: Money) -> Result<(), CommandError> {
+    let refused = |detail| CommandError::ruled_out("amount_not_supported_by_channel", "/amount", detail);
+    channel.accepts(amount).map_err(refused)
 }

@@ -60,7 +60,13 @@ impl Disputes {
         }
         let stream = self.load(dispute_id).await?;
         let evidence = match state_of::<Dispute>(&stream).record() {
-            Some(record) if record.terms.merchant_id == owner => Some(self.seal(&record.terms, text).await?),
+            Some(record) if record.terms.merchant_id == owner => match self.seal(&record.terms, text).await {
+                Ok(evidence) => Some(evidence),
+                Err(error) => {
+                    let dispute = StreamRef::new::<Dispute>(dispute_id.to_string(), Expected::Any);
+                    return self.payments.executor.refuse(issued, dispute, error).await;
+                }
+            },
             _ => None,
         };
         let at = self.payments.clock.now();
@@ -101,10 +107,9 @@ impl Disputes {
 
     async fn seal(&self, terms: &Opened, text: &str) -> Result<Sealed, CommandError> {
         let payment = self.terms_of(terms.payment_id).await?;
-        self.payments.seal_text(&payment, text).await?.ok_or_else(|| CommandError::Invalid {
-            code: "customer_erased",
-            pointer: "/text",
-            detail: "the customer of this payment was erased, so nothing can be kept about the payment".to_owned(),
+        self.payments.seal_text(&payment, text).await?.ok_or_else(|| {
+            let detail = "the customer of this payment was erased, so nothing can be kept about the payment";
+            CommandError::ruled_out("customer_erased", "/text", detail.to_owned())
         })
     }
 
@@ -212,18 +217,41 @@ impl Disputes {
     }
 
     /// Asks every channel for disputes that no webhook told of: at first for those of the last 90 days, then for what
-    /// began since the call before. `from` is kept by the caller; answers how many were recorded.
+    /// began since the last call that asked them all. `from` is kept by the caller; answers how many were recorded.
     pub async fn find_missed(&self, from: &mut Option<Timestamp>) -> Result<usize, CommandError> {
         let now = self.payments.clock.now();
         let since = from.unwrap_or_else(|| before(now, MISSED_WITHIN));
-        let mut recorded = 0;
+        let (mut recorded, mut failed) = (0, None);
         for name in self.payments.channels.names().cloned().collect::<Vec<_>>() {
-            let listed = self.channel(&name)?.disputes_since(since).await.map_err(CommandError::Unavailable)?;
-            for report in listed {
-                recorded += usize::from(self.record_missed(&name, report).await?);
+            match self.find_missed_of(&name, since).await {
+                Ok(found) => recorded += found,
+                Err(error) => {
+                    tracing::warn!(channel.name = %name, %error, "the channel's disputes could not be looked through");
+                    failed.get_or_insert(error);
+                }
             }
         }
+        if let Some(error) = failed {
+            return Err(error);
+        }
         *from = Some(before(now, LISTED_WITHIN));
+        Ok(recorded)
+    }
+
+    /// What can never be booked is told to a person, and keeps no other dispute waiting.
+    async fn find_missed_of(&self, name: &ChannelName, since: Timestamp) -> Result<usize, CommandError> {
+        let listed = self.channel(name)?.disputes_since(since).await.map_err(CommandError::Unavailable)?;
+        let mut recorded = 0;
+        for report in listed {
+            let reference = report.channel_reference.clone();
+            match self.record_missed(name, report).await {
+                Ok(is_new) => recorded += usize::from(is_new),
+                Err(CommandError::Invalid { code, .. }) => {
+                    tracing::error!(channel.name = %name, dispute.reference = reference, code, "a dispute cannot be booked");
+                }
+                Err(error) => return Err(error),
+            }
+        }
         Ok(recorded)
     }
 

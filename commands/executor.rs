@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
-use domain::Decider;
+use domain::{Decider, Rejection, RejectionClass};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::ports::{
-    Decision, EventStore, Expected, Metadata, NewEvent, Receipt, Request, StoreError, StreamRef, StreamState, nth_state,
+    Decision, EventStore, Expected, Metadata, NewEvent, Receipt, RejectionRecord, Request, StoreError, StreamRef,
+    StreamState, nth_state,
 };
 use crate::trace;
 
@@ -63,6 +64,9 @@ pub enum CommandError {
     /// The request can never be a command: told to the caller, not recorded.
     #[error("{detail}")]
     Invalid { code: &'static str, pointer: &'static str, detail: String },
+    /// A rule refuses the command before it comes to be decided: what [`Executor::refuse`] records.
+    #[error("{}", .0.detail)]
+    Refused(RejectionRecord),
     #[error("a request with this idempotency key is still running")]
     InFlight,
     #[error("this idempotency key was used for another request")]
@@ -73,6 +77,24 @@ pub enum CommandError {
     Unavailable(String),
     #[error("internal: {0}")]
     Bug(String),
+}
+
+impl CommandError {
+    pub fn refused(rejection: impl Rejection) -> CommandError {
+        CommandError::Refused(rejection.into())
+    }
+
+    /// What a rule outside the aggregates forbids, such as one of the installation's; for good, as far as we know.
+    pub fn ruled_out(code: &'static str, pointer: &'static str, detail: String) -> CommandError {
+        CommandError::Refused(RejectionRecord {
+            code: code.to_owned(),
+            class: RejectionClass::Refused,
+            detail,
+            pointer: Some(pointer.to_owned()),
+            retryable: false,
+            correlation_id: None,
+        })
+    }
 }
 
 impl From<StoreError> for CommandError {
@@ -178,6 +200,27 @@ impl Executor {
         Ok(Some(receipt))
     }
 
+    /// The end of a command whose facts could not be gathered. What was decided once is answered from history; a
+    /// refusal is decided on `stream` and recorded like any other; whatever else went wrong is told and may be tried again.
+    pub async fn refuse(
+        &self,
+        issued: Issued,
+        stream: StreamRef,
+        error: CommandError,
+    ) -> Result<Receipt, CommandError> {
+        let CommandError::Refused(rejection) = error else {
+            return self.replay(&issued).await?.ok_or(error);
+        };
+        let request = Request {
+            metadata: issued.metadata,
+            fingerprint: issued.fingerprint,
+            object: stream.stream.id.clone(),
+            streams: vec![stream],
+            decide: Arc::new(move |_| Decision::Reject(rejection.clone())),
+        };
+        self.execute(request).await
+    }
+
     fn claim(&self, command_id: Uuid) -> Result<Running, CommandError> {
         if self.in_flight.lock().insert(command_id) {
             Ok(Running { command_id, in_flight: self.in_flight.clone() })
@@ -207,6 +250,7 @@ fn outcome(result: &Result<Receipt, CommandError>) -> &'static str {
         Ok(Receipt { rejection: Some(_), .. }) => "rejected",
         Ok(_) => "done",
         Err(CommandError::Invalid { .. }) => "invalid",
+        Err(CommandError::Refused(_)) => "refused",
         Err(CommandError::InFlight) => "in_flight",
         Err(CommandError::KeyReused) => "key_reused",
         Err(CommandError::Conflict) => "conflict",

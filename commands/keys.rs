@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::merchant::MerchantRejection;
 use domain::{ApiKeyId, MerchantId};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
@@ -11,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::executor::{CommandError, Executor, Issued};
 use crate::merchant;
 use crate::ports::keys::{CreatedBefore, Creation, NewApiKey};
-use crate::ports::{Access, ApiKey, Clock, KeyDirectory, KeyDirectoryError, Role, Secret};
+use crate::ports::{Access, ApiKey, Clock, KeyDirectory, KeyDirectoryError, RejectionRecord, Role, Secret};
 
 #[derive(Clone)]
 pub struct ApiKeys {
@@ -95,11 +96,8 @@ fn merchant_mismatch(role: Role) -> CommandError {
 }
 
 fn unknown_merchant() -> CommandError {
-    CommandError::Invalid {
-        code: "merchant_not_found",
-        pointer: "/merchant_id",
-        detail: "there is no such merchant".to_owned(),
-    }
+    let rejection: RejectionRecord = MerchantRejection::NotFound.into();
+    CommandError::Refused(RejectionRecord { pointer: Some("/merchant_id".to_owned()), ..rejection })
 }
 
 /// Principals stand in events in clear, beside those of the ledger itself (`saga:payment`): so no colon, which would

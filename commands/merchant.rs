@@ -1,8 +1,10 @@
 //! The use cases of a merchant, and the one place where the other aggregates learn what holds for it.
 
-use domain::merchant::{Changes, Command, InForce, Merchant, MerchantRejection, Record, Terms};
+pub(crate) mod standing;
+
+use domain::merchant::{Changes, Command, InForce, Merchant, Record, Terms};
 use domain::tier::TierName;
-use domain::{MerchantId, Rejection, Timestamp};
+use domain::{MerchantId, Timestamp};
 
 use crate::executor::{CommandError, Executor, Issued};
 use crate::ports::{Category, Receipt, StreamState, state_of};
@@ -64,15 +66,6 @@ pub async fn terms(
     match find(executor, merchant_id).await? {
         Some(record) => in_force(executor, &record, at).await.map(Some),
         None => Ok(None),
-    }
-}
-
-/// A refusal of the merchant's terms, which is told and not recorded: they may change.
-pub(crate) fn refused(rejection: MerchantRejection) -> CommandError {
-    CommandError::Invalid {
-        code: rejection.code(),
-        pointer: rejection.pointer().unwrap_or_default(),
-        detail: rejection.to_string(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod create;
 mod details;
-mod limits;
+pub(crate) mod limits;
 mod measure;
 mod record;
 mod refund;
@@ -12,7 +12,6 @@ use std::sync::Arc;
 use domain::payment::{Command, Payment, PaymentRejection};
 use domain::{Decider, MerchantId, PaymentId};
 
-pub(crate) use create::CHANGES_MAX;
 pub use create::{CreatePayment, EXPIRES_IN};
 pub use details::{Customer, PaymentDetails};
 pub use refund::{RefundPayment, refund_key, refund_order};

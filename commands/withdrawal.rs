@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use domain::bank_account::{self, BankAccount};
 use domain::merchant_account::MerchantAccount;
-use domain::withdrawal::{Command, Event, Requested, Withdrawal};
-use domain::{BankAccountId, Decider, Timestamp, WithdrawalId};
+use domain::withdrawal::{Command, Event, Requested, Withdrawal, WithdrawalRejection};
+use domain::{BankAccountId, Decider, MerchantId, Timestamp, WithdrawalId};
 
 pub use policy::WithdrawalPolicy;
 pub use request::RequestWithdrawal;
@@ -21,7 +21,7 @@ pub use request::RequestWithdrawal;
 use crate::executor::{CommandError, Executor, Issued};
 use crate::ports::{
     Bank, BlindIndex, Category, Clock, Decision, Expected, NewEvent, PendingBalance, Receipt, Request, StreamRef,
-    StreamState, Subject, Vault, nth_state,
+    StreamState, Subject, Vault, nth_state, state_of,
 };
 use money::{both, holder_of};
 
@@ -44,6 +44,14 @@ impl Withdrawals {
         Ok(self.executor.store().load(Category::of::<Withdrawal>(), &withdrawal_id.to_string()).await?)
     }
 
+    /// What was fixed when the withdrawal was requested; `owner` restricts it to one merchant's withdrawals.
+    async fn terms(&self, withdrawal_id: WithdrawalId, owner: Option<MerchantId>) -> Result<Requested, CommandError> {
+        let stream = self.load(withdrawal_id).await?;
+        let terms = state_of::<Withdrawal>(&stream).record().map(|record| record.terms.clone());
+        let terms = terms.filter(|terms| owner.is_none_or(|owner| owner == terms.merchant_id));
+        terms.ok_or_else(|| CommandError::refused(WithdrawalRejection::NotFound))
+    }
+
     /// The bank account as of its newest event.
     pub async fn load_account(&self, bank_account_id: BankAccountId) -> Result<StreamState, CommandError> {
         Ok(self.executor.store().load(Category::of::<BankAccount>(), &bank_account_id.to_string()).await?)
@@ -51,17 +59,26 @@ impl Withdrawals {
 
     /// One person's yes. It carries the approval of a bank account that nobody has approved yet; nothing is sent there
     /// before the account has cooled off.
-    pub async fn approve(&self, issued: Issued, terms: &Requested, by: &str) -> Result<Receipt, CommandError> {
+    pub async fn approve(
+        &self,
+        issued: Issued,
+        withdrawal_id: WithdrawalId,
+        by: &str,
+    ) -> Result<Receipt, CommandError> {
+        let terms = match self.terms(withdrawal_id, None).await {
+            Ok(terms) => terms,
+            Err(error) => return self.executor.refuse(issued, stream_of(withdrawal_id), error).await,
+        };
         let (by, at, cooling_off) = (by.to_owned(), self.clock.now(), self.policy.cooling_off);
         let account = bank_account::Command::Approve { by: by.clone(), cooling_off, at };
         let approve = move |usable_from| Command::Approve { by: by.clone(), usable_from, at };
         let request = Request {
             metadata: issued.metadata,
             fingerprint: issued.fingerprint,
-            object: terms.withdrawal_id.to_string(),
+            object: withdrawal_id.to_string(),
             streams: vec![
                 StreamRef::new::<BankAccount>(terms.bank_account_id.to_string(), Expected::Any),
-                StreamRef::new::<Withdrawal>(terms.withdrawal_id.to_string(), Expected::Any),
+                stream_of(withdrawal_id),
             ],
             decide: Arc::new(move |states| decide_approval(states, &account, &approve, at)),
         };
@@ -72,24 +89,36 @@ impl Withdrawals {
     pub async fn reject(
         &self,
         issued: Issued,
-        terms: &Requested,
+        withdrawal_id: WithdrawalId,
         by: &str,
         reason: Option<String>,
     ) -> Result<Receipt, CommandError> {
+        let terms = match self.terms(withdrawal_id, None).await {
+            Ok(terms) => terms,
+            Err(error) => return self.executor.refuse(issued, stream_of(withdrawal_id), error).await,
+        };
         let reason = match reason {
             Some(reason) => {
                 let subject = Subject { merchant_id: terms.merchant_id, customer: None };
-                Some(self.vault.seal(&subject, &terms.withdrawal_id.to_string(), reason.as_bytes()).await?)
+                Some(self.vault.seal(&subject, &withdrawal_id.to_string(), reason.as_bytes()).await?)
             }
             None => None,
         };
         let command = Command::Reject { by: by.to_owned(), reason, at: self.clock.now() };
-        self.decide_with_money(issued, terms, command).await
+        self.decide_with_money(issued, &terms, command).await
     }
 
     /// The merchant changes its mind, as long as nothing has gone to the bank.
-    pub async fn cancel(&self, issued: Issued, terms: &Requested) -> Result<Receipt, CommandError> {
-        self.decide_with_money(issued, terms, Command::Cancel { at: self.clock.now() }).await
+    pub async fn cancel(
+        &self,
+        issued: Issued,
+        withdrawal_id: WithdrawalId,
+        owner: MerchantId,
+    ) -> Result<Receipt, CommandError> {
+        match self.terms(withdrawal_id, Some(owner)).await {
+            Ok(terms) => self.decide_with_money(issued, &terms, Command::Cancel { at: self.clock.now() }).await,
+            Err(error) => self.executor.refuse(issued, stream_of(withdrawal_id), error).await,
+        }
     }
 
     /// Finance lets an account be used before anybody withdraws to it again.
@@ -140,6 +169,10 @@ impl Withdrawals {
         };
         self.executor.execute(request).await
     }
+}
+
+fn stream_of(withdrawal_id: WithdrawalId) -> StreamRef {
+    StreamRef::new::<Withdrawal>(withdrawal_id.to_string(), Expected::Any)
 }
 
 /// The withdrawal speaks first: what it would refuse is not told to be the account's fault.

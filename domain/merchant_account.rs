@@ -241,10 +241,12 @@ impl Decider for MerchantAccount {
             }
             Event::WithdrawalFailed(failed) => {
                 state.take_credit(failed.credit);
+                state.return_fee(failed.withdrawal_id, failed.fee_returned);
                 state.change(failed.withdrawal_id, WithdrawalPhase::Failed { bank: failed.bank.clone() });
             }
             Event::WithdrawalReturned(returned) => {
                 state.take_credit(returned.credit);
+                state.return_fee(returned.withdrawal_id, returned.fee_returned);
                 state.change(returned.withdrawal_id, WithdrawalPhase::Returned);
             }
             Event::AdjustmentCredited(credited) => {

@@ -151,14 +151,17 @@ impl Decider for MerchantLimits {
     }
 }
 
+/// May one payment be that large? What only holds money asks this and reserves nothing.
+pub fn fits_one_payment(in_usd: InUsd, limits: &Limits) -> Result<(), LimitRejection> {
+    if in_usd.usd > limits.per_payment { Err(LimitRejection::PaymentLimitExceeded) } else { Ok(()) }
+}
+
 /// A day that is over is not opened again: a node whose clock is late by a moment counts its payment on the newest day.
 fn reserve_on(state: &State, reserve: Reserve) -> Result<Vec<Event>, LimitRejection> {
     let (usd, limits) = (reserve.in_usd.usd, &reserve.limits);
     let day = state.map_or(reserve.day, |used| used.day.max(reserve.day));
     let before = Used::of(state, day);
-    if usd > limits.per_payment {
-        return Err(LimitRejection::PaymentLimitExceeded);
-    }
+    fits_one_payment(reserve.in_usd, limits)?;
     if before.on_day.saturating_add(usd) > limits.daily {
         return Err(LimitRejection::DailyLimitExceeded);
     }

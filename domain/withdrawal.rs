@@ -42,6 +42,9 @@ pub enum State {
 pub struct Record {
     pub terms: Requested,
     pub approvals: Vec<Approval>,
+    /// The part of the fee that went back, in minor units.
+    #[serde(default)]
+    pub fee_returned: i64,
     pub phase: Phase,
 }
 
@@ -136,9 +139,12 @@ impl Decider for Withdrawal {
 
     fn evolve(state: State, event: &Event) -> State {
         match (state, event) {
-            (State::Absent, Event::Requested(terms)) => {
-                State::Exists(Box::new(Record { terms: (**terms).clone(), approvals: vec![], phase: Phase::Requested }))
-            }
+            (State::Absent, Event::Requested(terms)) => State::Exists(Box::new(Record {
+                terms: (**terms).clone(),
+                approvals: vec![],
+                fee_returned: 0,
+                phase: Phase::Requested,
+            })),
             (State::Exists(record), event) => State::Exists(Box::new(record.evolve(event))),
             (State::Absent, _) => State::Absent,
         }
@@ -279,8 +285,12 @@ impl Record {
             Event::SendingStarted { started_at, .. } => self.phase = Phase::Sending { since: *started_at },
             Event::Sent { sent_at, .. } => self.phase = Phase::Sent { since: *sent_at },
             Event::Paid { paid_at, .. } => self.phase = Phase::Paid { at: *paid_at },
-            Event::Failed(failed) => self.phase = Phase::Failed(failed.failure.clone()),
+            Event::Failed(failed) => {
+                self.fee_returned += failed.fee_returned;
+                self.phase = Phase::Failed(failed.failure.clone());
+            }
             Event::Returned(returned) => {
+                self.fee_returned += returned.fee_returned;
                 self.phase = Phase::Returned { amount: returned.amount, failure: returned.failure.clone() };
             }
             Event::Requested(_) => {}

@@ -2,6 +2,7 @@
 //! rebuilds them. Everything here can be thrown away and folded again from the log; nothing here decides a command.
 
 pub mod adjustments;
+pub mod analytics;
 pub mod books;
 mod checkpoint;
 mod database;
@@ -43,6 +44,7 @@ pub use status::{ProjectionState, ProjectionStatus, list};
 pub fn all() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(adjustments::Adjustments),
+        Arc::new(analytics::Analytics),
         Arc::new(withdrawals::BankAccounts),
         Arc::new(books::Books),
         Arc::new(disputes::Disputes),

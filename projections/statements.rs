@@ -44,7 +44,7 @@ impl Projection for Statements {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn categories(&self) -> &'static [&'static str] {

@@ -1,6 +1,7 @@
 //! Compares read models with the log: what their tables say at one exact position with what the domain's own code makes
 //! of every event up to there, in memory. Writes nothing.
 
+mod analytics;
 mod books;
 mod payments;
 mod statements;
@@ -45,6 +46,7 @@ impl Verification {
 pub async fn verify(reader: &Reader, store: &dyn EventStore, name: &str) -> Result<Option<Verification>, ReadError> {
     Ok(Some(match name {
         "adjustments" => streams::verify::<Adjustments>(reader, store, &Adjustments).await?,
+        "analytics" => analytics::verify(reader, store).await?,
         "bank_accounts" => streams::verify::<BankAccounts>(reader, store, &BankAccounts).await?,
         "books" => books::verify(reader, store).await?,
         "disputes" => streams::verify::<Disputes>(reader, store, &Disputes).await?,

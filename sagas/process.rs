@@ -118,9 +118,10 @@ impl From<CommandError> for Trouble {
             CommandError::Unavailable(_) | CommandError::Conflict | CommandError::InFlight => {
                 Trouble::Unavailable(error.to_string())
             }
-            CommandError::Invalid { .. } | CommandError::KeyReused | CommandError::Bug(_) => {
-                Trouble::Parked(error.to_string())
-            }
+            CommandError::Invalid { .. }
+            | CommandError::Refused(_)
+            | CommandError::KeyReused
+            | CommandError::Bug(_) => Trouble::Parked(error.to_string()),
         }
     }
 }

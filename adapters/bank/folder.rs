@@ -2,7 +2,7 @@
 //! found in `inbox`. What was read goes to `archive` under the digest of its content, what cannot be read to
 //! `quarantine`. Knows no ledger; what a message means is read by `iso20022`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,8 +81,8 @@ impl Bank for FolderBank {
     }
 
     async fn acknowledge(&self, news: &BankNews) -> Result<(), BankUnavailable> {
-        let (name, archived) = (news.source.clone(), format!("{}.xml", news.digest));
-        self.blocking(move |parts| mailbox::move_to(&parts.inbox.join(&name), &parts.archive, &archived)).await
+        let (name, digest) = (news.source.clone(), news.digest.clone());
+        self.blocking(move |parts| parts.put_away(&name, &digest, &parts.archive)).await
     }
 }
 
@@ -104,7 +104,7 @@ impl Parts {
         let digest = letter.digest();
         if self.archive.join(format!("{digest}.xml")).exists() {
             tracing::info!(file = letter.name, "the bank's message was read before");
-            mailbox::remove(&letter.path)?;
+            self.put_away(&letter.name, &digest, &self.archive)?;
             return Ok(None);
         }
         let text = letter.text().ok_or_else(|| Malformed("the message is not UTF-8".to_owned()));
@@ -113,10 +113,15 @@ impl Parts {
             Err(_) if letter.age < SETTLED_AFTER => Ok(None),
             Err(error) => {
                 tracing::error!(file = letter.name, %error, "a bank's message cannot be read: a person should look");
-                mailbox::move_to(&letter.path, &self.quarantine, &format!("{digest}.xml"))?;
+                self.put_away(&letter.name, &digest, &self.quarantine)?;
                 Ok(None)
             }
         }
+    }
+
+    /// Under the digest, so that the same message twice is one file.
+    fn put_away(&self, name: &str, digest: &str, folder: &Path) -> std::io::Result<()> {
+        mailbox::put_away(&self.inbox, name, digest, folder, &format!("{digest}.xml"))
     }
 }
 

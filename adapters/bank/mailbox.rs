@@ -19,9 +19,9 @@ pub(super) struct Letter {
 }
 
 impl Letter {
-    /// SHA-256 of the content in hexadecimal digits.
+    /// Of the content, in hexadecimal digits.
     pub(super) fn digest(&self) -> String {
-        hex::encode(Sha256::digest(&self.content))
+        digest_of(&self.content)
     }
 
     pub(super) fn text(&self) -> Option<&str> {
@@ -29,8 +29,12 @@ impl Letter {
     }
 }
 
+/// A draft that is older than this belongs to a writer that died.
+const DRAFT_ABANDONED_AFTER: Duration = Duration::from_secs(60 * 60);
+
 /// Writes a file that is durable, and seen by others only when it is whole.
 pub(super) fn put(folder: &Path, name: &str, content: &str) -> io::Result<()> {
+    remove_abandoned_drafts(folder)?;
     let draft = folder.join(format!(".{name}.{}.draft", uuid::Uuid::new_v4().simple()));
     let mut file = File::create(&draft)?;
     file.write_all(content.as_bytes())?;
@@ -63,6 +67,50 @@ pub(super) fn letters(folder: &Path) -> io::Result<Vec<Letter>> {
 pub(super) fn move_to(from: &Path, folder: &Path, name: &str) -> io::Result<()> {
     unless_gone(fs::rename(from, folder.join(name)))?;
     File::open(folder)?.sync_all()
+}
+
+/// Moves the message `name` of `inbox` as `folder/as_name` if it still has the content of this digest. Somebody else may
+/// have moved it since it was read, and another message may have come under its name: that one stays in the inbox, under
+/// a name that nobody else knows.
+pub(super) fn put_away(inbox: &Path, name: &str, digest: &str, folder: &Path, as_name: &str) -> io::Result<()> {
+    let taken = inbox.join(format!("{}.{}", uuid::Uuid::new_v4().simple(), original(name)));
+    if unless_gone(fs::rename(inbox.join(name), &taken))?.is_none() {
+        return Ok(());
+    }
+    match unless_gone(fs::read(&taken))? {
+        Some(content) if digest_of(&content) == digest => move_to(&taken, folder, as_name),
+        _ => Ok(()),
+    }
+}
+
+/// The name that the message came under, without those that it was taken under.
+fn original(name: &str) -> &str {
+    match name.split_once('.') {
+        Some((taken, rest)) if uuid::Uuid::try_parse(taken).is_ok() && rest.contains('.') => rest,
+        _ => name,
+    }
+}
+
+fn remove_abandoned_drafts(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if !name.starts_with('.') || !name.ends_with(".draft") {
+            continue;
+        }
+        let Some(modified) = unless_gone(fs::metadata(&path).and_then(|metadata| metadata.modified()))? else {
+            continue;
+        };
+        if modified.elapsed().unwrap_or_default() > DRAFT_ABANDONED_AFTER {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// SHA-256 in hexadecimal digits.
+fn digest_of(content: &[u8]) -> String {
+    hex::encode(Sha256::digest(content))
 }
 
 pub(super) fn remove(path: &Path) -> io::Result<()> {

@@ -131,6 +131,50 @@ async fn a_message_is_told_until_it_is_acknowledged_and_never_again() {
     assert!(counter.files("inbox").is_empty(), "the same content under another name is put away");
 }
 
+/// Two nodes read the same message; before the second one puts it away, the bank sends another under the same name.
+#[tokio::test]
+async fn a_message_under_the_name_of_one_that_was_read_is_told_too() {
+    let counter = Counter::open();
+    let mut contents = vec![];
+    for name in ["Acme", "Reject"] {
+        let other = Counter::open();
+        other.bank.send(&order(name)).await.unwrap();
+        other.sandbox.work(now()).unwrap();
+        let news = other.bank.news().await.unwrap();
+        let telling = news.iter().find(|news| !news.facts.is_empty()).unwrap();
+        contents.push(std::fs::read_to_string(other.folder.path().join("inbox").join(&telling.source)).unwrap());
+    }
+    counter.write("daily.xml", &contents[0], Duration::ZERO);
+    let (here, there) = (counter.bank.news().await.unwrap(), counter.bank.news().await.unwrap());
+    assert_eq!((&here, here.len()), (&there, 1));
+    counter.bank.acknowledge(&here[0]).await.unwrap();
+    for late in ["acknowledged", "seen again"] {
+        counter.write("daily.xml", &contents[1], Duration::ZERO);
+        counter.bank.acknowledge(&there[0]).await.unwrap();
+        let told = counter.told().await;
+        let outcomes: Vec<_> = told.into_iter().map(|fact| fact.outcome).collect();
+        let expected = if late == "acknowledged" { vec![TransferOutcome::Refused(closed())] } else { vec![] };
+        assert_eq!(outcomes, expected, "{late}");
+        assert!(counter.files("inbox").is_empty());
+    }
+    assert_eq!(counter.files("archive").len(), 2);
+}
+
+#[tokio::test]
+async fn a_draft_that_a_dead_writer_left_is_removed_in_time() {
+    let counter = Counter::open();
+    let outbox = counter.folder.path().join("outbox");
+    for (name, age) in [(".old.xml.1.draft", 7_200), (".young.xml.2.draft", 60), ("other.xml", 7_200)] {
+        std::fs::write(outbox.join(name), "half").unwrap();
+        let file = std::fs::File::options().write(true).open(outbox.join(name)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+    }
+    counter.bank.send(&order("Acme")).await.unwrap();
+    let files = counter.files("outbox");
+    assert_eq!((files.len(), files[0].as_str()), (3, ".young.xml.2.draft"));
+    assert!(files.iter().any(|name| name == "other.xml"), "{files:?}");
+}
+
 #[tokio::test]
 async fn what_cannot_be_read_is_put_aside_and_holds_up_nothing() {
     let counter = Counter::open();

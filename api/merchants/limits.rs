@@ -39,6 +39,9 @@ pub struct LimitsObject {
     per_payment: PerPayment,
     daily: Window,
     monthly: Window,
+    /// Calls of the API that are allowed in a minute, on each node.
+    #[schema(example = 500)]
+    api_calls_per_minute: u32,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -77,6 +80,7 @@ impl LimitsObject {
             per_payment: PerPayment { limit: limits.per_payment },
             daily: Window::of(limits.daily, used.on_day),
             monthly: Window::of(limits.monthly, used.in_month),
+            api_calls_per_minute: in_force.api_calls_per_minute,
         }
     }
 }

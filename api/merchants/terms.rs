@@ -74,6 +74,9 @@ pub struct LimitsBody {
     daily: Option<i64>,
     #[schema(example = 30_000_000)]
     monthly: Option<i64>,
+    /// Calls of the API that are allowed in a minute, on each node.
+    #[schema(example = 500, minimum = 1)]
+    api_calls_per_minute: Option<u32>,
 }
 
 /// What the document says of a reserve plan.

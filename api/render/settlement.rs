@@ -1,7 +1,7 @@
 //! The settlement object, a function of the settlement's history alone: so a repeat of a command gets the same bytes.
 
-use domain::Timestamp;
 use domain::settlement::{Item, Record};
+use domain::{PaymentId, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -65,9 +65,12 @@ pub struct SettlementItem {
     #[serde(rename = "type")]
     #[schema(example = "payment.captured")]
     pub event_type: String,
-    /// The payment that it belongs to.
+    /// The payment that it belongs to; none of an adjustment.
     #[schema(example = "pay_01k9zc4x8me1wbn7t5c1vq0d2r")]
-    pub payment_id: String,
+    pub payment_id: Option<String>,
+    /// What it belongs to: the payment or the adjustment.
+    #[schema(example = "pay_01k9zc4x8me1wbn7t5c1vq0d2r")]
+    pub reference: String,
     /// What it adds to the batch, after fees; negative where it takes away.
     #[schema(example = 9_820)]
     pub amount: i64,
@@ -109,6 +112,23 @@ pub fn object(record: &Record, version: u64) -> SettlementObject {
 impl From<Item> for SettlementItem {
     fn from(item: Item) -> SettlementItem {
         let amount = item.amount();
-        SettlementItem { position: item.position, event_type: item.event_type, payment_id: item.object, amount }
+        let payment_id = item.object.parse::<PaymentId>().ok().map(|payment_id| payment_id.to_string());
+        let (position, event_type, reference) = (item.position, item.event_type, item.object);
+        SettlementItem { position, event_type, payment_id, reference, amount }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_adjustment_is_no_payment() {
+        for object in ["pay_01k9zc4x8me1wbn7t5c1vq0d2r", "adj_01k9zc4x8me1wbn7t5c1vq0d2r"] {
+            let item = Item { position: 1, event_type: String::new(), object: object.to_owned(), debit: 0, credit: 5 };
+            let shown = SettlementItem::from(item);
+            assert_eq!(shown.reference, object);
+            assert_eq!(shown.payment_id.is_some(), object.starts_with("pay_"), "{object}");
+        }
     }
 }

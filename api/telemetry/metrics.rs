@@ -45,6 +45,11 @@ pub const CATALOGUE: &[Metric] = &[
     ),
     counter("http_requests_total", &["method", "route", "status"], "Requests answered."),
     histogram("http_request_duration_seconds", &["method", "route"], "From a request's head to its answer's."),
+    counter(
+        "api_calls_over_limit_total",
+        &[],
+        "Calls of merchants beyond those that their tiers allow in a minute, refused or not.",
+    ),
     counter("command_total", &["category", "outcome"], "Commands by the kind of their stream and what came of them."),
     histogram("command_duration_seconds", &["category"], "From the executor to the durable receipt, retries included."),
     histogram("append_batch_size", &[], "Commands that one transaction of the event store took."),

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use domain::invariants::Violation;
 use domain::merchant_account::{Event, Holder, MerchantAccount, SettlementClosed};
+use domain::settlement::{Item, Tally};
 use domain::{Account, BalancedEntry, Decider, Side};
 
 use crate::ports::RecordedEvent;
@@ -18,8 +19,8 @@ pub(super) struct Unsettled {
 #[derive(Default)]
 struct Window {
     from: u64,
-    /// The position of each event that moved pending money, and by how much.
-    items: VecDeque<(u64, i128)>,
+    /// Each event that moved pending money.
+    items: VecDeque<Item>,
 }
 
 impl Unsettled {
@@ -33,10 +34,13 @@ impl Unsettled {
         for leg in entry.into_iter().flat_map(|entry| entry.legs()) {
             let Account::MerchantPending(merchant_id) = leg.account else { continue };
             let window = self.holders.entry(Holder { merchant_id, currency: leg.currency }).or_default();
-            let amount = i128::from(leg.amount) * if leg.side == Side::Credit { 1 } else { -1 };
-            match window.items.back_mut() {
-                Some((position, sum)) if *position == event.position => *sum += amount,
-                _ => window.items.push_back((event.position, amount)),
+            if window.items.back().is_none_or(|item| item.position != event.position) {
+                window.items.push_back(item_of(event));
+            }
+            let Some(item) = window.items.back_mut() else { continue };
+            match leg.side {
+                Side::Debit => item.debit += leg.amount,
+                Side::Credit => item.credit += leg.amount,
             }
         }
         Ok(())
@@ -45,19 +49,32 @@ impl Unsettled {
     fn close(&mut self, closed: &SettlementClosed) -> Result<(), Violation> {
         let holder = Holder { merchant_id: closed.merchant_id, currency: closed.currency };
         let window = self.holders.entry(holder).or_default();
-        let (mut net, mut items) = (0, 0);
-        while let Some((_, amount)) = window.items.pop_front_if(|(position, _)| *position <= closed.window.to) {
-            net += amount;
-            items += 1;
+        let mut tally = Tally::default();
+        while let Some(item) = window.items.pop_front_if(|item| item.position <= closed.window.to) {
+            tally.add(&item);
         }
         let from = std::mem::replace(&mut window.from, closed.window.to);
         self.batches += 1;
-        let (found, told) = ((from, net, items), (closed.window.from, i128::from(closed.net), closed.items));
+        let found = (from, tally.net, tally.gross_captured, tally.items, tally.digest());
+        let (net, gross_captured) = (i128::from(closed.net), i128::from(closed.gross_captured));
+        let told = (closed.window.from, net, gross_captured, closed.items, closed.items_digest.clone());
         if found == told {
             Ok(())
         } else {
-            let detail = format!("{}: from, sum and items are {told:?} instead of {found:?}", closed.settlement_id);
+            let what = "from, sum, gross, items and digest";
+            let detail = format!("{}: {what} are {told:?} instead of {found:?}", closed.settlement_id);
             Err(Violation::of(5, detail))
         }
+    }
+}
+
+/// Before any leg is counted.
+fn item_of(event: &RecordedEvent) -> Item {
+    Item {
+        position: event.position,
+        event_type: event.event_type.clone(),
+        object: event.stream.id.clone(),
+        debit: 0,
+        credit: 0,
     }
 }

@@ -8,7 +8,7 @@ use domain::{Currency, Decider, MerchantId, OrderId, OrderNo};
 
 use super::{OrderDetails, Orders};
 use crate::executor::{CommandError, Issued};
-use crate::merchant;
+use crate::merchant::standing::{self, Standing};
 use crate::ports::{
     Decision, Expected, NewEvent, Receipt, RejectionRecord, Request, StreamRef, StreamState, nth_state,
 };
@@ -28,37 +28,13 @@ pub struct CreateOrder {
 
 impl Orders {
     pub async fn create(&self, issued: Issued, create: CreateOrder) -> Result<Receipt, CommandError> {
-        let executor = &self.payments.executor;
-        let terms = match self.new_terms(&create).await {
-            Ok(terms) => terms,
-            // What was made once is answered from history, even if it could not be made any more.
-            Err(error) => return executor.replay(&issued).await?.ok_or(error),
-        };
-        let stream = stream_id(terms.merchant_id, &terms.order_no);
-        let request = Request {
-            metadata: issued.metadata,
-            fingerprint: issued.fingerprint,
-            object: terms.order_id.to_string(),
-            streams: vec![
-                StreamRef::new::<Order>(stream.clone(), Expected::Any),
-                StreamRef::new::<OrderClaim>(stream, Expected::Any),
-            ],
-            decide: Arc::new(move |states| match decide(states, &terms) {
-                Ok(events) => Decision::Append(events),
-                Err(rejection) => Decision::Reject(rejection),
-            }),
-        };
-        executor.execute(request).await
+        let terms = self.new_terms(create).await?;
+        let request = |standing| request(issued.clone(), terms.clone(), standing);
+        standing::execute(&self.payments.executor, terms.merchant_id, terms.created_at, request).await
     }
 
-    async fn new_terms(&self, create: &CreateOrder) -> Result<Created, CommandError> {
+    async fn new_terms(&self, create: CreateOrder) -> Result<Created, CommandError> {
         let payments = &self.payments;
-        let created_at = payments.clock.now();
-        let agreed = merchant::terms(&payments.executor, create.merchant_id, created_at).await?;
-        let agreed =
-            agreed.ok_or_else(|| CommandError::Bug(format!("{} has a key but no terms", create.merchant_id)))?;
-        let allowed = agreed.may_begin_new_business().and_then(|()| agreed.may_take(create.currency));
-        allowed.map_err(merchant::refused)?;
         let details = serde_json::to_vec(&create.details).map_err(|error| CommandError::Bug(error.to_string()))?;
         let subject = create.details.subject(create.merchant_id);
         let sealed = payments.vault.seal(&subject, &create.order_id.to_string(), &details).await?;
@@ -67,19 +43,39 @@ impl Orders {
         Ok(Created {
             order_id: create.order_id,
             merchant_id: create.merchant_id,
-            order_no: create.order_no.clone(),
+            order_no: create.order_no,
             currency: create.currency,
-            items: create.items.clone(),
+            items: create.items,
             total: create.total.unwrap_or(sum),
             sealed,
-            created_at,
+            created_at: payments.clock.now(),
         })
+    }
+}
+
+fn request(issued: Issued, terms: Created, standing: Standing) -> Request {
+    let stream = stream_id(terms.merchant_id, &terms.order_no);
+    Request {
+        metadata: issued.metadata,
+        fingerprint: issued.fingerprint,
+        object: terms.order_id.to_string(),
+        streams: standing.behind([
+            StreamRef::new::<Order>(stream.clone(), Expected::Any),
+            StreamRef::new::<OrderClaim>(stream, Expected::Any),
+        ]),
+        decide: Arc::new(move |states| match decide(states, &terms, &standing) {
+            Ok(events) => Decision::Append(events),
+            Err(rejection) => Decision::Reject(rejection),
+        }),
     }
 }
 
 /// The claim before the order: in a store that appends them one after the other, a stop leaves a number that nobody can
 /// use, never an order beside a payment that knows nothing of it.
-fn decide(states: &[StreamState], terms: &Created) -> Result<Vec<NewEvent>, RejectionRecord> {
+fn decide(states: &[StreamState], terms: &Created, standing: &Standing) -> Result<Vec<NewEvent>, RejectionRecord> {
+    let in_force = standing.in_force(states);
+    in_force.may_begin_new_business()?;
+    in_force.may_take(terms.currency)?;
     let created = Order::decide(nth_state::<Order>(states, 0), Command::Create(terms.clone()))?;
     let claim = order_claim::Command::Claim {
         merchant_id: terms.merchant_id,

@@ -7,7 +7,8 @@ use domain::{ChannelName, MerchantId, Money, OrderNo, PaymentId};
 
 use super::Orders;
 use crate::executor::{CommandError, Issued};
-use crate::payment::{CHANGES_MAX, CreatePayment, PaymentDetails};
+use crate::merchant::standing::CHANGES_MAX;
+use crate::payment::{CreatePayment, PaymentDetails};
 use crate::ports::{Expected, Receipt, state_of};
 
 #[derive(Clone)]
@@ -38,7 +39,7 @@ impl Orders {
                 Some(record) => {
                     let create = payment_of(&pay, record)?;
                     let expected = pay.amount.map_or(Expected::Exactly(order.version), |_| Expected::Any);
-                    self.payments.create_unless_changed(issued.clone(), &create, expected).await
+                    self.payments.create_unless_changed(issued.clone(), create, expected).await
                 }
             };
             match answered {

@@ -9,7 +9,7 @@ use domain::{Decider, MerchantId, OrderNo, PaymentId, RefundId, Sealed, Timestam
 
 use super::Orders;
 use crate::executor::{CommandError, Issued};
-use crate::payment::CHANGES_MAX;
+use crate::merchant::standing::CHANGES_MAX;
 use crate::ports::{
     Category, Decision, Expected, NewEvent, Receipt, RejectionRecord, Request, StreamRef, StreamState, nth_state,
     state_of,

@@ -3,24 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::NaiveDate;
-use domain::merchant::{InForce, Merchant, Record};
-use domain::merchant_limits::{Event, LimitRejection, MerchantLimits, Reserve};
 use domain::order::{Order, Payer};
 use domain::order_claim::{self, Holder, OrderClaim};
 use domain::payment::{Command, Created, Payment};
 use domain::pricing::Pricing;
-use domain::rates::{self, Rates};
-use domain::tier::Tier;
-use domain::{ChannelName, Decider, MerchantId, Money, OrderNo, PaymentId};
+use domain::{ChannelName, Decider, MerchantId, Money, OrderNo, PaymentId, Sealed, Timestamp};
 use rust_decimal::Decimal;
 
 use super::{PaymentDetails, Payments, limits, payment_events};
 use crate::executor::{CommandError, Issued};
+use crate::merchant::standing::{self, Standing};
+use crate::order;
 use crate::ports::{
-    Decision, Expected, NewEvent, Receipt, RejectionRecord, Request, StreamRef, StreamState, nth_state, state_of,
+    Decision, Expected, NewEvent, Receipt, RejectionRecord, Request, StreamRef, StreamState, nth_state,
 };
-use crate::{merchant, order};
 
 /// A payment that has no outcome by then is expired.
 pub const EXPIRES_IN: Duration = Duration::from_secs(30 * 60);
@@ -39,109 +35,85 @@ pub struct CreatePayment {
 }
 
 /// A payment ready to be decided on the newest state of everything that it depends on.
+#[derive(Clone)]
 struct Draft {
-    /// As far as it is known before: pricing and reservation are decided.
-    terms: Created,
-    /// The merchant as of `version`, which it must still have when the payment is decided.
-    merchant: Record,
-    version: u64,
-    /// The merchant's local day.
-    day: NaiveDate,
+    create: CreatePayment,
+    channel: ChannelName,
+    expected_channel_fee_rate: Decimal,
+    sealed: Sealed,
+    created_at: Timestamp,
     /// The version of the order that the amount was taken from.
     order: Expected,
 }
 
-/// How often a merchant's agreement may change while one payment of it is being created.
-pub(crate) const CHANGES_MAX: usize = 5;
-
-/// The streams that a payment is decided on, in their order.
+/// The payment's own streams, in their order.
 const PAYMENT: usize = 0;
 const CLAIM: usize = 1;
 const LIMITS: usize = 2;
-const TIER: usize = 4;
-const RATES: usize = 5;
-const ORDER: usize = 6;
+const ORDER: usize = 3;
 
 impl Payments {
     pub async fn create(&self, issued: Issued, create: CreatePayment) -> Result<Receipt, CommandError> {
-        for _ in 0..CHANGES_MAX {
-            match self.create_unless_changed(issued.clone(), &create, Expected::Any).await {
-                Err(CommandError::Conflict) => {}
-                answered => return answered,
-            }
-        }
-        Err(CommandError::Conflict)
+        let merchant_id = create.merchant_id;
+        let payment = StreamRef::new::<Payment>(create.payment_id.to_string(), Expected::New);
+        let draft = match self.draft(create, Expected::Any).await {
+            Ok(draft) => draft,
+            Err(error) => return self.executor.refuse(issued, payment, error).await,
+        };
+        let request = |standing| draft.clone().request(issued.clone(), standing);
+        standing::execute(&self.executor, merchant_id, draft.created_at, request).await
     }
 
-    /// A conflict if the merchant's agreement has changed since it was read, or the order has another version.
+    /// [`Self::create`] on one version of the order: a conflict if it has another one by now, or if the merchant's
+    /// agreement has changed.
     pub(crate) async fn create_unless_changed(
         &self,
         issued: Issued,
-        create: &CreatePayment,
+        create: CreatePayment,
         order: Expected,
     ) -> Result<Receipt, CommandError> {
-        match self.draft(create, order).await {
-            Ok(draft) => self.executor.execute(draft.request(issued)).await,
-            // What was created once is answered from history, even if it could not be created any more.
-            Err(error) => self.executor.replay(&issued).await?.ok_or(error),
-        }
+        let merchant_id = create.merchant_id;
+        let payment = StreamRef::new::<Payment>(create.payment_id.to_string(), Expected::New);
+        let draft = match self.draft(create, order).await {
+            Ok(draft) => draft,
+            Err(error) => return self.executor.refuse(issued, payment, error).await,
+        };
+        let request = |standing| draft.clone().request(issued.clone(), standing);
+        standing::execute_once(&self.executor, merchant_id, draft.created_at, request).await
     }
 
-    /// Everything that is fixed when a payment is created, but for what is decided then.
-    async fn draft(&self, create: &CreatePayment, order: Expected) -> Result<Draft, CommandError> {
+    /// Everything that is fixed when a payment is created, but for what its merchant's terms decide.
+    async fn draft(&self, create: CreatePayment, order: Expected) -> Result<Draft, CommandError> {
         let channel = self.channels.choose(create.channel.as_ref(), create.amount)?;
-        let stream = merchant::load(&self.executor, create.merchant_id).await?;
-        let merchant = state_of::<Merchant>(&stream).record().cloned();
-        let merchant =
-            merchant.ok_or_else(|| CommandError::Bug(format!("{} has a key but no terms", create.merchant_id)))?;
         let details = serde_json::to_vec(&create.details).map_err(|error| CommandError::Bug(error.to_string()))?;
         let subject = create.details.subject(create.merchant_id);
         let sealed = self.vault.seal(&subject, &create.payment_id.to_string(), &details).await?;
-        let created_at = self.clock.now();
-        let terms = Created {
-            payment_id: create.payment_id,
-            merchant_id: create.merchant_id,
-            order_no: create.order_no.clone(),
-            amount: create.amount.minor(),
-            currency: create.amount.currency(),
+        Ok(Draft {
             channel: channel.name().clone(),
-            method: create.method.clone(),
-            pricing: Pricing {
-                model: merchant.agreement.pricing_model,
-                markup_rate: Decimal::ZERO,
-                refund_fee_policy: merchant.agreement.refund_fee_policy,
-            },
             expected_channel_fee_rate: channel.expected_fee_rate(),
-            limit: None,
             sealed,
-            order_id: None,
-            pre_auth_id: None,
-            created_at,
-            expires_at: created_at.plus(create.expires_in.unwrap_or(EXPIRES_IN)),
-        };
-        Ok(Draft { day: merchant.local_day(created_at), terms, version: stream.version, merchant, order })
+            created_at: self.clock.now(),
+            order,
+            create,
+        })
     }
 }
 
 impl Draft {
-    fn request(self, issued: Issued) -> Request {
-        let (terms, at) = (&self.terms, self.terms.created_at);
-        let order_no = order_claim::stream_id(terms.merchant_id, &terms.order_no);
-        let tier = self.merchant.tier_at(at);
+    fn request(self, issued: Issued, standing: Standing) -> Request {
+        let create = &self.create;
+        let order_no = order_claim::stream_id(create.merchant_id, &create.order_no);
         Request {
             metadata: issued.metadata,
             fingerprint: issued.fingerprint,
-            object: terms.payment_id.to_string(),
-            streams: vec![
-                StreamRef::new::<Payment>(terms.payment_id.to_string(), Expected::New),
+            object: create.payment_id.to_string(),
+            streams: standing.behind([
+                StreamRef::new::<Payment>(create.payment_id.to_string(), Expected::New),
                 StreamRef::new::<OrderClaim>(order_no.clone(), Expected::Any),
-                limits::stream_of_day(terms.merchant_id, self.day),
-                StreamRef::new::<Merchant>(terms.merchant_id.to_string(), Expected::Exactly(self.version)),
-                StreamRef::new::<Tier>(tier.as_str(), Expected::Any),
-                StreamRef::new::<Rates>(rates::STREAM, Expected::Any),
+                limits::stream_of_day(create.merchant_id, standing.day()),
                 StreamRef::new::<Order>(order_no, self.order),
-            ],
-            decide: Arc::new(move |states| match self.decide(states) {
+            ]),
+            decide: Arc::new(move |states| match self.decide(states, &standing) {
                 Ok(events) => Decision::Append(events),
                 Err(rejection) => Decision::Reject(rejection),
             }),
@@ -151,20 +123,16 @@ impl Draft {
     /// The reservation and the place in the order before the payment, and the payment before its claim. In a store that
     /// appends them one after the other, a stop leaves a reservation or a place too many, never one too few; and a payment
     /// whose claim failed is never charged, because the claim is asked first. An order that was made holds the claim itself.
-    fn decide(&self, states: &[StreamState]) -> Result<Vec<NewEvent>, RejectionRecord> {
-        let tier = nth_state::<Tier>(states, TIER).in_force(self.terms.created_at);
-        let in_force = InForce::of(&self.merchant, tier.expect("every tier is defined before anything is served"));
+    fn decide(&self, states: &[StreamState], standing: &Standing) -> Result<Vec<NewEvent>, RejectionRecord> {
+        let in_force = standing.in_force(states);
         in_force.may_begin_new_business()?;
-        in_force.may_take(self.terms.currency)?;
-        let (payer, money) = (Payer::Payment(self.terms.payment_id), (self.terms.amount, self.terms.currency));
-        let place = order::place(states, ORDER, payer, &self.terms.channel, money)?;
-        let reserved = self.reserve(states, &in_force)?;
-        let terms = Created {
-            pricing: in_force.pricing,
-            limit: reserved.iter().find_map(|event| event.reservation()),
-            order_id: place.order_id,
-            ..self.terms.clone()
-        };
+        in_force.may_take(self.create.amount.currency())?;
+        let terms = self.terms(in_force.pricing);
+        let (payer, money) = (Payer::Payment(terms.payment_id), (terms.amount, terms.currency));
+        let place = order::place(states, ORDER, payer, &terms.channel, money)?;
+        let reserved = limits::reserved(states, LIMITS, (standing, &in_force), &terms)?;
+        let limit = reserved.iter().find_map(|event| event.reservation());
+        let terms = Created { limit, order_id: place.order_id, ..terms };
         let claim = order_claim::Command::Claim {
             merchant_id: terms.merchant_id,
             order_no: terms.order_no.clone(),
@@ -181,21 +149,25 @@ impl Draft {
         Ok(reserved.chain(payment).chain(claimed.into_iter().map(|event| NewEvent::of(CLAIM, event))).collect())
     }
 
-    fn reserve(&self, states: &[StreamState], in_force: &InForce) -> Result<Vec<Event>, LimitRejection> {
-        let terms = &self.terms;
-        // What is no amount of money is the payment's own to refuse.
-        let Ok(amount) = Money::new(terms.amount, terms.currency) else { return Ok(vec![]) };
-        let in_usd = nth_state::<Rates>(states, RATES).in_usd(amount, self.day);
-        let reserve = Reserve {
-            merchant_id: terms.merchant_id,
-            payment_id: terms.payment_id,
-            day: self.day,
-            amount: terms.amount,
-            currency: terms.currency,
-            in_usd: in_usd.ok_or(LimitRejection::RateMissing)?,
-            limits: in_force.limits,
-        };
-        let state = nth_state::<MerchantLimits>(states, LIMITS);
-        MerchantLimits::decide(state, domain::merchant_limits::Command::Reserve(reserve))
+    fn terms(&self, pricing: Pricing) -> Created {
+        let create = &self.create;
+        Created {
+            payment_id: create.payment_id,
+            merchant_id: create.merchant_id,
+            order_no: create.order_no.clone(),
+            amount: create.amount.minor(),
+            currency: create.amount.currency(),
+            channel: self.channel.clone(),
+            method: create.method.clone(),
+            country: create.details.country(),
+            pricing,
+            expected_channel_fee_rate: self.expected_channel_fee_rate,
+            limit: None,
+            sealed: self.sealed.clone(),
+            order_id: None,
+            pre_auth_id: None,
+            created_at: self.created_at,
+            expires_at: self.created_at.plus(create.expires_in.unwrap_or(EXPIRES_IN)),
+        }
     }
 }

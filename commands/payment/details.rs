@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use domain::Sealed;
 use domain::payment::Created;
+use domain::{Country, Sealed};
 use serde::{Deserialize, Serialize};
 
 use super::Payments;
@@ -31,6 +31,8 @@ pub struct Customer {
     pub email: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<Country>,
 }
 
 /// Neither token nor person may end in a log.
@@ -44,6 +46,11 @@ impl PaymentDetails {
     pub fn subject(&self, merchant_id: domain::MerchantId) -> Subject {
         let customer = self.customer.as_ref().and_then(|customer| customer.email.clone());
         Subject { merchant_id, customer }
+    }
+
+    /// The one thing about the customer that is not sealed.
+    pub(crate) fn country(&self) -> Option<Country> {
+        self.customer.as_ref().and_then(|customer| customer.country)
     }
 }
 

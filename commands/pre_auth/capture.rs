@@ -1,4 +1,5 @@
-//! Asks for a capture: the pre-auth's request and the payment that it becomes, in one entry.
+//! Asks for a capture: the pre-auth's request, the payment that it becomes and that payment's part of the merchant's
+//! limits, in one entry.
 
 use std::sync::Arc;
 
@@ -7,9 +8,13 @@ use domain::pre_auth::{Command, Created, Event, PreAuth, RequestCapture};
 use domain::{Decider, MerchantId, Money, PaymentId, PreAuthId, Sealed, Timestamp};
 
 use super::{PreAuths, pre_auth_events};
+use crate::channels::expresses;
 use crate::executor::{CommandError, Issued};
-use crate::payment::PaymentDetails;
-use crate::ports::{Decision, Expected, NewEvent, Receipt, Request, StreamRef, StreamState, nth_state, state_of};
+use crate::merchant::standing::{self, Standing};
+use crate::payment::{PaymentDetails, limits};
+use crate::ports::{
+    Decision, Expected, NewEvent, Receipt, RejectionRecord, Request, StreamRef, StreamState, nth_state, state_of,
+};
 
 #[derive(Clone)]
 pub struct CapturePreAuth {
@@ -23,12 +28,35 @@ pub struct CapturePreAuth {
     pub is_final: bool,
 }
 
+/// A capture ready to be decided. Without sealed details there is no such pre-auth for this merchant.
+#[derive(Clone)]
+struct Draft {
+    capture: CapturePreAuth,
+    sealed: Option<Sealed>,
+    at: Timestamp,
+}
+
+/// The capture's own streams, in their order.
+const PRE_AUTH: usize = 0;
+const PAYMENT: usize = 1;
+const LIMITS: usize = 2;
+
 impl PreAuths {
     pub async fn capture(&self, issued: Issued, capture: CapturePreAuth) -> Result<Receipt, CommandError> {
-        let executor = &self.payments.executor;
+        let (executor, merchant_id) = (&self.payments.executor, capture.merchant_id);
         if let Some(receipt) = executor.replay(&issued).await? {
             return Ok(receipt);
         }
+        let pre_auth = StreamRef::new::<PreAuth>(capture.pre_auth_id.to_string(), Expected::Any);
+        let draft = match self.draft_capture(capture).await {
+            Ok(draft) => draft,
+            Err(error) => return executor.refuse(issued, pre_auth, error).await,
+        };
+        let request = |standing| draft.clone().request(issued.clone(), standing);
+        standing::execute(executor, merchant_id, draft.at, request).await
+    }
+
+    async fn draft_capture(&self, capture: CapturePreAuth) -> Result<Draft, CommandError> {
         let stream = self.load(capture.pre_auth_id).await?;
         let record = state_of::<PreAuth>(&stream).record();
         let own = record.filter(|record| record.terms.merchant_id == capture.merchant_id);
@@ -40,29 +68,17 @@ impl PreAuths {
             }
             None => None,
         };
-        let at = self.payments.clock.now();
-        // The pre-auth before its payment: in a store that appends them one after the other, what was asked for and
-        // not created is held in flight, and the channel is never called for it.
-        let request = Request {
-            metadata: issued.metadata,
-            fingerprint: issued.fingerprint,
-            object: capture.pre_auth_id.to_string(),
-            streams: vec![
-                StreamRef::new::<PreAuth>(capture.pre_auth_id.to_string(), Expected::Any),
-                StreamRef::new::<Payment>(capture.payment_id.to_string(), Expected::New),
-            ],
-            decide: Arc::new(move |states| decide(states, &capture, sealed.as_ref(), at)),
-        };
-        executor.execute(request).await
+        Ok(Draft { capture, sealed, at: self.payments.clock.now() })
     }
 
     /// The channel must be able to express the part, too. What is no amount at all the pre-auth refuses by itself.
     fn check_amount(&self, terms: &Created, amount: Option<i64>) -> Result<(), CommandError> {
         let amount = amount.filter(|amount| *amount > 0).and_then(|amount| Money::new(amount, terms.currency).ok());
-        match amount {
-            Some(amount) => self.payments.channels.choose(Some(&terms.channel), amount).map(|_| ()),
-            None => Ok(()),
-        }
+        let Some(amount) = amount else { return Ok(()) };
+        let name = &terms.channel;
+        let channel = self.payments.channels.get(name);
+        let channel = channel.ok_or_else(|| CommandError::Unavailable(format!("channel {name} is not configured")))?;
+        expresses(channel.as_ref(), amount)
     }
 
     /// The payment's own copy of the details, under the customer's key. It has no token: nothing is charged any more.
@@ -83,32 +99,55 @@ impl PreAuths {
     }
 }
 
-fn decide(states: &[StreamState], capture: &CapturePreAuth, sealed: Option<&Sealed>, at: Timestamp) -> Decision {
-    let command = Command::RequestCapture(RequestCapture {
-        payment_id: capture.payment_id,
-        amount: capture.amount,
-        is_final: capture.is_final,
-        at,
-    });
-    let requested = match pre_auth_events(states, 0, Some(capture.merchant_id), command) {
-        Ok(events) => events,
-        Err(rejection) => return Decision::Reject(rejection.into()),
-    };
-    let terms = nth_state::<PreAuth>(states, 0).record().map(|record| &record.terms);
-    let created = match (terms, sealed, requested.first()) {
-        (Some(terms), Some(sealed), Some(Event::CaptureRequested(asked))) => {
-            let created = payment_terms(terms, asked.payment_id, asked.amount, sealed.clone(), at);
-            Payment::decide(nth_state::<Payment>(states, 1), payment::Command::Create(created))
+impl Draft {
+    fn request(self, issued: Issued, standing: Standing) -> Request {
+        let capture = &self.capture;
+        Request {
+            metadata: issued.metadata,
+            fingerprint: issued.fingerprint,
+            object: capture.pre_auth_id.to_string(),
+            streams: standing.behind([
+                StreamRef::new::<PreAuth>(capture.pre_auth_id.to_string(), Expected::Any),
+                StreamRef::new::<Payment>(capture.payment_id.to_string(), Expected::New),
+                limits::stream_of_day(capture.merchant_id, standing.day()),
+            ]),
+            decide: Arc::new(move |states| match self.decide(states, &standing) {
+                Ok(events) => Decision::Append(events),
+                Err(rejection) => Decision::Reject(rejection),
+            }),
         }
-        (_, None, Some(_)) => Err(PaymentRejection::NotFound),
-        _ => Ok(vec![]),
-    };
-    match created {
-        Ok(created) => {
-            let created = created.into_iter().map(|event| NewEvent::of(1, event));
-            Decision::Append(requested.into_iter().map(|event| NewEvent::of(0, event)).chain(created).collect())
-        }
-        Err(rejection) => Decision::Reject(rejection.into()),
+    }
+
+    /// The reservation before the pre-auth, as payments have it, and the pre-auth before its payment: in a store that
+    /// appends them one after the other, what was asked for and not created is held in flight, and the channel is never
+    /// called for it. A merchant that was suspended meanwhile may still take what is held for it.
+    fn decide(&self, states: &[StreamState], standing: &Standing) -> Result<Vec<NewEvent>, RejectionRecord> {
+        let capture = &self.capture;
+        let command = Command::RequestCapture(RequestCapture {
+            payment_id: capture.payment_id,
+            amount: capture.amount,
+            is_final: capture.is_final,
+            at: self.at,
+        });
+        let requested = pre_auth_events(states, PRE_AUTH, Some(capture.merchant_id), command)?;
+        let terms = nth_state::<PreAuth>(states, PRE_AUTH).record().map(|record| &record.terms);
+        let (reserved, created) = match (terms, &self.sealed, requested.first()) {
+            (Some(terms), Some(sealed), Some(Event::CaptureRequested(asked))) => {
+                let created = payment_terms(terms, asked.payment_id, asked.amount, sealed.clone(), self.at);
+                let in_force = standing.in_force(states);
+                let reserved = limits::reserved(states, LIMITS, (standing, &in_force), &created)?;
+                let limit = reserved.iter().find_map(|event| event.reservation());
+                let create = payment::Command::Create(payment::Created { limit, ..created });
+                (reserved, Payment::decide(nth_state::<Payment>(states, PAYMENT), create)?)
+            }
+            (_, None, Some(_)) => return Err(PaymentRejection::NotFound.into()),
+            _ => (vec![], vec![]),
+        };
+
+        let reserved = reserved.into_iter().map(|event| NewEvent::of(LIMITS, event));
+        let requested = requested.into_iter().map(|event| NewEvent::of(PRE_AUTH, event));
+        let created = created.into_iter().map(|event| NewEvent::of(PAYMENT, event));
+        Ok(reserved.chain(requested).chain(created).collect())
     }
 }
 
@@ -128,6 +167,7 @@ fn payment_terms(
         currency: terms.currency,
         channel: terms.channel.clone(),
         method: terms.method.clone(),
+        country: terms.country,
         pricing: terms.pricing,
         expected_channel_fee_rate: terms.expected_channel_fee_rate,
         limit: None,

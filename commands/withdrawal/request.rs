@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use domain::bank_account::{self, BankAccount, Registered};
 use domain::bank_details::BankDetails;
-use domain::merchant_account::MerchantAccount;
+use domain::merchant_account::{Holder, MerchantAccount};
 use domain::withdrawal::{Command, Requested, Withdrawal};
-use domain::{Decider, MerchantId, Money, Rejection, Timestamp, WithdrawalId};
+use domain::{BankName, Decider, MerchantId, Money, WithdrawalId};
 
-use super::Withdrawals;
-use super::money::{both, holder_of};
+use super::money::both;
+use super::{WithdrawalPolicy, Withdrawals};
 use crate::executor::{CommandError, Issued};
-use crate::ports::{Bank, Decision, Expected, NewEvent, Receipt, Request, StreamRef, StreamState, nth_state};
-use crate::{merchant, rates};
+use crate::merchant::standing::{self, Standing};
+use crate::ports::{
+    Decision, Expected, NewEvent, Receipt, RejectionRecord, Request, StreamRef, StreamState, nth_state,
+};
 
 #[derive(Debug, Clone)]
 pub struct RequestWithdrawal {
@@ -26,30 +28,50 @@ pub struct RequestWithdrawal {
     pub requested_by: String,
 }
 
+/// A withdrawal ready to be decided on the newest state of everything that it depends on.
+#[derive(Clone)]
+struct Draft {
+    asked: RequestWithdrawal,
+    bank: BankName,
+    account: Registered,
+    policy: Arc<WithdrawalPolicy>,
+    /// What the merchant has earned and not been settled, in minor units.
+    pending: i128,
+}
+
+/// The withdrawal's own streams, in their order.
+const BANK_ACCOUNT: usize = 0;
+const MERCHANT_ACCOUNT: usize = 1;
+const WITHDRAWAL: usize = 2;
+
 impl Withdrawals {
     pub async fn request(&self, issued: Issued, asked: RequestWithdrawal) -> Result<Receipt, CommandError> {
         if let Some(receipt) = self.executor.replay(&issued).await? {
             return Ok(receipt);
         }
-        let bank = self.bank.as_ref().ok_or_else(|| CommandError::Unavailable("no bank is configured".to_owned()))?;
-        let account = self.account(&asked).await?;
-        let approvals_needed = self.approvals_needed(&asked, account.registered_at).await?;
-        let terms = self.terms_of(&asked, bank.as_ref(), &account, approvals_needed)?;
-        let head = self.executor.store().head().await?;
-        let pending = self.pending.pending(terms.merchant_id, terms.currency, head).await;
-        let pending = pending.map_err(|error| CommandError::Unavailable(error.to_string()))?;
-        let request = Request {
-            metadata: issued.metadata,
-            fingerprint: issued.fingerprint,
-            object: terms.withdrawal_id.to_string(),
-            streams: vec![
-                StreamRef::new::<BankAccount>(terms.bank_account_id.to_string(), Expected::Any),
-                StreamRef::new::<MerchantAccount>(holder_of(&terms).stream_id(), Expected::Any),
-                StreamRef::new::<Withdrawal>(terms.withdrawal_id.to_string(), Expected::New),
-            ],
-            decide: Arc::new(move |states| decide(states, &account, &terms, pending)),
+        let merchant_id = asked.merchant_id;
+        let withdrawal = StreamRef::new::<Withdrawal>(asked.withdrawal_id.to_string(), Expected::New);
+        let draft = match self.draft(asked).await {
+            Ok(draft) => draft,
+            Err(error) => return self.executor.refuse(issued, withdrawal, error).await,
         };
-        self.executor.execute(request).await
+        let request = |standing| draft.clone().request(issued.clone(), standing);
+        standing::execute(&self.executor, merchant_id, draft.account.registered_at, request).await
+    }
+
+    /// Everything that is fixed when a withdrawal is requested, but for what its merchant's terms decide.
+    async fn draft(&self, asked: RequestWithdrawal) -> Result<Draft, CommandError> {
+        let (merchant_id, currency) = (asked.merchant_id, asked.amount.currency());
+        let bank = self.bank.as_ref().ok_or_else(|| CommandError::Unavailable("no bank is configured".to_owned()))?;
+        if !bank.expresses(asked.amount) {
+            let detail = format!("the bank cannot transfer {currency}");
+            return Err(CommandError::ruled_out("currency_not_supported_by_bank", "/currency", detail));
+        }
+        let account = self.account(&asked).await?;
+        let head = self.executor.store().head().await?;
+        let pending = self.pending.pending(merchant_id, currency, head).await;
+        let pending = pending.map_err(|error| CommandError::Unavailable(error.to_string()))?;
+        Ok(Draft { asked, bank: bank.name().clone(), account, policy: self.policy.clone(), pending })
     }
 
     async fn account(&self, asked: &RequestWithdrawal) -> Result<Registered, CommandError> {
@@ -63,65 +85,61 @@ impl Withdrawals {
             registered_at: self.clock.now(),
         })
     }
+}
 
-    /// How many people must approve what a merchant in good standing asks for.
-    async fn approvals_needed(&self, asked: &RequestWithdrawal, at: Timestamp) -> Result<u32, CommandError> {
-        let agreed = merchant::terms(&self.executor, asked.merchant_id, at).await?;
-        let agreed =
-            agreed.ok_or_else(|| CommandError::Bug(format!("{} has a key but no terms", asked.merchant_id)))?;
-        agreed.may_begin_new_business().map_err(|rejection| CommandError::Invalid {
-            code: rejection.code(),
-            pointer: rejection.pointer().unwrap_or_default(),
-            detail: rejection.to_string(),
-        })?;
-        let worth = rates::load(&self.executor).await?.in_usd(asked.amount, at.to_datetime().date_naive());
-        Ok(approvals(worth.map(|worth| worth.usd), agreed.thresholds.withdrawal_two_person))
+impl Draft {
+    fn request(self, issued: Issued, standing: Standing) -> Request {
+        let holder = Holder { merchant_id: self.asked.merchant_id, currency: self.asked.amount.currency() };
+        let withdrawal_id = self.asked.withdrawal_id.to_string();
+        Request {
+            metadata: issued.metadata,
+            fingerprint: issued.fingerprint,
+            object: withdrawal_id.clone(),
+            streams: standing.behind([
+                StreamRef::new::<BankAccount>(self.account.bank_account_id.to_string(), Expected::Any),
+                StreamRef::new::<MerchantAccount>(holder.stream_id(), Expected::Any),
+                StreamRef::new::<Withdrawal>(withdrawal_id, Expected::New),
+            ]),
+            decide: Arc::new(move |states| self.decide(states, &standing).unwrap_or_else(Decision::Reject)),
+        }
     }
 
-    /// Everything that is fixed when a withdrawal is requested.
-    fn terms_of(
-        &self,
-        asked: &RequestWithdrawal,
-        bank: &dyn Bank,
-        account: &Registered,
-        approvals_needed: u32,
-    ) -> Result<Requested, CommandError> {
-        let currency = asked.amount.currency();
-        if !bank.expresses(asked.amount) {
-            let detail = format!("the bank cannot transfer {currency}");
-            return Err(CommandError::Invalid { code: "currency_not_supported_by_bank", pointer: "/currency", detail });
-        }
-        Ok(Requested {
+    fn decide(&self, states: &[StreamState], standing: &Standing) -> Result<Decision, RejectionRecord> {
+        let in_force = standing.in_force(states);
+        in_force.may_withdraw()?;
+        let worth = standing.in_usd(states, self.asked.amount).ok().map(|worth| worth.usd);
+        let terms = self.terms(approvals(worth, in_force.thresholds.withdrawal_two_person));
+        let register = bank_account::Command::Register(self.account.clone());
+        let registered = BankAccount::decide(nth_state::<BankAccount>(states, BANK_ACCOUNT), register)?;
+        let registered = registered.into_iter().map(|event| NewEvent::of(BANK_ACCOUNT, event));
+        let request = Command::Request(terms.clone());
+        Ok(match both(states, (MERCHANT_ACCOUNT, WITHDRAWAL), &terms, request, self.pending) {
+            Decision::Append(events) => Decision::Append(registered.chain(events).collect()),
+            rejected => rejected,
+        })
+    }
+
+    fn terms(&self, approvals_needed: u32) -> Requested {
+        let (asked, currency) = (&self.asked, self.asked.amount.currency());
+        Requested {
             withdrawal_id: asked.withdrawal_id,
             merchant_id: asked.merchant_id,
             amount: asked.amount.minor(),
             fee: self.policy.fee(currency),
             fee_policy: self.policy.fee_policy,
             currency,
-            bank_account_id: account.bank_account_id,
-            bank: bank.name().clone(),
+            bank_account_id: self.account.bank_account_id,
+            bank: self.bank.clone(),
             approvals_needed,
             requested_by: asked.requested_by.clone(),
-            requested_at: account.registered_at,
-        })
+            requested_at: self.account.registered_at,
+        }
     }
 }
 
 /// Two above the threshold, and where nobody knows what it is worth. Minor units of USD.
 fn approvals(worth: Option<i64>, threshold: i64) -> u32 {
     if worth.is_some_and(|worth| worth <= threshold) { 1 } else { 2 }
-}
-
-fn decide(states: &[StreamState], account: &Registered, terms: &Requested, pending: i128) -> Decision {
-    let command = bank_account::Command::Register(account.clone());
-    let registered = match BankAccount::decide(nth_state::<BankAccount>(states, 0), command) {
-        Ok(events) => events.into_iter().map(|event| NewEvent::of(0, event)),
-        Err(rejection) => return Decision::Reject(rejection.into()),
-    };
-    match both(states, (1, 2), terms, Command::Request(terms.clone()), pending) {
-        Decision::Append(events) => Decision::Append(registered.chain(events).collect()),
-        rejected => rejected,
-    }
 }
 
 #[cfg(test)]

@@ -41,6 +41,9 @@ pub struct OwnLimits {
     pub daily: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monthly: Option<i64>,
+    /// Calls of the API, on each node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_calls_per_minute: Option<u32>,
 }
 
 /// What is kept back of each settled capture, and for how long.
@@ -125,6 +128,9 @@ impl Agreement {
     pub(super) fn validate(&self) -> Result<(), MerchantRejection> {
         let own = [self.limits.per_payment, self.limits.daily, self.limits.monthly];
         if own.into_iter().flatten().any(|limit| !(1..=AMOUNT_MAX).contains(&limit)) {
+            return Err(MerchantRejection::InvalidOwnLimits);
+        }
+        if self.limits.api_calls_per_minute == Some(0) {
             return Err(MerchantRejection::InvalidOwnLimits);
         }
         if self.credit_limit.is_some_and(|limit| !(0..=AMOUNT_MAX).contains(&limit)) {

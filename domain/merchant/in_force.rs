@@ -56,15 +56,23 @@ impl InForce {
             calendar: record.calendar(),
             reserve: agreement.reserve,
             thresholds: agreement.thresholds,
-            api_calls_per_minute: tier.api_calls_per_minute,
+            api_calls_per_minute: own.api_calls_per_minute.unwrap_or(tier.api_calls_per_minute),
         }
     }
 
-    /// New payments, pre-authorisations and withdrawals need it.
+    /// New payments and pre-authorisations need it.
     pub fn may_begin_new_business(&self) -> Result<(), MerchantRejection> {
         match self.status {
             Status::Active => Ok(()),
             Status::Suspended | Status::Closed => Err(MerchantRejection::Suspended),
+        }
+    }
+
+    /// A merchant that left takes out what it has; one that is suspended waits.
+    pub fn may_withdraw(&self) -> Result<(), MerchantRejection> {
+        match self.status {
+            Status::Active | Status::Closed => Ok(()),
+            Status::Suspended => Err(MerchantRejection::Suspended),
         }
     }
 

@@ -22,7 +22,7 @@ pub enum MerchantRejection {
     InvalidTimeZone,
     #[error("a change of tier holds from now on or from a later time, not from the past")]
     InvalidEffectiveFrom,
-    #[error("a limit is 1 to 999999999999999 minor units of USD")]
+    #[error("a limit is 1 to 999999999999999 minor units of USD, and at least one call per minute")]
     InvalidOwnLimits,
     #[error("a credit limit is 0 to 999999999999999 minor units of USD")]
     InvalidCreditLimit,

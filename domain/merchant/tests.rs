@@ -164,9 +164,8 @@ fn terms_change_in_parts() {
     assert_eq!((agreement.limits.daily, agreement.credit_limit), (Some(5_000), Some(7)), "one change keeps the other");
 }
 
-#[test]
-fn the_tier_and_the_agreement_hold_together() {
-    let tier = tier::Terms {
+fn enterprise() -> tier::Terms {
+    tier::Terms {
         tier: TierName::Enterprise,
         limits: Limits { per_payment: 10, daily: 100, monthly: 1_000 },
         markup_rate: rust_decimal::Decimal::new(45, 4),
@@ -175,11 +174,17 @@ fn the_tier_and_the_agreement_hold_together() {
         pre_auth: true,
         api_calls_per_minute: 7,
         effective_from: second(0),
-    };
+    }
+}
+
+#[test]
+fn the_tier_and_the_agreement_hold_together() {
+    let tier = enterprise();
     let starter = tier::Terms { several_currencies: false, pre_auth: false, ..tier.clone() };
     let plain = record(&onboarded_and([]).unwrap().0);
     let in_force = InForce::of(&plain, &tier);
     assert_eq!((in_force.limits, in_force.credit_limit), (tier.limits, 10));
+    assert_eq!(in_force.api_calls_per_minute, 7);
     assert_eq!((in_force.may_take(Currency::EUR), in_force.may_authorize()), (Ok(()), Ok(())));
     let in_force = InForce::of(&plain, &starter);
     assert_eq!(in_force.may_take(Currency::USD), Ok(()), "USD unless another one was agreed");
@@ -188,7 +193,7 @@ fn the_tier_and_the_agreement_hold_together() {
 
     let changes = Changes {
         home_currency: Some(Currency::EUR),
-        limits: Some(OwnLimits { per_payment: Some(20), ..OwnLimits::default() }),
+        limits: Some(OwnLimits { per_payment: Some(20), api_calls_per_minute: Some(9), ..OwnLimits::default() }),
         credit_limit: Some(Some(3)),
         pre_auth: Some(false),
         several_currencies: Some(false),
@@ -197,11 +202,32 @@ fn the_tier_and_the_agreement_hold_together() {
     let (state, _) = onboarded_and([change(changes), Command::Suspend { at: second(2) }]).unwrap();
     let in_force = InForce::of(&record(&state), &tier);
     assert_eq!(in_force.limits, Limits { per_payment: 20, ..tier.limits });
+    assert_eq!(in_force.api_calls_per_minute, 9);
     assert_eq!(in_force.credit_limit, 3);
     assert_eq!(
         (in_force.may_take(Currency::EUR), in_force.may_take(Currency::USD)),
         (Ok(()), Err(MerchantRejection::CurrencyNotEnabled))
     );
     assert_eq!(in_force.may_authorize(), Err(MerchantRejection::PreAuthNotEnabled));
-    assert_eq!(in_force.may_begin_new_business(), Err(MerchantRejection::Suspended));
+}
+
+#[test]
+fn a_merchant_that_left_takes_out_what_it_has_and_does_nothing_new() {
+    let tier = enterprise();
+    let suspended = [Command::Suspend { at: second(2) }];
+    let closed = [Command::Close { at: second(2) }];
+    let table = [
+        (vec![], Ok(()), Ok(())),
+        (suspended.to_vec(), Err(MerchantRejection::Suspended), Err(MerchantRejection::Suspended)),
+        (closed.to_vec(), Err(MerchantRejection::Suspended), Ok(())),
+    ];
+    for (commands, business, withdrawal) in table {
+        let (state, _) = onboarded_and(commands.clone()).unwrap();
+        let in_force = InForce::of(&record(&state), &tier);
+        assert_eq!(
+            (in_force.may_begin_new_business(), in_force.may_withdraw()),
+            (business, withdrawal),
+            "{commands:?}"
+        );
+    }
 }

@@ -225,6 +225,25 @@ impl Event {
         };
         Holder { merchant_id, currency }
     }
+
+    /// The id of the settlement, withdrawal or adjustment that it is about.
+    pub fn subject(&self) -> String {
+        match self {
+            Event::SettlementClosed(event) => event.settlement_id.to_string(),
+            Event::SettlementReleased(event) => event.settlement_id.to_string(),
+            Event::ReserveReleased(event) => event.settlement_id.to_string(),
+            Event::WithdrawalHeld(event) => event.withdrawal_id.to_string(),
+            Event::WithdrawalReleased(event) => event.withdrawal_id.to_string(),
+            Event::WithdrawalSent(event) => event.withdrawal_id.to_string(),
+            Event::WithdrawalPaid(event) => event.withdrawal_id.to_string(),
+            Event::WithdrawalPaidLate(event) => event.withdrawal_id.to_string(),
+            Event::WithdrawalFailed(event) => event.withdrawal_id.to_string(),
+            Event::WithdrawalReturned(event) => event.withdrawal_id.to_string(),
+            Event::AdjustmentCredited(event) => event.adjustment_id.to_string(),
+            Event::AdjustmentDebited(event) => event.adjustment_id.to_string(),
+            Event::ReceivableWrittenOff(event) => event.adjustment_id.to_string(),
+        }
+    }
 }
 
 impl DomainEvent for Event {

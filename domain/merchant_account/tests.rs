@@ -266,6 +266,9 @@ fn a_withdrawal_is_sent_and_paid_or_comes_back() {
         // It was paid after all: what had been given back is taken again.
         (after(&[send(1), failed(1, 0, true)]), paid(1), Ok([-100, 40, 0, 0])),
         (after(&[send(1), failed(1, 0, true), hold(2, 100, 0, 0)]), paid(1), Ok([-100, 0, 0, 60])),
+        // The fee goes back once, however often the bank fails.
+        (after(&[send(1), failed(1, 0, true), paid(1)]), failed(1, 0, true), Ok([-100, 100, 0, 0])),
+        (after(&[send(1), failed(1, 0, false), paid(1)]), failed(1, 0, true), Ok([-100, 100, 0, 0])),
     ];
     for (given, when, then) in table {
         check(&given, 0, when, then);

@@ -15,6 +15,9 @@ use crate::{Account, BankName, MerchantId, Timestamp, WithdrawalId};
 pub struct Withdrawal {
     pub amount: i64,
     pub fee: i64,
+    /// The part of the fee that went back already: it does so once, also where a bank fails, pays and fails again.
+    #[serde(default)]
+    pub fee_returned: i64,
     pub phase: WithdrawalPhase,
 }
 
@@ -165,7 +168,7 @@ pub(super) fn failed(
 ) -> Result<Vec<Event>, MerchantAccountRejection> {
     let withdrawal_id = failed.withdrawal_id;
     let known = state.withdrawal(withdrawal_id)?;
-    let fee_returned = if failed.return_fee { known.fee } else { 0 };
+    let fee_returned = if failed.return_fee { known.fee - known.fee_returned } else { 0 };
     let Holder { merchant_id, currency } = holder;
     match &known.phase {
         WithdrawalPhase::Sent { bank } => Ok(vec![Event::WithdrawalFailed(WithdrawalFailed {
@@ -199,13 +202,19 @@ pub(super) fn failed(
 
 pub(super) fn evolve_held(state: &mut State, held: &WithdrawalHeld) {
     state.available -= held.amount + held.fee;
-    let withdrawal = Withdrawal { amount: held.amount, fee: held.fee, phase: WithdrawalPhase::Held };
+    let withdrawal = Withdrawal { amount: held.amount, fee: held.fee, fee_returned: 0, phase: WithdrawalPhase::Held };
     state.withdrawals.insert(held.withdrawal_id, withdrawal);
 }
 
 impl State {
     fn withdrawal(&self, withdrawal_id: WithdrawalId) -> Result<&Withdrawal, MerchantAccountRejection> {
         self.withdrawals.get(&withdrawal_id).ok_or(MerchantAccountRejection::WithdrawalNotFound)
+    }
+
+    pub(super) fn return_fee(&mut self, withdrawal_id: WithdrawalId, fee: i64) {
+        if let Some(withdrawal) = self.withdrawals.get_mut(&withdrawal_id) {
+            withdrawal.fee_returned += fee;
+        }
     }
 
     pub(super) fn change(&mut self, withdrawal_id: WithdrawalId, phase: WithdrawalPhase) {

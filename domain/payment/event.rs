@@ -7,8 +7,8 @@ use crate::merchant_limits::Reservation;
 use crate::money::{AMOUNT_MAX, fee_at};
 use crate::pricing::{Pricing, PricingModel};
 use crate::{
-    BalancedEntry, ChannelName, Currency, DisputeId, DomainEvent, MerchantId, OrderId, OrderNo, PaymentId, PreAuthId,
-    RefundId, Sealed, Timestamp,
+    BalancedEntry, ChannelName, Country, Currency, DisputeId, DomainEvent, MerchantId, OrderId, OrderNo, PaymentId,
+    PreAuthId, RefundId, Sealed, Timestamp,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,6 +88,9 @@ pub struct Created {
     pub channel: ChannelName,
     /// The kind of payment method, such as `card`.
     pub method: String,
+    /// The customer's country, which alone names nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<Country>,
     pub pricing: Pricing,
     /// What the channel is expected to take, where it tells its fee only later: 0.029 is 2.9 %.
     pub expected_channel_fee_rate: Decimal,

@@ -36,6 +36,7 @@ fn terms() -> Created {
         currency: Currency::USD,
         channel: "sandbox".parse().unwrap(),
         method: "card".into(),
+        country: None,
         pricing: Pricing {
             model: PricingModel::CostPlus,
             markup_rate: "0.008".parse().unwrap(),

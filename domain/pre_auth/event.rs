@@ -7,8 +7,8 @@ use crate::payment::CancellationCause;
 pub use crate::payment::{ActionRequired, Failed};
 use crate::pricing::Pricing;
 use crate::{
-    BalancedEntry, ChannelName, Currency, DomainEvent, MerchantId, OrderId, OrderNo, PaymentId, PreAuthId, Sealed,
-    Timestamp,
+    BalancedEntry, ChannelName, Country, Currency, DomainEvent, MerchantId, OrderId, OrderNo, PaymentId, PreAuthId,
+    Sealed, Timestamp,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,6 +74,9 @@ pub struct Created {
     pub channel: ChannelName,
     /// The kind of payment method, such as `card`.
     pub method: String,
+    /// The customer's country, which alone names nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<Country>,
     pub pricing: Pricing,
     /// What the channel is expected to take of a capture, where it tells its fee only later: 0.029 is 2.9 %.
     pub expected_channel_fee_rate: Decimal,

@@ -62,7 +62,8 @@ pub(super) fn record(
     };
 
     let withdrawal_id = record.terms.withdrawal_id;
-    let fee_returned = record.terms.fee_returned();
+    // It goes back once, also where the bank refused, paid after all and returned.
+    let fee_returned = record.terms.fee_returned() - record.fee_returned;
     match outcome {
         TransferOutcome::Paid => events.push(Event::Paid { withdrawal_id, paid_at: at }),
         TransferOutcome::Refused(failure) => {

@@ -202,6 +202,16 @@ fn the_fee_goes_back_by_policy() {
     }
 }
 
+#[test]
+fn the_fee_goes_back_once() {
+    for after in [vec![], vec![paid()]] {
+        let before = [vec![request(), approve("finance"), start(), sent(), refused()], after].concat();
+        let events = Withdrawal::decide(&given(&before), returned(5_000)).unwrap();
+        let Some(Event::Returned(returned)) = events.last() else { panic!("{events:?}") };
+        assert_eq!(returned.fee_returned, 0, "{before:?}");
+    }
+}
+
 fn any_command() -> impl Strategy<Value = Command> {
     let person = prop_oneof![Just("merchant"), Just("finance"), Just("finance2"), Just("finance3")];
     prop_oneof![

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use commands::ports::RecordedEvent;
-use domain::{Account, BalancedEntry, Currency, Leg, MerchantId, Side};
+use domain::merchant_account::{self, MerchantAccount};
+use domain::{Account, BalancedEntry, Currency, Decider, Leg, MerchantId, Side};
 use sqlx::PgConnection;
 
 use super::Movement;
@@ -49,7 +50,7 @@ pub(crate) fn lines_of(event: &RecordedEvent, entry: &BalancedEntry, balances: &
                 currency,
                 position: event.position,
                 event_type: event.event_type.clone(),
-                object: object_of(entry).unwrap_or_else(|| event.stream.id.clone()),
+                object: object_of(event, entry),
                 amount,
                 balance: *balance,
                 recorded_at: event.recorded_at,
@@ -67,17 +68,20 @@ fn owner(leg: &Leg) -> Option<MerchantId> {
     }
 }
 
-/// The object whose own account is touched.
-fn object_of(entry: &BalancedEntry) -> Option<String> {
-    entry.legs().iter().find_map(|leg| match &leg.account {
+/// What a merchant's account says that its event is about; of another stream, the object whose own account is touched,
+/// else the stream's.
+fn object_of(event: &RecordedEvent, entry: &BalancedEntry) -> String {
+    if event.stream.category == MerchantAccount::CATEGORY
+        && let Ok(event) = event.decode::<merchant_account::Event>()
+    {
+        return event.subject();
+    }
+    let touched = entry.legs().iter().find_map(|leg| match &leg.account {
         Account::MerchantRefundHold(_, refund) => Some(refund.to_string()),
         Account::MerchantDisputeHold(_, dispute) => Some(dispute.to_string()),
-        Account::MerchantWithdrawalHold(_, withdrawal) | Account::BankInTransit(_, withdrawal) => {
-            Some(withdrawal.to_string())
-        }
-        Account::MerchantSettlement(_, settlement) => Some(settlement.to_string()),
         _ => None,
-    })
+    });
+    touched.unwrap_or_else(|| event.stream.id.clone())
 }
 
 async fn balances_of(

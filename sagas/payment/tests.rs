@@ -31,6 +31,7 @@ pub(crate) fn record(events: &[Event]) -> Record {
         currency: Currency::USD,
         channel: "sandbox".parse().unwrap(),
         method: "card".to_owned(),
+        country: None,
         pricing: Pricing {
             model: PricingModel::CostPlus,
             markup_rate: "0.008".parse().unwrap(),

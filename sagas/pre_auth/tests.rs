@@ -29,6 +29,7 @@ fn create() -> Command {
         currency: Currency::USD,
         channel: "sandbox".parse().unwrap(),
         method: "card".into(),
+        country: None,
         pricing: Pricing {
             model: PricingModel::CostPlus,
             markup_rate: "0.003".parse().unwrap(),

@@ -129,6 +129,12 @@ async fn a_statement_tells_fees_and_a_difference_waits_for_its_explanation() {
     assert_eq!(resolve(&ben, of("po_1", "bank_fee")).await, (409, "payout_has_no_difference".to_owned()));
     assert_eq!(resolve(&anna, of("po_9", "rounding")).await, (404, "payout_not_found".to_owned()));
 
+    // Told again with another amount, it is not booked, and somebody is told.
+    channel.pay_out("po_1", 98_000, (id, 100_000, 1_000));
+    assert_eq!(app.ledger.channel_accounts.collect_payouts().await.unwrap(), 0);
+    let metrics = app.http.get(format!("{}/metrics", app.base_url)).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains(r#"payout_refused_total{channel="scripted"} 1"#), "{metrics}");
+
     // A large difference takes two people; the channel took money back.
     channel.pay_out("po_2", -10_100, (id, 0, 0));
     assert_eq!(app.ledger.channel_accounts.collect_payouts().await.unwrap(), 1);

@@ -1,6 +1,8 @@
 //! The real binary and the real Postgres under `kill -9` and load: nothing acknowledged is lost, nothing is doubled,
 //! and every payment comes to its end once everything is up again.
 
+mod nodes;
+
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -196,7 +198,7 @@ async fn twenty_kills_of_the_server_lose_and_double_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn five_kills_of_postgres_lose_and_double_nothing() {
     let world = World::new().await;
-    let server = world.serve().await;
+    let mut server = world.serve().await;
     let load = Load::new(world.base_url(), world.secret.clone());
     let running = tokio::spawn({
         let load = load.clone();

@@ -1,17 +1,21 @@
 //! Disputes through the whole ledger: the sandbox takes the money back, the merchant answers, and the books, the payment
 //! and the channel's own book agree at each end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use commands::Issued;
 use commands::dispute::Disputes;
 use commands::ports::{DisputeReport, ReportedStage};
+use commands::{Channels, Issued};
 use domain::payment::{Payment, Record};
 use domain::{Currency, DomainEvent, PaymentId};
 use payledger::cli::Role;
 use payledger::verify::channel_book;
 use reqwest::Method;
 use serde_json::{Value, json};
+
+use test_support::paying_channel::PayingChannel;
+use test_support::process::free_port;
 
 use crate::app::{TestApp, TestMerchant};
 
@@ -222,5 +226,23 @@ async fn a_dispute_whose_webhooks_are_lost_is_found() {
     dispute_until(&app, &merchant, &payment, "lost").await;
     assert_eq!(pending(&app, &merchant).await, json!([-130, 0]));
     verified(&app).await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_that_cannot_be_booked_keeps_no_other_from_being_found() {
+    let channel = Arc::new(PayingChannel::default());
+    let app = TestApp::with_channels(Channels::of([channel.clone() as _]), free_port()).await;
+    let merchant = app.merchant().await;
+    let payments = [app.pay(&merchant, "tok_success", 10_000).await, app.pay(&merchant, "tok_success", 10_000).await];
+    for (payment, currency) in payments.iter().zip([Currency::EUR, Currency::USD]) {
+        let record = record(&app, payment["id"].as_str().unwrap()).await;
+        channel.dispute(DisputeReport { currency, asked: true, ..report(&record, ReportedStage::NeedsResponse) });
+    }
+    let found = Disputes { payments: app.ledger.payments.clone() }.find_missed(&mut None).await;
+    assert!(found.is_ok(), "{found:?}");
+    dispute_until(&app, &merchant, &payments[1], "needs_response").await;
+    let of_the_first = format!("/disputes?order_no={}", payments[0]["order_no"].as_str().unwrap());
+    assert_eq!(app.get_json(&of_the_first, &merchant.secret).await["data"], json!([]));
     app.stop().await;
 }

@@ -226,6 +226,7 @@ async fn a_key_is_issued_once_and_its_secret_shown_once() {
     for (issue, expected) in refused {
         match keys.issue(issued("b", 1), issue).await.unwrap_err() {
             CommandError::Invalid { code, .. } => assert_eq!(code, expected),
+            CommandError::Refused(rejection) => assert_eq!(rejection.code, expected),
             other => panic!("{expected}: {other:?}"),
         }
     }

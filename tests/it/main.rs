@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod adjustments;
+mod analytics;
 mod app;
 mod audit;
 mod auth;
 mod bad_input;
 mod books;
+mod call_limits;
 mod channel_payouts;
 mod crash;
 mod disputes;
@@ -30,6 +32,7 @@ mod positions;
 mod pre_auths;
 mod projections;
 mod refund_race;
+mod refusals;
 mod sagas;
 mod sandbox_channel;
 mod sandbox_tokens;

@@ -99,7 +99,7 @@ fn digest(items: &[Value]) -> String {
         tally.add(&Item {
             position: item["position"].as_u64().unwrap(),
             event_type: item["type"].as_str().unwrap().to_owned(),
-            object: item["payment_id"].as_str().unwrap().to_owned(),
+            object: item["reference"].as_str().unwrap().to_owned(),
             debit: 0,
             credit: item["amount"].as_i64().unwrap(),
         });

@@ -42,9 +42,7 @@ async fn a_statement_begins_where_the_one_before_it_ended() {
             {"account": format!("merchant:{}:pending", merchant.id), "side": "credit", "amount": 25},
         ],
     });
-    let proposed: Value = app.post("/ledger/adjustments", &anna, &goodwill).await.json().await.unwrap();
-    let approve = format!("/ledger/adjustments/{}/approve", proposed["id"].as_str().unwrap());
-    assert_eq!(app.post(&approve, &ben, &json!({})).await.status(), 200);
+    adjust(&app, (&anna, &ben), &goodwill).await;
     let second_cut = now(&app);
     app.pay(&merchant, "tok_success", 1_000).await;
 
@@ -86,6 +84,34 @@ async fn a_statement_begins_where_the_one_before_it_ended() {
     }
     assert_eq!(json!(paged), whole["movements"]);
     crate::audit::everything_holds(&app).await;
+    app.stop().await;
+}
+
+/// Proposed by one person and approved by the other; its id.
+async fn adjust(app: &TestApp, (anna, ben): (&str, &str), proposal: &Value) -> Value {
+    let proposed: Value = app.post("/ledger/adjustments", anna, proposal).await.json().await.unwrap();
+    let approve = format!("/ledger/adjustments/{}/approve", proposed["id"].as_str().unwrap());
+    assert_eq!(app.post(&approve, ben, &json!({})).await.status(), 200);
+    proposed["id"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_merchants_account_posts_is_told_by_what_it_is_about() {
+    let app = TestApp::start().await;
+    let merchant = app.merchant().await;
+    let (anna, ben) = (app.key(KeyRole::Finance, None).await.1, app.key(KeyRole::Finance, None).await.1);
+    let goodwill = json!({
+        "reason": "goodwill",
+        "currency": "USD",
+        "legs": [
+            {"account": "expense:merchant_loss", "side": "debit", "amount": 25},
+            {"account": format!("merchant:{}:available", merchant.id), "side": "credit", "amount": 25},
+        ],
+    });
+    let adjustment = adjust(&app, (&anna, &ben), &goodwill).await;
+    let told = statement(&app, &merchant, "").await;
+    assert_eq!(lines(&told), [("adjustment", 25, 25)]);
+    assert_eq!(told["movements"][0]["reference"], adjustment);
     app.stop().await;
 }
 

@@ -235,7 +235,11 @@ async fn the_most_talkative_log_of_our_own_tells_no_secret() {
     let (dispatch, _traces) = telemetry::assemble(&talkative, move || writer.clone()).unwrap();
     let details = PaymentDetails {
         token: "tok_requires_action".to_owned(),
-        customer: Some(Customer { email: Some("ada@example.com".to_owned()), name: Some("Ada Lovelace".to_owned()) }),
+        customer: Some(Customer {
+            email: Some("ada@example.com".to_owned()),
+            name: Some("Ada Lovelace".to_owned()),
+            country: None,
+        }),
         description: Some("a private description".to_owned()),
         return_url: Some("https://shop.example/return?secret".to_owned()),
         metadata: Some(BTreeMap::from([("private-name".to_owned(), "private-value".to_owned())])),

@@ -67,6 +67,7 @@ fn terms(stream: u128, draw: &Draw, now: Timestamp) -> Created {
         currency: draw.pick(&CURRENCIES),
         channel: "sandbox".parse().unwrap(),
         method: "card".to_owned(),
+        country: None,
         pricing: Pricing {
             model: if draw.one_in(3) { PricingModel::Blended } else { PricingModel::CostPlus },
             markup_rate: rates[usize::from(draw.id)],

@@ -73,6 +73,7 @@ fn terms(stream: u128, draw: &Draw, now: Timestamp) -> Created {
         currency: draw.pick(&CURRENCIES),
         channel: "sandbox".parse().unwrap(),
         method: "card".to_owned(),
+        country: None,
         pricing: Pricing {
             model: PricingModel::CostPlus,
             markup_rate: Decimal::new(8, 3),
@@ -84,7 +85,7 @@ fn terms(stream: u128, draw: &Draw, now: Timestamp) -> Created {
         sealed: sealed(),
         created_at: now,
         authorize_before: seconds(u64::from(draw.kind) * 60),
-        expires_at: seconds(u64::from(draw.kind) * 600),
+        expires_at: seconds(u64::from(draw.kind) * 6_000),
     }
 }
 
@@ -93,7 +94,7 @@ fn authorization(record: &Record, draw: &Draw, now: Timestamp) -> AuthorizationO
     match draw.choice % 12 {
         0..=4 => {
             let amount = if draw.one_in(6) { draw.amount } else { record.terms.amount };
-            let capture_before = draw.pick(&[None, Some(now.plus(Duration::from_secs(3_600))), Some(now)]);
+            let capture_before = draw.pick(&[None, None, Some(now.plus(Duration::from_secs(3_600))), Some(now)]);
             AuthorizationOutcome::Authorized { channel_reference, amount, capture_before }
         }
         5 => AuthorizationOutcome::ActionRequired { channel_reference, action: sealed() },

@@ -5,13 +5,18 @@ mod accounts;
 mod books;
 mod journal;
 mod log;
+mod orders;
 mod payments;
+mod people;
+mod pre_auths;
 mod windows;
+mod withdrawals;
 
 use serde_json::Value;
 
 use commands::ports::RecordedEvent;
 
+use crate::bank::Transfers;
 use crate::canary::Tampering;
 use crate::channel::Book;
 use crate::clients::Acknowledged;
@@ -22,6 +27,7 @@ pub struct Evidence<'a> {
     pub log: &'a [RecordedEvent],
     pub acknowledged: &'a [Acknowledged],
     pub provider: &'a Book,
+    pub transfers: &'a Transfers,
     pub tampering: &'a Tampering,
 }
 
@@ -31,17 +37,31 @@ pub fn audit(evidence: &Evidence<'_>, rest: Result<(), Finding>) -> Result<(), F
     log::is_chained(evidence.log)?;
     log::holds_what_was_acknowledged(evidence.log, evidence.acknowledged)?;
     let mut journal = journal::Journal::default();
+    let mut orders = orders::Orders::default();
     let mut payments = payments::Payments::default();
+    let mut people = people::People::default();
+    let mut pre_auths = pre_auths::PreAuths::default();
+    let mut withdrawals = withdrawals::Withdrawals::default();
     for event in evidence.log {
         let body = body(event)?;
         journal.take(event, &body, evidence.tampering)?;
+        orders.take(event, &body)?;
         payments.take(event, &body)?;
+        people.take(event, &body)?;
+        pre_auths.take(event, &body)?;
+        withdrawals.take(event, &body)?;
     }
     rest?;
     payments.have_ended()?;
+    pre_auths.have_ended()?;
+    people.have_decided()?;
+    withdrawals.have_ended()?;
     journal.has_emptied_what_belongs_to_one_object()?;
     payments.agree_with(evidence.provider)?;
-    journal.agrees_with(evidence.provider)
+    pre_auths.agree_with(evidence.provider)?;
+    withdrawals.agree_with(evidence.transfers)?;
+    journal.agrees_with(evidence.provider)?;
+    journal.agrees_with_the_bank(evidence.transfers)
 }
 
 /// What stands under the event's type.

@@ -3,9 +3,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use adapters::event_store::MemoryEventStore;
-use commands::ports::{ChannelAnswer, EventStore, Receipt, RecordedEvent, Request, StoreError, StreamId, StreamState};
+use commands::ports::{
+    ChannelAnswer, EventStore, Receipt, RecordedEvent, Request, StoreError, StreamId, StreamState, TransferOrder,
+};
 use parking_lot::Mutex;
 
 use crate::chance::Chance;
@@ -26,6 +29,14 @@ pub enum Canary {
     ForgetsWhatIsDue,
     /// The books lack the return of a failed refund's hold.
     LosesAHold,
+    /// The key of a capture is made from the number of the attempt.
+    CapturesUnderNewKeys,
+    /// What is not captured is called released, and the channel is not told.
+    KeepsHolds,
+    /// An instruction to the bank has the time of the attempt.
+    InstructsAnew,
+    /// A message of the bank is acknowledged before it is recorded.
+    LosesBankNews,
     /// Somebody edits a stored event.
     EditsHistory,
     /// Somebody deletes a stored event.
@@ -33,7 +44,7 @@ pub enum Canary {
 }
 
 impl Canary {
-    pub const ALL: [Canary; 9] = [
+    pub const ALL: [Canary; 13] = [
         Canary::AnswersBeforeTheCommit,
         Canary::ForgetsCommands,
         Canary::DecidesOnStaleStates,
@@ -41,6 +52,10 @@ impl Canary {
         Canary::GuessesOutcomes,
         Canary::ForgetsWhatIsDue,
         Canary::LosesAHold,
+        Canary::CapturesUnderNewKeys,
+        Canary::KeepsHolds,
+        Canary::InstructsAnew,
+        Canary::LosesBankNews,
         Canary::EditsHistory,
         Canary::DeletesHistory,
     ];
@@ -51,7 +66,11 @@ impl Canary {
             Canary::AnswersBeforeTheCommit | Canary::ForgetsCommands => &[3],
             // Debts that are not repaid show first in the books.
             Canary::DecidesOnStaleStates => &[1, 4, 5],
-            Canary::MakesKeysFromAttempts | Canary::GuessesOutcomes => &[6],
+            Canary::MakesKeysFromAttempts | Canary::GuessesOutcomes | Canary::CapturesUnderNewKeys => &[6],
+            Canary::KeepsHolds => &[8],
+            Canary::InstructsAnew => &[6],
+            // A withdrawal of which nothing is heard never ends.
+            Canary::LosesBankNews => &[6, 8],
             // A batch that is never released is found by what it leaves behind.
             Canary::ForgetsWhatIsDue => &[5, 8],
             Canary::LosesAHold => &[1],
@@ -135,6 +154,23 @@ impl Tampering {
 
     pub fn channel_key(&self, key: &str) -> String {
         if self.is(Canary::MakesKeysFromAttempts) { format!("{key}:{}", self.chance.uuid()) } else { key.to_owned() }
+    }
+
+    pub fn capture_key(&self, key: &str) -> String {
+        if self.is(Canary::CapturesUnderNewKeys) { format!("{key}:{}", self.chance.uuid()) } else { key.to_owned() }
+    }
+
+    pub fn forgets_to_release(&self) -> bool {
+        self.strikes(Canary::KeepsHolds, 50)
+    }
+
+    pub fn instruction(&self, order: &TransferOrder) -> TransferOrder {
+        let later = if self.is(Canary::InstructsAnew) { self.chance.millis(0..=9_000) } else { Duration::ZERO };
+        TransferOrder { ordered_at: order.ordered_at.plus(later), ..order.clone() }
+    }
+
+    pub fn loses_bank_news(&self) -> bool {
+        self.strikes(Canary::LosesBankNews, 30)
     }
 
     pub fn answer(&self, answer: ChannelAnswer) -> ChannelAnswer {

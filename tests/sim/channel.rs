@@ -3,6 +3,8 @@
 //! its mind, tells its fee late. Calls may be lost, and lost ones may arrive later.
 
 mod book;
+mod hold_line;
+mod holds;
 mod line;
 
 use std::collections::HashMap;
@@ -11,16 +13,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use commands::ports::WebhookFact;
-use domain::{PaymentId, RefundId};
+use domain::{PaymentId, PreAuthId, RefundId};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 pub use book::{Book, ChargeState, RefundState};
+pub use holds::HoldState;
 pub use line::{CHANNEL, ChannelLine, SIGNATURE};
 
 use crate::chance::Chance;
 use crate::trace::Trace;
+use crate::weather::VirtualClock;
 
 /// A message for the ledger; what it says is what was true when it was sent.
 #[derive(Debug, Clone)]
@@ -39,13 +43,15 @@ pub struct Provider {
     /// How many things it has still in mind to do.
     plans: Arc<AtomicUsize>,
     chance: Chance,
+    clock: VirtualClock,
     trace: Trace,
 }
 
 impl Provider {
-    pub fn new(chance: Chance, trace: Trace) -> (Provider, mpsc::UnboundedReceiver<News>) {
+    pub fn new(chance: Chance, clock: VirtualClock, trace: Trace) -> (Provider, mpsc::UnboundedReceiver<News>) {
         let (news, mailbox) = mpsc::unbounded_channel();
-        (Provider { book: Arc::default(), sent: Arc::default(), news, plans: Arc::default(), chance, trace }, mailbox)
+        let (book, sent, plans) = (Arc::default(), Arc::default(), Arc::default());
+        (Provider { book, sent, news, plans, chance, clock, trace }, mailbox)
     }
 
     pub fn book(&self) -> MutexGuard<'_, Book> {
@@ -79,6 +85,11 @@ impl Provider {
         self.tell(WebhookFact::Refund { payment_id, refund_id, answer }, is_owed);
     }
 
+    fn tell_authorization(&self, pre_auth_id: PreAuthId) {
+        let answer = self.book().authorization_answer(pre_auth_id);
+        self.tell(WebhookFact::Authorization { pre_auth_id, answer }, false);
+    }
+
     /// What a new charge comes to, and what the provider will do about it later.
     fn charged(&self, payment_id: PaymentId, state: ChargeState, fee_is_told: bool) {
         let chance = &self.chance;
@@ -89,7 +100,9 @@ impl Provider {
                 provider.tell_charge(payment_id, true);
             }),
             ChargeState::Accepted | ChargeState::ActionRequired => {
-                let ends = [(70, Some(ChargeState::Captured)), (15, Some(ChargeState::Declined)), (15, None)];
+                // A customer may never act, but a capture of held money is always answered.
+                let never = if self.book().is_capture(payment_id) { 0 } else { 15 };
+                let ends = [(70, Some(ChargeState::Captured)), (15, Some(ChargeState::Declined)), (never, None)];
                 let Some(end) = chance.weighted(&ends) else { return };
                 self.after(chance.seconds(1..=2_000), move |provider| {
                     let is_news = provider.book().complete(payment_id, end);
@@ -109,6 +122,36 @@ impl Provider {
                 });
             }
             ChargeState::Declined | ChargeState::Voided => {}
+        }
+    }
+
+    /// What a new hold comes to, and what the provider will do about it later.
+    fn authorized(&self, pre_auth_id: PreAuthId, state: HoldState) {
+        let chance = &self.chance;
+        match state {
+            HoldState::Accepted | HoldState::ActionRequired => {
+                let ends = [(75, Some(HoldState::Held)), (10, Some(HoldState::Declined)), (15, None)];
+                let Some(end) = chance.weighted(&ends) else { return };
+                self.after(chance.seconds(1..=400), move |provider| {
+                    let is_news = provider.book().complete_authorization(pre_auth_id, end);
+                    if is_news {
+                        provider.tell_authorization(pre_auth_id);
+                        provider.authorized(pre_auth_id, end);
+                    }
+                });
+            }
+            HoldState::Held if chance.percent(8) => {
+                let end = chance.pick(&[HoldState::Released, HoldState::Declined]);
+                self.after(chance.seconds(1..=900), move |provider| provider.let_go(pre_auth_id, end));
+            }
+            HoldState::Held | HoldState::Declined | HoldState::Released => {}
+        }
+    }
+
+    fn let_go(&self, pre_auth_id: PreAuthId, end: HoldState) {
+        let is_news = self.book().let_go(pre_auth_id, end);
+        if is_news {
+            self.tell_authorization(pre_auth_id);
         }
     }
 

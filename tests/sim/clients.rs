@@ -1,28 +1,31 @@
-//! The merchants' programs: they ask for payments, cancellations and refunds, again with the same key until they have
-//! an answer, and write down every answer they got. And the postman, who carries the channel's webhooks.
+//! Whoever asks something of the ledger: again with the same key until they have an answer, and they write down every
+//! answer they got. What they ask for stands in a file for each kind of work.
+
+mod desk;
+mod finance;
+mod payments;
+mod postman;
+mod pre_auths;
+mod withdrawals;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
+use adapters::event_store::MemoryEventStore;
 use commands::executor::command_id_of_key;
-use commands::payment::{CreatePayment, PaymentDetails, RefundPayment};
 use commands::ports::{Metadata, Receipt};
-use commands::settlement::Scope;
 use commands::{CommandError, Issued};
-use domain::merchant::Terms;
-use domain::{Currency, MerchantId, Money, PaymentId, RefundId};
+use domain::MerchantId;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
 use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::chance::Chance;
-use crate::channel::{CHANNEL, News, SIGNATURE};
 use crate::cluster::Cluster;
-use crate::node::Node;
+use crate::node::{Node, Surroundings};
 use crate::trace::Trace;
 use crate::weather::Weather;
+use desk::Desk;
 
 /// What was asked for under a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,18 +33,46 @@ pub enum Wish {
     Payment,
     Cancellation,
     Refund,
+    PreAuth,
+    Capture,
+    /// Of what is held.
+    Release,
+    Withdrawal,
+    WithdrawalCancellation,
     /// Of everybody's money, by finance.
     Settlement,
+    Adjustment,
+    /// Of what waits for a person: a withdrawal, a settlement, an adjustment.
+    Approval,
+    Refusal,
+}
+
+/// What must stand in the log of a wish that was granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// One event of this type, at the position that was told.
+    Event(&'static str),
+    /// At most one event of one of these types: what was asked for may have been so already.
+    Rest(&'static [&'static str]),
+    /// It is the work of other commands.
+    Elsewhere,
 }
 
 impl Wish {
-    /// The event that makes it true, where it is one command's.
-    pub fn event_type(&self) -> Option<&'static str> {
+    pub fn mark(&self) -> Mark {
         match self {
-            Wish::Payment => Some("payment.created"),
-            Wish::Cancellation => Some("payment.cancellation_requested"),
-            Wish::Refund => Some("payment.refund_requested"),
-            Wish::Settlement => None,
+            Wish::Payment => Mark::Event("payment.created"),
+            Wish::Cancellation => Mark::Rest(&["payment.cancellation_requested"]),
+            Wish::Refund => Mark::Event("payment.refund_requested"),
+            Wish::PreAuth => Mark::Event("pre_auth.created"),
+            Wish::Capture => Mark::Event("pre_auth.capture_requested"),
+            Wish::Release => Mark::Rest(&["pre_auth.cancellation_requested", "pre_auth.closed"]),
+            Wish::Withdrawal => Mark::Event("withdrawal.requested"),
+            Wish::WithdrawalCancellation => Mark::Rest(&["withdrawal.cancelled"]),
+            Wish::Settlement => Mark::Elsewhere,
+            Wish::Adjustment => Mark::Event("adjustment.proposed"),
+            Wish::Approval => Mark::Rest(&["withdrawal.approved", "settlement.approved", "adjustment.approved"]),
+            Wish::Refusal => Mark::Rest(&["withdrawal.rejected", "settlement.held", "adjustment.rejected"]),
         }
     }
 }
@@ -59,19 +90,23 @@ pub struct Acknowledged {
 #[derive(Clone)]
 pub struct Clients {
     cluster: Cluster,
+    /// What any screen shows.
+    log: MemoryEventStore,
     weather: Weather,
     chance: Chance,
     trace: Trace,
     acknowledged: Arc<Mutex<Vec<Acknowledged>>>,
+    desk: Arc<Mutex<Desk>>,
     keys: Arc<AtomicUsize>,
     /// How many are still at work.
     busy: Arc<AtomicUsize>,
 }
 
 impl Clients {
-    pub fn new(cluster: Cluster, weather: Weather, chance: Chance, trace: Trace) -> Clients {
-        let (acknowledged, keys, busy) = (Arc::default(), Arc::default(), Arc::default());
-        Clients { cluster, weather, chance, trace, acknowledged, keys, busy }
+    pub fn new(cluster: Cluster, around: &Surroundings, chance: Chance, trace: Trace) -> Clients {
+        let (log, weather) = (around.log.clone(), around.inside.clone());
+        let (acknowledged, desk, keys, busy) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
+        Clients { cluster, log, weather, chance, trace, acknowledged, desk, keys, busy }
     }
 
     pub fn acknowledged(&self) -> Vec<Acknowledged> {
@@ -89,103 +124,6 @@ impl Clients {
             work.await;
             busy.fetch_sub(1, Ordering::Relaxed);
         });
-    }
-
-    /// So many payments of one merchant, each with its own story.
-    pub fn shop(&self, merchant: &Terms, payments: usize) {
-        for number in 0..payments {
-            let (clients, merchant_id) = (self.clone(), merchant.merchant_id);
-            let currency = merchant.home_currency.unwrap_or(Currency::USD);
-            let order = if number > 0 && self.chance.percent(15) { number - 1 } else { number };
-            self.start(async move {
-                sleep(clients.chance.millis(0..=90_000)).await;
-                clients.payment(merchant_id, currency, &format!("O-{order}")).await;
-            });
-        }
-    }
-
-    /// Finance settles everything at will, now and then.
-    pub fn settle(&self) {
-        let clients = self.clone();
-        self.start(async move {
-            for _ in 0..clients.chance.below(3) {
-                sleep(clients.chance.millis(0..=200_000)).await;
-                let ask = |node: Arc<Node>, issued: Issued| async move {
-                    Ok(node.settlements.run(issued, Scope::default()).await?.receipt)
-                };
-                clients.insist(Wish::Settlement, "finance:ada", &clients.key(), ask).await;
-            }
-        });
-    }
-
-    async fn payment(&self, merchant_id: MerchantId, currency: Currency, order_no: &str) {
-        let amount = self.chance.pick(&[1, 99, 100, 2_500, 10_000, 99_999]);
-        let expires_in = self.chance.pick(&[None, None, None, Some(60), Some(900)]).map(Duration::from_secs);
-        let details = PaymentDetails { token: "tok_simulated".to_owned(), ..PaymentDetails::default() };
-        let chance = self.chance.clone();
-        let create = CreatePayment {
-            payment_id: PaymentId::from_uuid(Uuid::nil()),
-            merchant_id,
-            order_no: order_no.parse().expect("an order number"),
-            amount: Money::new(amount, currency).expect("an amount"),
-            method: "card".to_owned(),
-            channel: None,
-            details,
-            expires_in,
-        };
-        let (key, actor) = (self.key(), actor(merchant_id));
-        // As over HTTP: each attempt brings an id of its own, and the first one's stays.
-        let ask = move |node: Arc<Node>, issued: Issued| {
-            let create = CreatePayment { payment_id: PaymentId::from_uuid(chance.uuid()), ..create.clone() };
-            async move { node.payments.create(issued, create).await }
-        };
-        if self.chance.percent(10) {
-            let (clients, ask, key, actor) = (self.clone(), ask.clone(), key.clone(), actor.clone());
-            self.start(async move { drop(clients.insist(Wish::Payment, &actor, &key, ask).await) });
-        }
-        let Some(receipt) = self.insist(Wish::Payment, &actor, &key, ask.clone()).await else { return };
-        let Ok(payment_id) = receipt.object.parse::<PaymentId>() else { return };
-        if receipt.rejection.is_none() {
-            self.second_thoughts(merchant_id, payment_id, amount).await;
-        }
-        if self.chance.percent(20) {
-            self.insist(Wish::Payment, &actor, &key, ask).await;
-        }
-    }
-
-    async fn second_thoughts(&self, merchant_id: MerchantId, payment_id: PaymentId, amount: i64) {
-        if self.chance.percent(20) {
-            sleep(self.chance.millis(0..=60_000)).await;
-            let ask = move |node: Arc<Node>, issued: Issued| async move {
-                node.payments.cancel(issued, payment_id, Some(merchant_id)).await
-            };
-            self.insist(Wish::Cancellation, &actor(merchant_id), &self.key(), ask).await;
-        }
-        if self.chance.percent(50) {
-            sleep(self.chance.millis(0..=240_000)).await;
-            for _ in 0..self.chance.below(4) {
-                let clients = self.clone();
-                let part = self.chance.pick(&[None, None, Some(amount), Some(amount / 2), Some(amount / 3), Some(1)]);
-                self.start(async move { clients.refund(merchant_id, payment_id, part).await });
-                if self.chance.percent(50) {
-                    sleep(self.chance.millis(0..=60_000)).await;
-                }
-            }
-        }
-    }
-
-    async fn refund(&self, merchant_id: MerchantId, payment_id: PaymentId, amount: Option<i64>) {
-        let (chance, key) = (self.chance.clone(), self.key());
-        let ask = move |node: Arc<Node>, issued: Issued| {
-            let refund_id = RefundId::from_uuid(chance.uuid());
-            let refund = RefundPayment { refund_id, payment_id, merchant_id, amount, reason: None };
-            async move { node.payments.request_refund(issued, refund).await }
-        };
-        self.insist(Wish::Refund, &actor(merchant_id), &key, ask.clone()).await;
-        if self.chance.percent(20) {
-            sleep(self.chance.millis(0..=60_000)).await;
-            self.insist(Wish::Refund, &actor(merchant_id), &key, ask).await;
-        }
     }
 
     fn key(&self) -> String {
@@ -211,7 +149,12 @@ impl Clients {
                     self.acknowledged.lock().push(Acknowledged { wish, command_id, receipt: receipt.clone() });
                     return Some(receipt);
                 }
-                Ok(Err(CommandError::Invalid { .. } | CommandError::KeyReused | CommandError::Bug(_))) => {
+                Ok(Err(
+                    CommandError::Invalid { .. }
+                    | CommandError::Refused(_)
+                    | CommandError::KeyReused
+                    | CommandError::Bug(_),
+                )) => {
                     self.trace.note(|| format!("      client {wish:?} {key}: {answer:?}"));
                     panic!("{wish:?} {key} of {actor}: {answer:?}");
                 }
@@ -222,51 +165,6 @@ impl Clients {
                 return None;
             }
             sleep(self.chance.millis(100..=9_000)).await;
-        }
-    }
-
-    /// Carries webhooks: late, twice, in another order, or not at all where somebody who asks would learn of it anyway.
-    /// And now and then a forged one.
-    pub fn carry(&self, mut mailbox: mpsc::UnboundedReceiver<News>) {
-        let clients = self.clone();
-        tokio::spawn(async move {
-            while let Some(news) = mailbox.recv().await {
-                let is_rough = clients.weather.is_rough();
-                if is_rough && !news.is_owed && clients.chance.percent(25) {
-                    continue;
-                }
-                let copies = if clients.chance.percent(20) { 2 } else { 1 };
-                for _ in 0..copies {
-                    let (carrier, event_id) = (clients.clone(), news.event_id.clone());
-                    clients.start(async move { carrier.deliver(&event_id).await });
-                }
-            }
-        });
-    }
-
-    async fn deliver(&self, event_id: &str) {
-        sleep(self.chance.millis(0..=40_000)).await;
-        let signature = if self.chance.percent(5) { "forged" } else { "valid" };
-        for signature in
-            [Some(signature).filter(|signature| *signature == "forged"), Some("valid")].into_iter().flatten()
-        {
-            loop {
-                let event_id = event_id.to_owned();
-                let received = self.cluster.ask(move |node| async move {
-                    let header = move |name: &str| (name == SIGNATURE).then(|| signature.to_owned());
-                    node.webhooks
-                        .receive(&CHANNEL.parse().expect("a channel's name"), &header, event_id.as_bytes())
-                        .await
-                });
-                match received.await {
-                    Ok(Ok(_)) => {
-                        assert_eq!(signature, "valid", "a forged webhook was taken");
-                        break;
-                    }
-                    Ok(Err(commands::webhook::WebhookRefused::BadSignature)) => break,
-                    _ => sleep(self.chance.millis(1_000..=30_000)).await,
-                }
-            }
         }
     }
 }

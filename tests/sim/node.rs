@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use adapters::agenda::MemoryAgenda;
 use adapters::event_store::MemoryEventStore;
-use adapters::webhooks::MemoryInbox;
 use commands::payment::Payments;
 use commands::ports::EventStore;
 use commands::settlement::Settlements;
 use commands::webhook::Webhooks;
-use commands::withdrawal::Withdrawals;
+use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, Executor};
 use parking_lot::Mutex;
 use sagas::{Patience, SagaConfig, SagaRunner, UseCases};
@@ -19,9 +18,11 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::agenda::AgendaLine;
+use crate::bank::{BankLine, House};
 use crate::canary::Tampering;
 use crate::channel::{ChannelLine, Provider};
 use crate::funds::FoldedBooks;
+use crate::inbox::{Inbox, InboxLine};
 use crate::store::StoreLine;
 use crate::vault::GlassVault;
 use crate::weather::{VirtualClock, Weather};
@@ -32,11 +33,13 @@ pub struct Surroundings {
     pub clock: VirtualClock,
     pub log: MemoryEventStore,
     pub agenda: Arc<MemoryAgenda>,
-    pub inbox: Arc<MemoryInbox>,
+    pub inbox: Arc<Inbox>,
     pub provider: Provider,
+    pub house: House,
+    pub policy: Arc<WithdrawalPolicy>,
     /// Between the nodes and what is ours.
     pub inside: Weather,
-    /// Between the nodes and the channel.
+    /// Between the nodes, the channel and the bank.
     pub outside: Weather,
     pub tampering: Arc<Tampering>,
 }
@@ -44,6 +47,7 @@ pub struct Surroundings {
 pub struct Node {
     pub payments: Payments,
     pub settlements: Settlements,
+    pub withdrawals: Withdrawals,
     pub webhooks: Webhooks,
     tasks: Mutex<Vec<AbortHandle>>,
     stop: watch::Sender<bool>,
@@ -68,22 +72,26 @@ impl Node {
         let pace = Pace::of(around.inside.is_rough());
         let settlements =
             Settlements { executor: payments.executor.clone(), activity: books.clone(), clock: payments.clock.clone() };
+        let bank = BankLine::new(around.house.clone(), around.outside.clone(), around.tampering.clone());
         let withdrawals = Withdrawals {
             executor: payments.executor.clone(),
             vault: payments.vault.clone(),
             index: Arc::new(GlassVault(around.inside.clone())),
             pending: books,
-            bank: None,
-            policy: Arc::default(),
+            bank: Some(Arc::new(bank)),
+            policy: around.policy.clone(),
             clock: payments.clock.clone(),
         };
-        let use_cases = UseCases { payments: payments.clone(), withdrawals, settlements: settlements.clone() };
+        let use_cases =
+            UseCases { payments: payments.clone(), withdrawals: withdrawals.clone(), settlements: settlements.clone() };
         let runner = SagaRunner::new(&use_cases, Arc::new(agenda), pace.sagas);
-        let webhooks = Webhooks { payments: payments.clone(), inbox: around.inbox.clone(), nudge: nudge(&runner) };
+        let inbox = Arc::new(InboxLine::new(around.inbox.clone(), around.inside.clone()));
+        let webhooks = Webhooks { payments: payments.clone(), inbox, nudge: nudge(&runner) };
         let (stop, stopped) = watch::channel(false);
-        let routine = routine(webhooks.clone(), settlements.clone(), pace.sweep_every);
+        let routine = routine(webhooks.clone(), settlements.clone(), withdrawals.clone(), pace.sweep_every);
         let running = tokio::spawn(run(runner, routine, stopped));
-        Node { payments, settlements, webhooks, tasks: Mutex::default(), stop, running: Mutex::new(Some(running)) }
+        let (tasks, running) = (Mutex::default(), Mutex::new(Some(running)));
+        Node { payments, settlements, withdrawals, webhooks, tasks, stop, running }
     }
 
     /// Dies with the node.
@@ -124,12 +132,14 @@ async fn run(runner: SagaRunner, routine: impl Future<Output = ()>, stopped: wat
     tokio::join!(runner.run(async move { drop(stop_of_runner.wait_for(|stop| *stop).await) }), routine);
 }
 
-/// What is done again and again: webhooks that were left over, settlements whose time has come. Every node does it.
-async fn routine(webhooks: Webhooks, settlements: Settlements, every: Duration) {
+/// What is done again and again: webhooks that were left over, settlements whose time has come, news of the bank. Every
+/// node does it.
+async fn routine(webhooks: Webhooks, settlements: Settlements, withdrawals: Withdrawals, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
         let _ = webhooks.sweep().await;
         let _ = settlements.settle_due(settlements.clock.now()).await;
+        let _ = withdrawals.record_news().await;
     }
 }
 

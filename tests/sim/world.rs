@@ -8,17 +8,21 @@ use std::time::Duration;
 
 use adapters::event_store::MemoryEventStore;
 use commands::executor::Executor;
-use commands::ports::{Agenda, Clock, EventStore, WebhookInbox};
-use commands::{Issued, merchant};
-use domain::merchant::Terms;
+use commands::ports::{Agenda, Clock, EventStore};
+use commands::withdrawal::WithdrawalPolicy;
+use commands::{Issued, adjustment, merchant};
+use domain::adjustment::Propose;
+use domain::merchant::{Changes, ReservePlan, Terms};
 use domain::pricing::{PricingModel, RefundFeePolicy};
 use domain::tier::TierName;
-use domain::{Currency, MerchantId};
+use domain::withdrawal::FeePolicy;
+use domain::{Account, AdjustmentId, BalancedEntry, Currency, MerchantId};
 use test_support::seeds;
 use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep};
 
 use crate::auditor::{self, Evidence};
+use crate::bank::House;
 use crate::canary::{Canary, Tampering};
 use crate::chance::Chance;
 use crate::channel::Provider;
@@ -59,25 +63,35 @@ async fn live(seed: u64, canary: Option<Canary>) -> Outcome {
     let chance = Chance::of(seed);
     let clock = VirtualClock::new();
     let trace = Trace::new(clock, std::env::var_os("PAYLEDGER_SIM_SEED").is_some());
-    let (provider, mailbox) = Provider::new(chance.fork(), trace.clone());
+    let (provider, mailbox) = Provider::new(chance.fork(), clock, trace.clone());
+    let house = House::new(chance.fork(), trace.clone());
     let around = Surroundings {
         clock,
         log: MemoryEventStore::new(Arc::new(clock)),
         agenda: Arc::default(),
         inbox: Arc::default(),
         provider,
+        house,
+        policy: Arc::new(policy(&chance)),
         inside: Weather::rough(chance.fork()),
         outside: Weather::rough(chance.fork()),
         tampering: Arc::new(Tampering::new(canary, chance.fork())),
     };
     let cluster = Cluster::start(around.clone(), chance.fork(), trace.clone());
-    let clients = Clients::new(cluster.clone(), around.inside.clone(), chance.fork(), trace.clone());
+    let clients = Clients::new(cluster.clone(), &around, chance.fork(), trace.clone());
     clients.carry(mailbox);
     seeds::sow(&Executor::new(Arc::new(around.log.clone()))).await;
     clients.settle();
+    clients.keep_the_desk();
     for _ in 0..chance.between(1..=2) {
         let terms = onboard(&around, &chance).await;
-        clients.shop(&terms, chance.below(5) + 2);
+        if chance.percent(75) {
+            endow(&around, &terms, chance.pick(&[5_000, 90_000])).await;
+        }
+        clients.shop(&terms, chance.below(4) + 1);
+        clients.hold(&terms, chance.below(3));
+        clients.adjust(&terms, chance.below(3));
+        clients.withdraw(&terms, chance.below(4));
     }
     tokio::spawn(cluster.clone().storm());
     sleep(chance.seconds(60..=300)).await;
@@ -98,6 +112,7 @@ async fn live(seed: u64, canary: Option<Canary>) -> Outcome {
         log: &log,
         acknowledged: &clients.acknowledged(),
         provider: &around.provider.book(),
+        transfers: &around.house.transfers(),
         tampering: &around.tampering,
     };
     let verdict = auditor::audit(&evidence, rest);
@@ -121,19 +136,65 @@ async fn onboard(around: &Surroundings, chance: &Chance) -> Terms {
     let purpose = terms.merchant_id.to_string();
     let receipt = merchant::onboard(&executor, Issued::internally("simulation", &purpose, &purpose), terms.clone());
     assert_eq!(receipt.await.expect("the log in memory takes commands").rejection, None);
+    let changes = Changes {
+        reserve: chance.pick(&[None, Some(ReservePlan { basis_points: 1_000, days: 1 })]),
+        settlement_approval: chance.pick(&[None, Some(0), Some(5_000)]),
+        withdrawal_two_person: chance.pick(&[None, Some(0), Some(1_000)]),
+        ..Changes::default()
+    };
+    let issued = Issued::internally("simulation", &format!("{purpose}:terms"), &purpose);
+    let receipt = merchant::change_terms(&executor, issued, terms.merchant_id, changes, around.clock.now());
+    assert_eq!(receipt.await.expect("the log in memory takes commands").rejection, None);
     terms
+}
+
+/// Puts minor units at a merchant's disposal, as two people agreed before anything happened: business of earlier days.
+async fn endow(around: &Surroundings, terms: &Terms, amount: i64) {
+    let executor = Executor::new(Arc::new(around.log.clone()));
+    let (adjustment_id, at) = (AdjustmentId::from_uuid(terms.merchant_id.as_uuid()), around.clock.now());
+    let entry = BalancedEntry::in_currency(terms.home_currency.unwrap_or(Currency::USD))
+        .transfer(Account::EquityOwner, Account::MerchantAvailable(terms.merchant_id), amount)
+        .build()
+        .expect("it moves something");
+    let propose = Propose {
+        adjustment_id,
+        reason: "business of earlier days".to_owned(),
+        legs: entry.legs().to_vec(),
+        effective_at: None,
+        closed_until: None,
+        by: "finance:ada".to_owned(),
+        at,
+    };
+    let issued = |what: &str| Issued::internally("simulation", &format!("{adjustment_id}:{what}"), "endowment");
+    let proposed = adjustment::propose(&executor, issued("propose"), propose).await;
+    let approved = adjustment::approve(&executor, issued("approve"), adjustment_id, "finance:bob".to_owned(), at).await;
+    for receipt in [proposed, approved] {
+        assert_eq!(receipt.expect("the log in memory takes commands").rejection, None);
+    }
+}
+
+/// What this installation asks of withdrawals.
+fn policy(chance: &Chance) -> WithdrawalPolicy {
+    let fee = chance.pick(&[0, 0, 25]);
+    WithdrawalPolicy {
+        cooling_off: chance.pick(&[0, 0, 20, 86_400].map(Duration::from_secs)),
+        fees: [Currency::USD, Currency::JPY, Currency::KWD].map(|currency| (currency, fee)).into(),
+        fee_policy: chance.pick(&[FeePolicy::Return, FeePolicy::Retain]),
+    }
 }
 
 /// Waits until nobody has anything left to do.
 async fn come_to_rest(around: &Surroundings, clients: &Clients) -> Result<(), Finding> {
     let began = Instant::now();
-    while let Some(left) = left_to_do(around, clients).await {
+    loop {
+        let decided = clients.clear_the_desk().await;
+        let left = left_to_do(around, clients).await.or(decided);
+        let Some(left) = left else { return Ok(()) };
         if began.elapsed() > PATIENCE {
             return Err(Finding::of(8, left));
         }
         sleep(Duration::from_secs(3_600)).await;
     }
-    Ok(())
 }
 
 async fn left_to_do(around: &Surroundings, clients: &Clients) -> Option<String> {
@@ -147,17 +208,14 @@ async fn left_to_do(around: &Surroundings, clients: &Clients) -> Option<String> 
     if !around.provider.is_done() {
         return Some("the channel is not done".to_owned());
     }
+    if !around.house.is_done() {
+        return Some("the bank is not done".to_owned());
+    }
     if followed < head {
         return Some(format!("the log was followed to {followed} of {head}"));
     }
-    if !around
-        .inbox
-        .take_due(now.plus(Duration::from_secs(7_200)), 1)
-        .await
-        .expect("the inbox in memory answers")
-        .is_empty()
-    {
-        return Some("a webhook was not acted on".to_owned());
+    if let Some(webhook) = around.inbox.left_to_do() {
+        return Some(webhook);
     }
     rows.first().map(|row| format!("a saga is not finished: {row:?}"))
 }

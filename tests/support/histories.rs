@@ -96,6 +96,7 @@ pub fn terms(n: u32) -> Created {
         currency: Currency::USD,
         channel: "sandbox".parse().expect("a channel"),
         method: "card".into(),
+        country: None,
         pricing: Pricing {
             model: PricingModel::CostPlus,
             markup_rate: crate::seeds::STARTER_MARKUP,

@@ -1,6 +1,7 @@
 //! What the tests stand on: real parts, started by the tests themselves and gone when they end, however they end; and
 //! the waiting between them.
 
+pub mod balancer;
 pub mod channel_orders;
 pub mod guard;
 pub mod histories;

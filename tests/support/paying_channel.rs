@@ -1,4 +1,5 @@
-//! A channel in memory that tells its fees only in the statements of its payouts, and pays out what a test says.
+//! A channel in memory that tells its fees only in the statements of its payouts, and pays out and lists as disputed
+//! what a test says.
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use async_trait::async_trait;
 use commands::ports::channel::{
     Payout, PayoutsAnswer, StatementAnswer, StatementLine, StatementLineKind, Webhook, WebhookError,
 };
-use commands::ports::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder};
+use commands::ports::{Channel, ChannelAnswer, ChargeOrder, DisputeReport, RefundAnswer, RefundOrder};
 use domain::{ChannelName, Currency, Money, Timestamp};
 use parking_lot::Mutex;
 
@@ -17,6 +18,7 @@ use crate::scripted_channel::ScriptedChannel;
 pub struct PayingChannel {
     charging: ScriptedChannel,
     payouts: Mutex<Vec<(Payout, Vec<StatementLine>)>>,
+    disputes: Mutex<Vec<DisputeReport>>,
 }
 
 impl PayingChannel {
@@ -31,6 +33,11 @@ impl PayingChannel {
             paid_at: Timestamp::from_micros(1_795_000_000_000_000),
         };
         self.payouts.lock().push((payout, lines));
+    }
+
+    /// Lists it whenever it is asked; no webhook tells of it.
+    pub fn dispute(&self, report: DisputeReport) {
+        self.disputes.lock().push(report);
     }
 }
 
@@ -83,6 +90,10 @@ impl Channel for PayingChannel {
             Some((_, lines)) => StatementAnswer::Lines(lines.clone()),
             None => StatementAnswer::Unknown { reason: "no such payout".to_owned() },
         }
+    }
+
+    async fn disputes_since(&self, _since: Timestamp) -> Result<Vec<DisputeReport>, String> {
+        Ok(self.disputes.lock().clone())
     }
 
     fn read_webhook(

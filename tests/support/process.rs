@@ -92,7 +92,7 @@ impl Process {
     }
 
     /// `kill -9`, and waits until it is gone.
-    pub async fn kill(mut self) -> anyhow::Result<()> {
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
         self.child.kill().await?;
         Ok(())
     }

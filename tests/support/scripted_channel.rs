@@ -2,13 +2,17 @@
 //! answers it is told to lose: before the effect or after it. What a charge does is chosen by its token.
 
 mod authorizations;
+mod disputes;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use commands::ports::channel::{Webhook, WebhookError};
-use commands::ports::{Authorizations, Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder, WebhookFact};
+use commands::ports::{
+    Authorizations, Channel, ChannelAnswer, ChargeOrder, DisputeAnswer, DisputeOrder, RefundAnswer, RefundOrder,
+    ReportedStage, WebhookFact,
+};
 use domain::payment::Failure;
 use domain::{ChannelName, Money, PaymentId, RefundId, Timestamp};
 use parking_lot::Mutex;
@@ -60,6 +64,7 @@ struct Book {
     charges: Vec<(PaymentId, Entry<Charge>)>,
     refunds: Vec<(RefundId, Entry<Refund>)>,
     holds: Vec<authorizations::Hold>,
+    cases: Vec<disputes::Case>,
     /// The tokens of the charges: they choose what their refunds do, too.
     tokens: BTreeMap<PaymentId, String>,
     effects: Vec<Effect>,
@@ -293,6 +298,18 @@ impl Channel for ScriptedChannel {
         self.call(format!("find_refund {}", order.refund_id), unknown_refund, |book| {
             book.refund_answer(order.refund_id)
         })
+    }
+
+    async fn find_dispute(&self, channel_reference: &str) -> DisputeAnswer {
+        self.find_case(channel_reference)
+    }
+
+    async fn submit_evidence(&self, order: &DisputeOrder, _text: &str) -> DisputeAnswer {
+        self.answer_case(order, ReportedStage::UnderReview)
+    }
+
+    async fn accept_dispute(&self, order: &DisputeOrder) -> DisputeAnswer {
+        self.answer_case(order, ReportedStage::Closed { won: 0, fee_returned: 0 })
     }
 
     fn authorizations(&self) -> Option<&dyn Authorizations> {

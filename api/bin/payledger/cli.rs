@@ -84,6 +84,9 @@ pub struct Dev {
     /// Play this many varied sample payments through the real path first.
     #[arg(long, env = "PAYLEDGER_PAYMENTS", default_value_t = 0)]
     pub payments: u32,
+    /// What becomes of a merchant's calls beyond those that its tier allows in a minute.
+    #[arg(long, env = "PAYLEDGER_API_CALL_LIMITS", value_enum, default_value = "observe")]
+    pub api_call_limits: CallLimits,
     #[command(flatten)]
     pub telemetry: Telemetry,
 }
@@ -99,6 +102,9 @@ pub struct Serve {
     pub ops_bind: Option<SocketAddr>,
     #[arg(long, env = "PAYLEDGER_ROLES", value_enum, value_delimiter = ',', default_value = "api,sagas,projections")]
     pub roles: Vec<Role>,
+    /// What becomes of a merchant's calls beyond those that its tier allows in a minute.
+    #[arg(long, env = "PAYLEDGER_API_CALL_LIMITS", value_enum, default_value = "observe")]
+    pub api_call_limits: CallLimits,
     #[command(flatten)]
     pub channels: ChannelFlags,
     #[command(flatten)]
@@ -107,6 +113,23 @@ pub struct Serve {
     pub withdrawals: WithdrawalFlags,
     #[command(flatten)]
     pub telemetry: Telemetry,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CallLimits {
+    /// Count them and say so in the answers.
+    Observe,
+    /// Answer 429.
+    Enforce,
+}
+
+impl From<CallLimits> for api::CallLimits {
+    fn from(limits: CallLimits) -> api::CallLimits {
+        match limits {
+            CallLimits::Observe => api::CallLimits::Observe,
+            CallLimits::Enforce => api::CallLimits::Enforce,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Args, Default)]

@@ -30,7 +30,7 @@ pub async fn run(flags: cli::Dev) -> anyhow::Result<()> {
     let ledger = Ledger::open(pool, &master_key::read(&flags.database)?, channels).await?;
     let counter = bank::sandbox(flags.database.data_dir.join("bank"))?;
     let at_once = WithdrawalPolicy { cooling_off: Duration::ZERO, ..WithdrawalPolicy::default() };
-    let ledger = ledger.paying_out(counter, at_once);
+    let ledger = ledger.paying_out(counter, at_once).limiting_calls(flags.api_call_limits.into());
     let node = Node::start(ledger.clone(), &ROLES, flags.bind, None, telemetry::metrics()).await?;
     let base_url = format!("http://{}", node.address);
     let data_dir = &flags.database.data_dir;

@@ -14,6 +14,7 @@ use adapters::nonces::PostgresNonces;
 use adapters::vault::{KeyVault, MasterKey, PostgresVault};
 use adapters::webhooks::PostgresInbox;
 use anyhow::{Context, bail};
+use api::CallLimits;
 use commands::channel_account::ChannelAccounts;
 use commands::dispute::Disputes;
 use commands::jobs::{
@@ -56,6 +57,8 @@ pub struct Ledger {
     pub jobs: Arc<dyn JobBoard>,
     pub progress: Progress,
     pub reader: Reader,
+    /// What its nodes do about merchants that call more often than agreed.
+    pub call_limits: CallLimits,
 }
 
 impl Ledger {
@@ -111,6 +114,7 @@ impl Ledger {
             jobs: Arc::new(PostgresJobBoard::new(pool.clone())),
             progress,
             reader,
+            call_limits: CallLimits::default(),
             pool,
         })
     }
@@ -137,6 +141,11 @@ impl Ledger {
             settlements: self.settlements.clone(),
             withdrawals: self.withdrawals.clone(),
         }
+    }
+
+    /// The same ledger, whose nodes do that about merchants that call too often.
+    pub fn limiting_calls(self, call_limits: CallLimits) -> Ledger {
+        Ledger { call_limits, ..self }
     }
 
     /// The same ledger with a bank that pays merchants out.

@@ -31,7 +31,8 @@ pub async fn run(flags: cli::Serve) -> anyhow::Result<()> {
     let database = Database::open(&flags.database).await?;
     let pool = database.pool(CONNECTIONS_MAX).await?;
     let channels = ledger::channels(&flags.channels)?;
-    let mut ledger = Ledger::open(pool, &master_key::read(&flags.database)?, channels).await?;
+    let ledger = Ledger::open(pool, &master_key::read(&flags.database)?, channels).await?;
+    let mut ledger = ledger.limiting_calls(flags.api_call_limits.into());
     let sandbox_folder = flags.channels.sandbox_url.as_ref().map(|_| flags.database.data_dir.join("bank"));
     if let Some(counter) = bank::counter(&flags.bank, sandbox_folder)? {
         ledger = ledger.paying_out(counter, flags.withdrawals.policy());
@@ -97,6 +98,7 @@ impl Node {
             database: ledger.pool.clone(),
             readiness: Arc::new(crate::readiness::DatabaseReadiness { pool: ledger.pool.clone() }),
             metrics,
+            call_limits: ledger.call_limits,
             in_flight_max: 2_048,
         });
         let router = match (roles.contains(&Role::Api), ops_bind) {

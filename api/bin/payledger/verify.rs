@@ -1,5 +1,6 @@
 //! `payledger verify`: every invariant on the whole store, a line each. Ends with 3 if one is broken.
 
+mod authorizations;
 pub mod channel_book;
 mod channel_payouts;
 
@@ -9,6 +10,7 @@ use adapters::event_store::postgres::audit::first_unrecorded;
 use commands::audit::{self, Check, LogAudit};
 use domain::channel_account::ChannelAccount;
 use domain::invariants::Violation;
+use domain::pre_auth::PreAuth;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -54,13 +56,15 @@ pub async fn checks(ledger: &Ledger, sandbox_url: Option<&str>) -> anyhow::Resul
 
 /// Invariant 6 takes the channel's side too. A check that did not take place is no line: it must not pass for one that
 /// found nothing.
-async fn channel_checks(audit: &LogAudit, sandbox_url: &str) -> anyhow::Result<[Check; 2]> {
+async fn channel_checks(audit: &LogAudit, sandbox_url: &str) -> anyhow::Result<[Check; 3]> {
     let book = channel_book::read(sandbox_url).await?;
     let operations = channel_book::compare(&book, audit.payments());
+    let held = authorizations::compare(&book, audit.states::<PreAuth>().filter_map(|state| state.record()));
     let payouts = channel_book::read_all(sandbox_url, "payouts").await?;
     let paid_out = channel_payouts::compare(&payouts, audit.states::<ChannelAccount>());
     Ok([
         Check::of(6, "the channel's book says what ours says", "operations", operations),
+        Check::of(6, "the channel holds what we call authorised", "authorisations", held),
         Check::of(6, "the channel paid out what we booked", "payouts", paid_out),
     ])
 }
@@ -105,6 +109,12 @@ fn name_of(projection: &str) -> &'static str {
     }
 }
 
+/// What is wrong; and that nothing is, where there was nothing that could be.
+fn remark(check: &Check) -> String {
+    let nothing = || if check.figure == 0 { "nothing to check yet".to_owned() } else { String::new() };
+    check.detail.clone().unwrap_or_else(nothing)
+}
+
 fn show(checks: &[Check]) {
     let row = |check: &Check| {
         let verdict = if check.ok { "ok" } else { "BROKEN" };
@@ -113,8 +123,21 @@ fn show(checks: &[Check]) {
             verdict.to_owned(),
             check.name.to_owned(),
             format!("{} {}", check.figure, check.unit),
-            check.detail.clone().unwrap_or_default(),
+            remark(check),
         ]
     };
     output::table(&["", "", "INVARIANT", "CHECKED", ""], &checks.iter().map(row).collect::<Vec<_>>());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_of_nothing_says_so() {
+        let of = |outcome| remark(&Check::of(6, "payouts", "payouts", outcome));
+        assert_eq!(of(Ok(0)), "nothing to check yet");
+        assert_eq!(of(Ok(1)), "");
+        assert_eq!(of(Err(Violation::of(6, "wrong"))), "wrong");
+    }
 }

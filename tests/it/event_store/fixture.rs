@@ -114,6 +114,7 @@ pub fn terms(number: u128) -> payment::Created {
         currency: Currency::USD,
         channel: "sandbox".parse().unwrap(),
         method: "card".to_owned(),
+        country: None,
         pricing: Pricing {
             model: PricingModel::CostPlus,
             markup_rate: "0.008".parse().unwrap(),

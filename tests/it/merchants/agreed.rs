@@ -117,6 +117,12 @@ async fn terms_are_changed_by_an_administrator_and_read_by_their_merchant() {
     assert_eq!(put(&app, Method::PATCH, &own, &merchant.secret, &changes).await.0, 403);
     for (body, code, pointer) in [
         (json!({"limits": {"daily": 0}}), "invalid_limits", "/limits"),
+        (json!({"limits": {"api_calls_per_minute": 0}}), "invalid_limits", "/limits"),
+        (
+            json!({"limits": {"api_calls_per_minute": 4_294_967_296_i64}}),
+            "invalid_field",
+            "/limits/api_calls_per_minute",
+        ),
         (json!({"credit_limit": -1}), "invalid_credit_limit", "/credit_limit"),
         (json!({"reserve": {"basis_points": 10_001, "days": 1}}), "invalid_reserve", "/reserve"),
         (json!({"time_zone": "Mars/Olympus"}), "invalid_time_zone", "/time_zone"),

@@ -140,6 +140,54 @@ async fn a_rejected_payment_reserves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_capture_counts_as_a_payment_and_a_hold_does_not() {
+    let app = TestApp::start().await;
+    let merchant = app.merchant().await;
+    let admin = app.key(commands::ports::Role::Admin, None).await.1;
+    let path = format!("/merchants/{}", merchant.id);
+    let agree = async |limits: Value| {
+        let own = json!({"limits": limits});
+        assert_eq!(app.request(reqwest::Method::PATCH, &path, &admin).json(&own).send().await.unwrap().status(), 200);
+    };
+    let left = async || {
+        let limits = app.get_json(&format!("{path}/limits"), &merchant.secret).await;
+        (limits["daily"]["left"].as_i64().unwrap(), limits["monthly"]["left"].as_i64().unwrap())
+    };
+    agree(json!({"per_payment": 50_000, "daily": 60_000, "monthly": 100_000})).await;
+    let refused = app.post("/pre-auths", &merchant.secret, &payment("tok_success", 50_001)).await;
+    assert_eq!(refused.status(), 422);
+    let refused: Value = refused.json().await.unwrap();
+    assert_eq!((&refused["code"], &refused["pointer"]), (&json!("payment_limit_exceeded"), &json!("/amount")));
+    let held = app.hold(&merchant, "tok_success", 50_000).await;
+    app.hold(&merchant, "tok_success", 50_000).await;
+    assert_eq!(left().await, (60_000, 100_000), "what is only held does not count");
+    app.pay(&merchant, "tok_success", 20_000).await;
+
+    let capture = async |amount: i64| {
+        let (status, answer) = app.on_hold(&merchant, &held, "capture", &json!({"amount": amount})).await;
+        (status, if status == 200 { answer["amount_capturable"].clone() } else { answer["code"].clone() })
+    };
+    assert_eq!(capture(40_001).await, (422, json!("daily_limit_exceeded")));
+    assert_eq!(capture(30_000).await, (200, json!(20_000)), "a refused capture takes nothing of what is held");
+    assert_eq!(left().await, (10_000, 50_000));
+    agree(json!({"per_payment": 9_000, "daily": 60_000, "monthly": 100_000})).await;
+    assert_eq!(capture(9_001).await, (422, json!("payment_limit_exceeded")));
+    let suspended = app.post(&format!("{path}/suspend"), &admin, &json!({})).await;
+    assert_eq!(suspended.status(), 200);
+    assert_eq!(capture(9_000).await, (200, json!(11_000)), "what is held may be taken all the same");
+    assert_eq!(left().await, (1_000, 41_000));
+
+    let captures = app.get_json(&format!("/pre-auths/{}", held["id"].as_str().unwrap()), &merchant.secret).await;
+    let refund = json!({"payment_id": captures["captures"][0], "amount": 30_000});
+    assert_eq!(app.post("/refunds", &merchant.secret, &refund).await.status(), 201);
+    wait::until("the refund gives its part back", Duration::from_secs(20), || async {
+        (left().await == (31_000, 71_000)).then_some(())
+    })
+    .await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_merchant_sees_what_is_left_and_is_refused_beyond_it() {
     let app = TestApp::start().await;
     let merchant = app.merchant().await;

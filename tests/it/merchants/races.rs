@@ -7,14 +7,17 @@ use adapters::event_store::postgres::{PostgresEventStore, PostgresOptions};
 use commands::Executor;
 use commands::payment::{CreatePayment, PaymentDetails, Payments};
 use commands::ports::clock::SystemClock;
-use commands::ports::{Decision, EventStore, Expected, NewEvent, Request, StreamRef, nth_state};
+use commands::ports::{
+    AuthorizationAnswer, ChannelAnswer, Decision, EventStore, Expected, NewEvent, Request, StreamRef, nth_state,
+};
+use commands::pre_auth::{CapturePreAuth, CreatePreAuth, PreAuths};
 use domain::merchant::{Changes, OwnLimits, Terms};
 use domain::merchant_limits::Used;
 use domain::order_claim::{self, Holder, OrderClaim};
-use domain::payment::{Command, Payment};
+use domain::payment::{Command, Failure, Payment};
 use domain::pricing::{PricingModel, RefundFeePolicy};
 use domain::tier::TierName;
-use domain::{Currency, Decider, MerchantId, Money, PaymentId};
+use domain::{Currency, Decider, MerchantId, Money, PaymentId, PreAuthId};
 use futures::future::join_all;
 use test_support::histories;
 use test_support::manual_clock::ManualClock;
@@ -43,7 +46,9 @@ impl Nodes {
                 Arc::new(PostgresEventStore::start(database.pool.clone(), Arc::new(SystemClock), options));
             stage::payments(store, Arc::new(ScriptedChannel::default()), clock.clone())
         };
-        let nodes = vec![node(), node()];
+        let first = node();
+        let second = Payments { vault: first.vault.clone(), ..node() };
+        let nodes = vec![first, second];
         let executor = &nodes[0].executor;
         test_support::seeds::sow(executor).await;
         let merchant_id = MerchantId::from_uuid(Uuid::now_v7());
@@ -85,6 +90,38 @@ impl Nodes {
         receipt.rejection.map(|rejection| rejection.code)
     }
 
+    /// Money of a customer's that is held and can be captured.
+    async fn hold(&self, node: &Payments, amount: i64) -> PreAuthId {
+        let pre_auth_id = PreAuthId::from_uuid(Uuid::now_v7());
+        let create = CreatePreAuth {
+            pre_auth_id,
+            merchant_id: self.merchant_id,
+            order_no: pre_auth_id.to_string().parse().unwrap(),
+            amount: Money::new(amount, Currency::USD).unwrap(),
+            method: "card".to_owned(),
+            channel: None,
+            details: PaymentDetails::default(),
+            expires_in: None,
+        };
+        let pre_auths = PreAuths::on(node);
+        let created = pre_auths.create(issued(&pre_auth_id.to_string()), create).await.unwrap();
+        assert_eq!(created.rejection, None);
+        let channel_reference = pre_auth_id.to_string();
+        let answer = AuthorizationAnswer::Authorized { channel_reference, amount, capture_before: None };
+        let authorized = pre_auths.record_authorization(issued(&format!("{pre_auth_id} held")), pre_auth_id, answer);
+        assert_eq!(authorized.await.unwrap().rejection, None);
+        pre_auth_id
+    }
+
+    /// Why a capture over `node` was refused, if it was.
+    async fn capture(&self, node: &Payments, pre_auth_id: PreAuthId, amount: i64) -> Result<PaymentId, String> {
+        let payment_id = PaymentId::from_uuid(Uuid::now_v7());
+        let merchant_id = self.merchant_id;
+        let capture = CapturePreAuth { pre_auth_id, payment_id, merchant_id, amount: Some(amount), is_final: false };
+        let receipt = PreAuths::on(node).capture(issued(&payment_id.to_string()), capture).await.unwrap();
+        receipt.rejection.map_or(Ok(payment_id), |rejection| Err(rejection.code))
+    }
+
     async fn used(&self, node: &Payments) -> Used {
         let used = commands::merchant_limits::used(&node.executor, self.merchant_id, node.clock.now());
         used.await.unwrap().unwrap().1
@@ -118,6 +155,55 @@ async fn sixty_four_clients_at_the_edge_of_a_day_never_pass_it() {
     assert_eq!((created, reserved), (41, 41), "no payment without its reservation");
     assert_eq!(nodes.pay(&nodes.nodes[1], 699).await, None, "the last cent can be used");
     assert_eq!(nodes.pay(&nodes.nodes[0], 1).await.as_deref(), Some("daily_limit_exceeded"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn captures_and_payments_at_once_share_the_day_to_the_cent() {
+    let nodes = Nodes::start(OwnLimits { daily: Some(41 * 700 + 699), ..OwnLimits::default() }).await;
+    let holds = join_all((0..8).map(|number| nodes.hold(&nodes.nodes[number % 2], 16 * 700))).await;
+    assert_eq!(nodes.used(&nodes.nodes[0]).await.on_day, 0, "holding uses nothing up");
+    let client = async |number: usize| {
+        let node = &nodes.nodes[number % 2];
+        let (mut captured, mut refused) = (vec![], vec![]);
+        for _ in 0..4 {
+            if number % 4 < 2 {
+                refused.extend(nodes.pay(node, 700).await);
+                continue;
+            }
+            match nodes.capture(node, holds[number % holds.len()], 700).await {
+                Ok(payment_id) => captured.push(payment_id),
+                Err(code) => refused.push(code),
+            }
+        }
+        (captured, refused)
+    };
+    let clients = tokio::time::timeout(Duration::from_secs(120), join_all((0..CLIENTS).map(client))).await;
+    let (captured, refused): (Vec<_>, Vec<_>) = clients.expect("nobody waits for ever").into_iter().unzip();
+    let (captured, refused) = (captured.concat(), refused.concat());
+    assert!(refused.iter().all(|code| code == "daily_limit_exceeded"), "{refused:?}");
+    assert_eq!(refused.len(), 4 * CLIENTS - 41);
+    for node in &nodes.nodes {
+        let used = nodes.used(node).await;
+        assert_eq!((used.on_day, used.in_month), (41 * 700, 41 * 700), "both nodes see the same");
+    }
+    let events = nodes.nodes[0].executor.store().read_all(0, usize::MAX).await.unwrap();
+    let count = |event_type: &str| events.iter().filter(|event| event.event_type == event_type).count();
+    assert_eq!((count("payment.created"), count("merchant_limits.reserved")), (41, 41));
+    assert_eq!(count("pre_auth.capture_requested"), captured.len(), "a refused capture asks for nothing");
+
+    // The rest of the day: by a capture, to the last cent; and what fails is given back, however often it is told.
+    let rest = nodes.hold(&nodes.nodes[0], 2_000).await;
+    assert_eq!(nodes.capture(&nodes.nodes[0], rest, 700).await, Err("daily_limit_exceeded".to_owned()));
+    let last = nodes.capture(&nodes.nodes[1], rest, 699).await.unwrap();
+    assert_eq!(nodes.pay(&nodes.nodes[0], 1).await.as_deref(), Some("daily_limit_exceeded"));
+    let failed = (0..8).map(|number| {
+        let answer = ChannelAnswer::Declined { channel_reference: None, failure: Failure::new("declined", None) };
+        nodes.nodes[number % 2].record_charge(issued(&format!("declined {number}")), last, answer)
+    });
+    join_all(failed).await.into_iter().for_each(|receipt| assert_eq!(receipt.unwrap().rejection, None));
+    assert_eq!(nodes.used(&nodes.nodes[1]).await.on_day, 41 * 700);
+    assert_eq!(nodes.capture(&nodes.nodes[0], rest, 700).await, Err("daily_limit_exceeded".to_owned()));
+    assert!(nodes.capture(&nodes.nodes[0], rest, 699).await.is_ok(), "what failed can be captured again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

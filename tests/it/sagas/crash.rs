@@ -9,8 +9,8 @@ use commands::ports::agenda::{Advanced, Census, Change, Claim, ClaimedSaga, Lead
 use commands::ports::channel::{Webhook, WebhookError};
 use commands::ports::{
     Agenda, AgendaUnavailable, AuthorizationAnswer, AuthorizationOrder, Authorizations, CaptureOrder, Category,
-    Channel, ChannelAnswer, ChargeOrder, EventStore, Receipt, RecordedEvent, RefundAnswer, RefundOrder, Request,
-    SagaState, SagaStatus, StoreError, StreamId, StreamState,
+    Channel, ChannelAnswer, ChargeOrder, DisputeAnswer, DisputeOrder, EventStore, Receipt, RecordedEvent, RefundAnswer,
+    RefundOrder, Request, SagaState, SagaStatus, StoreError, StreamId, StreamState,
 };
 use commands::settlement::Settlements;
 use domain::{ChannelName, Money, Timestamp};
@@ -153,6 +153,18 @@ impl Channel for Mortal<dyn Channel> {
 
     async fn find_refund(&self, order: &RefundOrder) -> RefundAnswer {
         self.around(self.inner.find_refund(order)).await
+    }
+
+    async fn find_dispute(&self, channel_reference: &str) -> DisputeAnswer {
+        self.around(self.inner.find_dispute(channel_reference)).await
+    }
+
+    async fn submit_evidence(&self, order: &DisputeOrder, text: &str) -> DisputeAnswer {
+        self.around(self.inner.submit_evidence(order, text)).await
+    }
+
+    async fn accept_dispute(&self, order: &DisputeOrder) -> DisputeAnswer {
+        self.around(self.inner.accept_dispute(order)).await
     }
 
     fn authorizations(&self) -> Option<&dyn Authorizations> {

@@ -4,6 +4,7 @@
 
 mod agenda;
 mod crash;
+mod disputes;
 mod generic;
 mod late_success;
 mod measures;

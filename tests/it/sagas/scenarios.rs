@@ -26,8 +26,14 @@ pub struct Scenario {
 
 /// Every scenario of every saga.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    let others = super::pre_auths::SCENARIOS.iter().chain(super::settlements::SCENARIOS);
-    SCENARIOS.iter().chain(others).chain(super::withdrawals::SCENARIOS)
+    let tables = [
+        SCENARIOS,
+        super::disputes::SCENARIOS,
+        super::pre_auths::SCENARIOS,
+        super::settlements::SCENARIOS,
+        super::withdrawals::SCENARIOS,
+    ];
+    tables.into_iter().flatten()
 }
 
 /// How a payment ended: its status, its refunds in the order in which they were asked for, and how many operations

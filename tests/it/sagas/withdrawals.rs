@@ -79,8 +79,7 @@ async fn withdrawn(stage: &Stage, driver: &mut dyn Driver, name: &str) -> String
     let receipt = withdrawals.request(issued("withdraw"), asked).await.unwrap();
     assert_eq!(receipt.rejection, None);
     driver.settle(stage).await;
-    let terms = record(stage, withdrawal_id).await.terms;
-    let receipt = withdrawals.approve(issued("approve"), &terms, "finance").await.unwrap();
+    let receipt = withdrawals.approve(issued("approve"), withdrawal_id, "finance").await.unwrap();
     assert_eq!(receipt.rejection, None);
     driver.settle(stage).await;
     stage.bank.sandbox.work(stage.clock.now()).unwrap();

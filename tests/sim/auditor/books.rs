@@ -56,6 +56,8 @@ pub fn entry(event_type: &str, body: &Value) -> Result<Option<Entry>, String> {
         "pre_auth.captured" => authorized(body, -amount(body) - minor(body, "released")),
         "pre_auth.captured_late" => authorized(body, -minor(body, "covered")),
         "pre_auth.capture_failed" | "pre_auth.closed" => authorized(body, -minor(body, "released")),
+        "adjustment.approved" => adjusted(body),
+        "adjustment.proposed" | "adjustment.rejected" => return Ok(None),
         other if WORKFLOW.iter().any(|category| other.starts_with(category)) => return Ok(None),
         "order_claim.claimed"
         | "order_claim.released"
@@ -136,4 +138,15 @@ fn refunded(body: &Value, source: &str, sign: i128) -> Entry {
 fn authorized(body: &Value, amount: i128) -> Entry {
     let of_merchant = format!("memo:merchant:{}:authorized:{}", text(body, "merchant_id"), text(body, "pre_auth_id"));
     Entry::in_currency_of(body).transfer(&format!("memo:auth:{}", text(body, "channel")), &of_merchant, amount)
+}
+
+/// The legs as two people agreed on them; none where a merchant's account posts them.
+fn adjusted(body: &Value) -> Entry {
+    let legs = body.get("legs").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let line = |leg: &Value| {
+        let sign = if text(leg, "side") == "debit" { 1 } else { -1 };
+        (text(leg, "account").to_owned(), sign * minor(leg, "amount"))
+    };
+    let currency = legs.first().map(|leg| text(leg, "currency").to_owned()).unwrap_or_default();
+    Entry { currency, lines: legs.iter().map(line).collect() }
 }

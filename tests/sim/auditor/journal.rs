@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::windows::Windows;
 use super::{accounts, books};
+use crate::bank::{BANK, TransferState, Transfers};
 use crate::canary::Tampering;
 use crate::channel::{Book, CHANNEL, ChargeState, RefundState};
 use crate::finding::Finding;
@@ -43,8 +44,9 @@ impl Journal {
             return Err(wrong(format!("the ledger posts {ledgers:?}, and the auditor {own_sums:?}")));
         }
         for (account, amount) in own_sums {
-            let is_liability = account.0.starts_with("merchant:") && !account.0.ends_with(":receivable");
-            let may_be_negative = account.0.ends_with(":pending") || !account.0.starts_with("merchant:");
+            let is_memo = account.0.starts_with("memo:merchant:");
+            let is_liability = !account.0.ends_with(":receivable");
+            let may_be_negative = account.0.ends_with(":pending") || !(is_memo || account.0.starts_with("merchant:"));
             let sum = self.sums.entry(account.clone()).or_default();
             *sum += amount;
             if !may_be_negative && (if is_liability { *sum > 0 } else { *sum < 0 }) {
@@ -89,6 +91,26 @@ impl Journal {
             let booked = self.sums.get(&(receivable.clone(), currency.clone())).copied().unwrap_or_default();
             if booked != owed {
                 return Err(Finding::of(6, format!("the channel owes {owed} {currency}, booked are {booked}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the bank has taken from our account and not given back, by its own book.
+    pub fn agrees_with_the_bank(&self, transfers: &Transfers) -> Result<(), Finding> {
+        let mut gone: BTreeMap<String, i128> = BTreeMap::new();
+        for transfer in transfers.values() {
+            let left = match transfer.state {
+                TransferState::Paid => transfer.amount.minor(),
+                TransferState::Returned(back) => transfer.amount.minor() - back,
+                TransferState::Taken | TransferState::Refused => 0,
+            };
+            *gone.entry(transfer.amount.currency().to_string()).or_default() += i128::from(left);
+        }
+        for (currency, gone) in gone {
+            let booked = self.sums.get(&(format!("bank:{BANK}:cash"), currency.clone())).copied().unwrap_or_default();
+            if booked != -gone {
+                return Err(Finding::of(6, format!("{gone} {currency} left the bank, booked are {booked}")));
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::clients::{Acknowledged, Wish};
+use crate::clients::{Acknowledged, Mark};
 use crate::finding::Finding;
 
 pub fn has_no_gap(log: &[RecordedEvent]) -> Result<(), Finding> {
@@ -91,13 +91,15 @@ pub fn holds_what_was_acknowledged(log: &[RecordedEvent], acknowledged: &[Acknow
             return Err(Finding::of(3, format!("command {command} was answered {first:?} and then {again:?}")));
         }
         let events = of_command.get(&command).map_or(&[][..], Vec::as_slice);
-        let made_true =
-            events.iter().filter(|event| Some(event.event_type.as_str()) == answer.wish.event_type()).count();
-        let is_right = match (answer.wish, &receipt.rejection) {
+        let of_types =
+            |types: &[&str]| events.iter().filter(|event| types.contains(&event.event_type.as_str())).count();
+        let is_right = match (answer.wish.mark(), &receipt.rejection) {
             (_, Some(_)) => events.is_empty(),
-            (Wish::Cancellation, None) => made_true <= 1,
-            (Wish::Settlement, None) => true,
-            (_, None) => made_true == 1 && events.iter().any(|event| event.position == receipt.position),
+            (Mark::Event(name), None) => {
+                of_types(&[name]) == 1 && events.iter().any(|event| event.position == receipt.position)
+            }
+            (Mark::Rest(types), None) => of_types(types) <= 1,
+            (Mark::Elsewhere, None) => true,
         };
         if !is_right {
             let detail =

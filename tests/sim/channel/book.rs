@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use commands::ports::{ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder};
 use domain::payment::Failure;
-use domain::{Currency, PaymentId, RefundId};
+use domain::{Currency, PaymentId, PreAuthId, RefundId};
+
+use super::holds::Hold;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChargeState {
@@ -27,6 +29,8 @@ pub enum RefundState {
 pub struct Charge {
     pub key: String,
     pub payment_id: PaymentId,
+    /// What it was captured of, where it was held before.
+    pub pre_auth_id: Option<PreAuthId>,
     pub amount: i64,
     pub currency: Currency,
     pub fee: i64,
@@ -51,6 +55,9 @@ pub struct Book {
     refund_keys: BTreeSet<String>,
     /// Payments whose charge was voided before it came.
     tombstones: BTreeSet<PaymentId>,
+    pub(super) holds: BTreeMap<String, Hold>,
+    /// Pre-auths that were released before they came.
+    pub(super) released_unseen: BTreeSet<PreAuthId>,
 }
 
 impl Book {
@@ -72,20 +79,32 @@ impl Book {
 
     /// True if it is new.
     pub fn charge(&mut self, order: &ChargeOrder, state: ChargeState, fee: i64, fee_is_told: bool) -> bool {
-        if self.charges.contains_key(&order.key) || self.tombstones.contains(&order.payment_id) {
+        if self.tombstones.contains(&order.payment_id) {
             return false;
         }
-        let charge = Charge {
+        self.enter(Charge {
             key: order.key.clone(),
             payment_id: order.payment_id,
+            pre_auth_id: None,
             amount: order.amount.minor(),
             currency: order.amount.currency(),
             fee,
             fee_is_told,
             state,
-        };
-        self.charges.insert(order.key.clone(), charge);
+        })
+    }
+
+    /// True if its key is new.
+    pub(super) fn enter(&mut self, charge: Charge) -> bool {
+        if self.charges.contains_key(&charge.key) {
+            return false;
+        }
+        self.charges.insert(charge.key.clone(), charge);
         true
+    }
+
+    pub fn state_of(&self, payment_id: PaymentId) -> Option<ChargeState> {
+        self.charges.values().find(|charge| charge.payment_id == payment_id).map(|charge| charge.state)
     }
 
     /// What has not come to an end cannot any more; what never came leaves a tombstone.
@@ -105,7 +124,13 @@ impl Book {
         charge.map(|charge| charge.state = end).is_some()
     }
 
+    /// A capture that was declined is made after all only while the money is held still.
     pub fn change_its_mind(&mut self, payment_id: PaymentId) -> bool {
+        let charge = self.charges.values().find(|charge| charge.payment_id == payment_id);
+        let held = charge.and_then(|charge| Some((charge.amount, charge.pre_auth_id?)));
+        if held.is_some_and(|(amount, pre_auth_id)| amount > self.capturable(pre_auth_id)) {
+            return false;
+        }
         let charge = self.charge_of(payment_id).filter(|charge| charge.state == ChargeState::Declined);
         charge.map(|charge| charge.state = ChargeState::Captured).is_some()
     }

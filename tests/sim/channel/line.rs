@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use commands::ports::channel::{Webhook, WebhookError};
-use commands::ports::{Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder};
+use commands::ports::{Authorizations, Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder};
 use domain::{ChannelName, Money, Timestamp};
 use rust_decimal::Decimal;
 
@@ -21,7 +21,7 @@ pub struct ChannelLine {
     name: ChannelName,
     provider: Provider,
     weather: Weather,
-    tampering: Arc<Tampering>,
+    pub(super) tampering: Arc<Tampering>,
 }
 
 impl ChannelLine {
@@ -30,7 +30,7 @@ impl ChannelLine {
     }
 
     /// One call: `perform` on the provider, then what `answer` reads there.
-    async fn call<A>(
+    pub(super) async fn call<A>(
         &self,
         perform: impl FnOnce(&Provider) + Send + 'static,
         answer: impl FnOnce(&Provider) -> A,
@@ -92,7 +92,7 @@ fn fee_share(provider: &Provider, order: &RefundOrder) -> i64 {
     if captured == 0 { 0 } else { fee * order.amount.minor() / captured }
 }
 
-fn unknown_charge(reason: String) -> ChannelAnswer {
+pub(super) fn unknown_charge(reason: String) -> ChannelAnswer {
     ChannelAnswer::Unknown { reason }
 }
 
@@ -139,6 +139,10 @@ impl Channel for ChannelLine {
 
     async fn find_refund(&self, order: &RefundOrder) -> RefundAnswer {
         self.call(|_| {}, |provider| provider.book().refund_answer(order.refund_id), unknown_refund).await
+    }
+
+    fn authorizations(&self) -> Option<&dyn Authorizations> {
+        Some(self)
     }
 
     fn read_webhook(

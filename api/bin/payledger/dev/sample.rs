@@ -39,10 +39,18 @@ pub async fn play(credentials: &Credentials, payments: u32) -> anyhow::Result<()
         .try_collect::<Vec<()>>()
         .await?;
     progress.finish();
+    collect(&client, credentials).await?;
     settle(&client, credentials).await?;
     for (number, secret) in secrets.iter().enumerate() {
         payout::play(&client, number, secret, &credentials.finance.secret, &credentials.finance2.secret).await?;
     }
+    Ok(())
+}
+
+/// The channel's day ends: it pays out what it owes, and that is taken in.
+async fn collect(client: &Client, credentials: &Credentials) -> anyhow::Result<()> {
+    client.end_day(&credentials.sandbox_url).await?;
+    client.post("/ledger/payouts/collect", &credentials.finance.secret, "sample-payouts", &json!({})).await?;
     Ok(())
 }
 

@@ -21,7 +21,7 @@ pub struct Operation {
     kind: String,
     reference: String,
     idempotency_key: String,
-    amount: i64,
+    pub(super) amount: i64,
     fee: i64,
     time: Timestamp,
 }
@@ -112,7 +112,7 @@ fn same_capture(id: &str, capture: &Capture, charge: &Operation) -> Result<(), V
 }
 
 /// The operations of one kind by reference; two of one reference, or of one key, are a double effect.
-fn index<'a>(book: &'a [Operation], kind: &str) -> Result<HashMap<&'a str, &'a Operation>, Violation> {
+pub(super) fn index<'a>(book: &'a [Operation], kind: &str) -> Result<HashMap<&'a str, &'a Operation>, Violation> {
     let mut by_reference = HashMap::new();
     let mut keys = HashSet::new();
     for operation in book.iter().filter(|operation| operation.kind == kind) {
@@ -124,7 +124,7 @@ fn index<'a>(book: &'a [Operation], kind: &str) -> Result<HashMap<&'a str, &'a O
     Ok(by_reference)
 }
 
-fn differs(id: &str, what: &str) -> Violation {
+pub(super) fn differs(id: &str, what: &str) -> Violation {
     Violation::of(6, format!("{id}: {what}"))
 }
 

@@ -28,6 +28,13 @@ impl Client {
         Ok(body)
     }
 
+    /// Has the sandbox pay out now what it owes.
+    pub async fn end_day(&self, sandbox_url: &str) -> anyhow::Result<()> {
+        let request = self.http.post(format!("{sandbox_url}/payouts/run")).json(&serde_json::json!({}));
+        request.send().await.context("the sandbox does not answer")?.error_for_status()?;
+        Ok(())
+    }
+
     pub async fn get(&self, path: &str, secret: &str) -> anyhow::Result<Value> {
         let url = format!("{}{path}", self.base_url);
         let answer = self.http.get(&url).bearer_auth(secret).send().await.context("the server does not answer")?;
