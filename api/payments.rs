@@ -76,18 +76,18 @@ pub struct CreatePaymentBody {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct PaymentMethodBody {
+pub(crate) struct PaymentMethodBody {
     #[serde(rename = "type")]
     #[schema(value_type = String, example = "card")]
-    kind: MethodType,
+    pub(crate) kind: MethodType,
     /// From the channel's own form, so that no card number comes near this server.
     #[schema(value_type = String, example = "tok_success")]
-    token: Token,
+    pub(crate) token: Token,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CustomerBody {
+pub(crate) struct CustomerBody {
     #[schema(value_type = Option<String>, example = "ada@example.com")]
     email: Option<Email>,
     #[schema(value_type = Option<String>, example = "Ada Lovelace")]
@@ -97,14 +97,15 @@ struct CustomerBody {
     country: Option<Country>,
 }
 
+impl From<CustomerBody> for Customer {
+    fn from(body: CustomerBody) -> Customer {
+        Customer { email: body.email.map(|email| email.0), name: body.name.map(|name| name.0), country: body.country }
+    }
+}
+
 impl CreatePaymentBody {
     pub(crate) fn command(self, merchant_id: MerchantId) -> Result<CreatePayment, Problem> {
         let amount = Money::new(self.amount.0, self.currency);
-        let customer = self.customer.map(|customer| Customer {
-            email: customer.email.map(|email| email.0),
-            name: customer.name.map(|name| name.0),
-            country: customer.country,
-        });
         Ok(CreatePayment {
             payment_id: PaymentId::from_uuid(Uuid::now_v7()),
             merchant_id,
@@ -114,7 +115,7 @@ impl CreatePaymentBody {
             channel: self.channel,
             details: PaymentDetails {
                 token: self.payment_method.token.0,
-                customer,
+                customer: self.customer.map(Customer::from),
                 description: self.description.map(|text| text.0),
                 return_url: self.return_url.map(|url| url.0),
                 metadata: self.metadata.map(|metadata| metadata.0),
@@ -162,7 +163,7 @@ async fn cancel_payment(
 }
 
 /// The payment as of its command, or as of the first event behind it after which `done` holds.
-async fn answer_payment(
+pub(crate) async fn answer_payment(
     app: &App,
     status: StatusCode,
     receipt: &Receipt,

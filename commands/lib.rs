@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod keys;
 pub mod merchant;
 pub mod merchant_limits;
+pub mod order;
 pub mod payment;
 pub mod period;
 pub mod ports;

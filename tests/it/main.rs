@@ -26,6 +26,7 @@ mod merchants;
 mod nonces;
 mod openapi;
 mod operations;
+mod orders;
 mod payments;
 mod periods;
 mod positions;
