@@ -9,6 +9,7 @@ use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::{Agenda, Clock, EventStore, JobBoard, Nonces};
 use commands::settlement::Settlements;
+use commands::story::Storyteller;
 use commands::webhook::Webhooks;
 use commands::withdrawal::Withdrawals;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -29,6 +30,7 @@ pub struct Parts {
     pub withdrawals: Withdrawals,
     pub agenda: Arc<dyn Agenda>,
     pub jobs: Arc<dyn JobBoard>,
+    pub storyteller: Storyteller,
     pub reader: projections::Reader,
     pub database: sqlx::PgPool,
     pub readiness: Arc<dyn Readiness>,

@@ -37,6 +37,7 @@ mod router;
 mod sagas;
 mod settlements;
 mod statements;
+mod story;
 pub mod telemetry;
 mod tiers;
 mod webhooks;

@@ -99,7 +99,7 @@ impl Webhooks {
         let new = NewWebhook {
             id: id.clone(),
             event_type: webhook.event_type,
-            payment_id: webhook.facts.iter().find_map(payment_of),
+            stream_id: webhook.facts.iter().find_map(stream_of).map(|stream| stream.id),
             message,
             received_at,
         };

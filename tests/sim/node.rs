@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::agenda::MemoryAgenda;
+use adapters::channel_calls::MemoryChannelCalls;
 use adapters::event_store::MemoryEventStore;
 use adapters::webhooks::MemoryInbox;
 use commands::payment::Payments;
@@ -77,7 +78,12 @@ impl Node {
             policy: Arc::default(),
             clock: payments.clock.clone(),
         };
-        let use_cases = UseCases { payments: payments.clone(), withdrawals, settlements: settlements.clone() };
+        let use_cases = UseCases {
+            payments: payments.clone(),
+            withdrawals,
+            settlements: settlements.clone(),
+            calls: Arc::new(MemoryChannelCalls::default()),
+        };
         let runner = SagaRunner::new(&use_cases, Arc::new(agenda), pace.sagas);
         let webhooks = Webhooks { payments: payments.clone(), inbox: around.inbox.clone(), nudge: nudge(&runner) };
         let (stop, stopped) = watch::channel(false);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use adapters::agenda::PostgresAgenda;
 use adapters::bank::SandboxBankConfig;
+use adapters::channel_calls::PostgresChannelCalls;
 use adapters::channels::sandbox::{SandboxChannel, SandboxChannelConfig};
 use adapters::channels::stripe::{StripeChannel, StripeConfig};
 use adapters::event_store::postgres::{PostgresEventStore, PostgresOptions};
@@ -23,8 +24,9 @@ use commands::jobs::{
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::clock::SystemClock;
-use commands::ports::{Agenda, Channel, Clock, EventStore, JobBoard, Nonces, WebhookInbox};
+use commands::ports::{Agenda, Channel, ChannelCallLog, Clock, EventStore, JobBoard, Nonces, WebhookInbox};
 use commands::settlement::Settlements;
+use commands::story::Storyteller;
 use commands::webhook::Webhooks;
 use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, Executor};
@@ -54,6 +56,7 @@ pub struct Ledger {
     pub inbox: Arc<dyn WebhookInbox>,
     pub agenda: Arc<dyn Agenda>,
     pub jobs: Arc<dyn JobBoard>,
+    pub calls: Arc<dyn ChannelCallLog>,
     pub progress: Progress,
     pub reader: Reader,
 }
@@ -109,6 +112,7 @@ impl Ledger {
             inbox: Arc::new(PostgresInbox::new(pool.clone(), master)),
             agenda: Arc::new(PostgresAgenda::new(pool.clone())),
             jobs: Arc::new(PostgresJobBoard::new(pool.clone())),
+            calls: Arc::new(PostgresChannelCalls::start(pool.clone())),
             progress,
             reader,
             pool,
@@ -136,6 +140,18 @@ impl Ledger {
             payments: self.payments.clone(),
             settlements: self.settlements.clone(),
             withdrawals: self.withdrawals.clone(),
+            calls: self.calls.clone(),
+        }
+    }
+
+    /// Where the stories of objects are read from.
+    pub fn storyteller(&self) -> Storyteller {
+        Storyteller {
+            store: self.store.clone(),
+            calls: self.calls.clone(),
+            inbox: self.inbox.clone(),
+            agenda: self.agenda.clone(),
+            batches: Arc::new(BooksActivity::new(self.reader.clone())),
         }
     }
 

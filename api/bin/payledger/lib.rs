@@ -19,5 +19,6 @@ pub mod sagas;
 pub mod sandbox;
 pub mod serve;
 pub mod signals;
+pub mod story;
 pub mod telemetry;
 pub mod verify;

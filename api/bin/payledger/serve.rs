@@ -7,6 +7,7 @@ use std::time::Duration;
 use adapters::bank::SandboxBank;
 use anyhow::Context;
 use api::App;
+use commands::ports::ChannelCallLog;
 use commands::webhook::Webhooks;
 use commands::withdrawal::Withdrawals;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -50,6 +51,7 @@ pub struct Node {
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     projections: Option<projections::Running>,
+    calls: Arc<dyn ChannelCallLog>,
 }
 
 impl Node {
@@ -93,6 +95,7 @@ impl Node {
             webhooks,
             agenda: ledger.agenda.clone(),
             jobs: ledger.jobs.clone(),
+            storyteller: ledger.storyteller(),
             reader: ledger.reader.clone(),
             database: ledger.pool.clone(),
             readiness: Arc::new(crate::readiness::DatabaseReadiness { pool: ledger.pool.clone() }),
@@ -112,7 +115,7 @@ impl Node {
                 TcpListener::bind(ops_bind).await.with_context(|| format!("{ops_bind} cannot be listened on"))?;
             tasks.push(tokio::spawn(listen(listener, api::ops_router(app), stopped)));
         }
-        Ok(Node { address, stop, tasks, projections })
+        Ok(Node { address, stop, tasks, projections, calls: ledger.calls.clone() })
     }
 
     /// Finishes what is running and takes nothing new.
@@ -126,6 +129,7 @@ impl Node {
         if let Some(projections) = self.projections {
             projections.stop().await;
         }
+        self.calls.flush().await;
     }
 }
 
