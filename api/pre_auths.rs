@@ -28,9 +28,9 @@ use crate::params::{CommandErrors, QueryErrors, QueryHeaders, WaitingCommandHead
 use crate::payments::CreatePaymentBody;
 use crate::position::{self, AsOf, Freshness};
 use crate::problem::Problem;
+use crate::render::pre_auth::{PreAuthObject, object, of_record, of_row};
 use crate::render::story::StoryEntry;
 use crate::story::{self, StoryQuery};
-use crate::render::pre_auth::{PreAuthObject, object, of_record, of_row};
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

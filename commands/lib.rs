@@ -3,6 +3,7 @@
 
 pub mod adjustment;
 pub mod aggregates;
+pub mod archive;
 pub mod as_of;
 pub mod audit;
 pub mod bridge;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::ExponentialBuilder;
-use commands::ports::agenda::{ClaimedSaga, Settlement};
 use commands::calls::{self, Caller};
+use commands::ports::agenda::{ClaimedSaga, Settlement};
 use commands::ports::{Category, ChannelCallLog, Clock, EventStore, Metadata, SagaId, SagaState, StoreError};
 use commands::{CommandError, trace};
 use domain::Timestamp;

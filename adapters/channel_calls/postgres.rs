@@ -160,8 +160,8 @@ impl<'r> FromRow<'r, PgRow> for CallRow {
             number.map_err(|error| sqlx::Error::ColumnDecode { index: column.to_owned(), source: error.into() })
         };
         let result = row.try_get::<&str, _>("result")?.parse();
-        let result =
-            result.map_err(|reason: String| sqlx::Error::ColumnDecode { index: "result".to_owned(), source: reason.into() });
+        let result = result
+            .map_err(|reason: String| sqlx::Error::ColumnDecode { index: "result".to_owned(), source: reason.into() });
         Ok(CallRow(ChannelCall {
             stream_id: row.try_get("stream_id")?,
             called: row.try_get("called")?,

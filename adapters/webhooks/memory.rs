@@ -39,12 +39,8 @@ impl WebhookInbox for MemoryInbox {
             settled_at: None,
             last_error: None,
         };
-        let row = Row {
-            record,
-            message: Some(webhook.message),
-            due_at: Some(webhook.received_at.plus(grace)),
-            attempts: 0,
-        };
+        let row =
+            Row { record, message: Some(webhook.message), due_at: Some(webhook.received_at.plus(grace)), attempts: 0 };
         webhooks.insert(webhook.id, row);
         Ok(Kept::New)
     }
@@ -86,7 +82,8 @@ impl WebhookInbox for MemoryInbox {
 
     async fn about(&self, stream_ids: &[String]) -> Result<Vec<WebhookRecord>, InboxError> {
         let webhooks = self.webhooks.lock();
-        let is_about = |row: &&Row| row.record.stream_id.as_ref().is_some_and(|stream_id| stream_ids.contains(stream_id));
+        let is_about =
+            |row: &&Row| row.record.stream_id.as_ref().is_some_and(|stream_id| stream_ids.contains(stream_id));
         let about = webhooks.values().filter(is_about);
         let mut records: Vec<WebhookRecord> = about.map(|row| row.record.clone()).collect();
         records.sort_by_key(|record| record.received_at);

@@ -126,7 +126,7 @@ pub fn facts(event: &RecordedEvent, for_merchant: bool) -> Result<Map<String, Va
         .map_err(|error| Problem::internal(&format!("event {}: {error}", event.position)))?;
     let inner = tagged.into_iter().next().map(|(_, inner)| inner);
     let Some(Value::Object(mut facts)) = inner else { return Ok(Map::new()) };
-    facts.retain(|name, fact| !is_sealed(fact) && !(name == NOT_TOLD && fact.is_null()));
+    facts.retain(|name, fact| !(is_sealed(fact) || name == NOT_TOLD && fact.is_null()));
     if for_merchant {
         facts.retain(|name, _| !NOT_FOR_MERCHANTS.contains(&name.as_str()));
     }

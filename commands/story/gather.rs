@@ -72,11 +72,7 @@ impl Storyteller {
     }
 
     /// What went out and came in about these objects.
-    async fn beside(
-        &self,
-        objects: &BTreeSet<String>,
-        until: Option<Timestamp>,
-    ) -> Result<Vec<Happening>, StoryError> {
+    async fn beside(&self, objects: &BTreeSet<String>, until: Option<Timestamp>) -> Result<Vec<Happening>, StoryError> {
         let ids: Vec<String> = objects.iter().cloned().collect();
         let calls = self.calls.about(&ids).await.map_err(|error| StoryError::Unavailable(error.to_string()))?;
         let webhooks = self.inbox.about(&ids).await?;
@@ -194,7 +190,8 @@ impl Gathering<'_> {
         let settlements = Settlements::of(&account.events);
         let (mut shares, mut settled) = (vec![], 0);
         for batch in settlements.batches() {
-            let within = moved.iter().filter(|(position, _)| (batch.window.from + 1..=batch.window.to).contains(position));
+            let within =
+                moved.iter().filter(|(position, _)| (batch.window.from + 1..=batch.window.to).contains(position));
             let brought: Vec<i64> = within.map(|(_, amount)| *amount).collect();
             if brought.is_empty() {
                 continue;
@@ -252,8 +249,7 @@ impl Gathering<'_> {
         let requested = own.first().map(RecordedEvent::decode).transpose()?;
         self.keep(own, stream);
         let Some(withdrawal::Event::Requested(requested)) = requested else { return Ok(()) };
-        let account =
-            self.account(Holder { merchant_id: requested.merchant_id, currency: requested.currency }).await?;
+        let account = self.account(Holder { merchant_id: requested.merchant_id, currency: requested.currency }).await?;
         self.keep_of_account(&account, |mover| *mover == Mover::Withdrawal(requested.withdrawal_id));
         self.found.made_of = Settlements::of(&account.events).available().made_of(requested.withdrawal_id);
         Ok(())
@@ -265,7 +261,11 @@ impl Gathering<'_> {
         Ok(AccountHistory { recorded, events })
     }
 
-    async fn keep_settlement(&mut self, account: &AccountHistory, settlement_id: SettlementId) -> Result<(), StoryError> {
+    async fn keep_settlement(
+        &mut self,
+        account: &AccountHistory,
+        settlement_id: SettlementId,
+    ) -> Result<(), StoryError> {
         let stream = Category::of::<settlement::Settlement>().stream(settlement_id.to_string());
         let events = self.read(&stream).await?;
         self.keep(events, &stream);

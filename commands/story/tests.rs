@@ -130,7 +130,12 @@ fn what_came_in_first_leaves_first() {
             to(&[(1, 5), (2, 20)]),
             75,
         ),
-        ("the reserve is another flow", vec![released(1, 0, 10, 100), reserve_released(1, 10), held(1, 110, 0)], to(&[(1, 100)]), 0),
+        (
+            "the reserve is another flow",
+            vec![released(1, 0, 10, 100), reserve_released(1, 10), held(1, 110, 0)],
+            to(&[(1, 100)]),
+            0,
+        ),
     ];
     for (what, events, expected, left) in rows {
         let flow = Available::of(&events).flow_of(Mover::Settlement(set(1)), 0..100).expect("it was released");

@@ -181,11 +181,7 @@ impl BatchParts for BooksActivity {
         .await
         .map_err(unavailable)?;
         let part = || {
-            Ok(BatchPart {
-                net: row.try_get("net")?,
-                before: parsed(&row, "before")?,
-                total: parsed(&row, "total")?,
-            })
+            Ok(BatchPart { net: row.try_get("net")?, before: parsed(&row, "before")?, total: parsed(&row, "total")? })
         };
         part().map_err(unavailable)
     }

@@ -15,11 +15,11 @@ use adapters::nonces::PostgresNonces;
 use adapters::vault::{KeyVault, MasterKey, PostgresVault};
 use adapters::webhooks::PostgresInbox;
 use anyhow::{Context, bail};
+use commands::archive::{Archive, Shelf, Terms};
 use commands::channel_account::ChannelAccounts;
 use commands::dispute::Disputes;
 use commands::jobs::{
-    CloseSettlements, CollectPayouts, ExpireOverduePayments, FindMissedDisputes, ForgetJobRuns, ForgetNonces,
-    ForgetWebhookMessages, Job,
+    CloseSettlements, CollectPayouts, ExpireOverduePayments, FindMissedDisputes, Forget, ForgetNonces, Job,
 };
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
@@ -27,7 +27,6 @@ use commands::ports::clock::SystemClock;
 use commands::ports::{Agenda, Channel, ChannelCallLog, Clock, EventStore, JobBoard, Nonces, WebhookInbox};
 use commands::settlement::Settlements;
 use commands::story::Storyteller;
-use commands::webhook::Webhooks;
 use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, Executor};
 use projections::books::{BooksActivity, BooksFunds};
@@ -57,6 +56,8 @@ pub struct Ledger {
     pub agenda: Arc<dyn Agenda>,
     pub jobs: Arc<dyn JobBoard>,
     pub calls: Arc<dyn ChannelCallLog>,
+    /// How long this node's jobs keep what stands beside the log.
+    pub terms: Terms,
     pub progress: Progress,
     pub reader: Reader,
 }
@@ -113,6 +114,7 @@ impl Ledger {
             agenda: Arc::new(PostgresAgenda::new(pool.clone())),
             jobs: Arc::new(PostgresJobBoard::new(pool.clone())),
             calls: Arc::new(PostgresChannelCalls::start(pool.clone())),
+            terms: Terms::default(),
             progress,
             reader,
             pool,
@@ -120,17 +122,18 @@ impl Ledger {
     }
 
     /// Every job of the ledger, one line each, and who runs them.
-    pub fn scheduler(&self, webhooks: Webhooks) -> Scheduler {
+    pub fn scheduler(&self) -> Scheduler {
         let overdue = Arc::new(OverdueOfReadModel::new(self.reader.clone()));
-        let jobs: Vec<Arc<dyn Job>> = vec![
+        let archive = self.archive(self.terms);
+        let forget = |shelf: Shelf| -> Arc<dyn Job> { Arc::new(Forget { archive: archive.clone(), shelf }) };
+        let mut jobs: Vec<Arc<dyn Job>> = vec![
             Arc::new(CloseSettlements { settlements: self.settlements.clone() }),
             Arc::new(CollectPayouts { channel_accounts: self.channel_accounts.clone() }),
             Arc::new(ExpireOverduePayments { payments: self.payments.clone(), overdue }),
             Arc::new(FindMissedDisputes::new(Disputes { payments: self.payments.clone() })),
-            Arc::new(ForgetJobRuns { board: self.jobs.clone() }),
             Arc::new(ForgetNonces { nonces: self.nonces.clone() }),
-            Arc::new(ForgetWebhookMessages { webhooks }),
         ];
+        jobs.extend(Shelf::ALL.map(forget));
         Scheduler::new(jobs, self.jobs.clone(), self.payments.clock.clone(), SchedulerConfig::default())
     }
 
@@ -142,6 +145,17 @@ impl Ledger {
             withdrawals: self.withdrawals.clone(),
             calls: self.calls.clone(),
         }
+    }
+
+    /// What is thrown away once it has had its time.
+    pub fn archive(&self, terms: Terms) -> Archive {
+        Archive { calls: self.calls.clone(), board: self.jobs.clone(), inbox: self.inbox.clone(), terms }
+    }
+
+    /// The same ledger with other terms.
+    pub fn keeping(mut self, terms: Terms) -> Ledger {
+        self.terms = terms;
+        self
     }
 
     /// Where the stories of objects are read from.

@@ -32,7 +32,8 @@ pub async fn run(flags: cli::Serve) -> anyhow::Result<()> {
     let database = Database::open(&flags.database).await?;
     let pool = database.pool(CONNECTIONS_MAX).await?;
     let channels = ledger::channels(&flags.channels)?;
-    let mut ledger = Ledger::open(pool, &master_key::read(&flags.database)?, channels).await?;
+    let ledger = Ledger::open(pool, &master_key::read(&flags.database)?, channels).await?;
+    let mut ledger = ledger.keeping(flags.terms.terms());
     let sandbox_folder = flags.channels.sandbox_url.as_ref().map(|_| flags.database.data_dir.join("bank"));
     if let Some(counter) = bank::counter(&flags.bank, sandbox_folder)? {
         ledger = ledger.paying_out(counter, flags.withdrawals.policy());
@@ -75,7 +76,7 @@ impl Node {
             if let Some(config) = ledger.sandbox_bank.clone() {
                 tasks.push(tokio::spawn(SandboxBank::open(config)?.run(stopped.clone())));
             }
-            let scheduler = ledger.scheduler(webhooks.clone());
+            let scheduler = ledger.scheduler();
             tasks.push(tokio::spawn({
                 let stopped = stopped.clone();
                 async move { scheduler.run(ordered(stopped)).await }

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 /// As wide as the longest type of an event.
 const WHAT_WIDTH: usize = 38;
 const AMOUNT_WIDTH: usize = 14;
+const FACTS_WIDTH: usize = 96;
 /// Facts that are amounts in minor units, by the last part of their names.
 const AMOUNTS: [&str; 29] = [
     "actual",
@@ -52,7 +53,8 @@ const TIMES: [&str; 6] =
     ["authorize_before", "cut_off_at", "evidence_due_by", "expires_at", "release_due", "send_not_before"];
 /// Said by the line itself, by the heading, or for machines only.
 const UNTOLD: [&str; 4] = ["currency", "items_digest", "merchant_id", "since"];
-const RULE: &str = "  Money in one account bears no marks: what came in first is taken to have left first, and of a batch a
+const RULE: &str =
+    "  Money in one account bears no marks: what came in first is taken to have left first, and of a batch a
   payment has the share that it brought, by its place in the order of the log.";
 
 /// The whole story but for the state at its end.
@@ -103,9 +105,7 @@ impl Page<'_> {
             words.push(event.stream.id.clone());
         }
         self.words(&mut words, "", &told, &event.stream.id);
-        if !words.is_empty() {
-            below.push(words.join(" · "));
-        }
+        below.extend(wrapped(&words));
         for posting in unreadable(postings(event), event)? {
             let currency: Currency = posting.currency.parse()?;
             let amount = currency.in_major(posting.amount);
@@ -123,7 +123,9 @@ impl Page<'_> {
             }
             match value {
                 Value::Object(inner) => self.words(words, &format!("{path} "), inner, own_id),
-                Value::String(text) if text != own_id && !text.is_empty() => words.push(format!("{path} {}", plain(name, text))),
+                Value::String(text) if text != own_id && !text.is_empty() => {
+                    words.push(format!("{path} {}", plain(name, text)))
+                }
                 Value::Number(number) if number.as_i64() != Some(0) => {
                     let amount = number.as_i64().filter(|_| AMOUNTS.contains(&name.as_str()));
                     let text = amount.map_or_else(|| number.to_string(), |amount| self.amount(amount));
@@ -218,7 +220,13 @@ impl Page<'_> {
         Ok(())
     }
 
-    fn share(&self, out: &mut String, trail: &Trail, share: &BatchShare, ends: &BTreeMap<&str, &str>) -> std::fmt::Result {
+    fn share(
+        &self,
+        out: &mut String,
+        trail: &Trail,
+        share: &BatchShare,
+        ends: &BTreeMap<&str, &str>,
+    ) -> std::fmt::Result {
         let batch = if trail.of == share.settlement_id.to_string() {
             "the whole batch".to_owned()
         } else {
@@ -248,7 +256,12 @@ impl Page<'_> {
         for portion in &flow.to {
             let id = portion.mover.to_string();
             let end = id.split(' ').next_back().and_then(|id| ends.get(id));
-            self.sum(out, 3, portion.amount, &format!("{id}{}", end.map(|end| format!(", {end}")).unwrap_or_default()))?;
+            self.sum(
+                out,
+                3,
+                portion.amount,
+                &format!("{id}{}", end.map(|end| format!(", {end}")).unwrap_or_default()),
+            )?;
         }
         if flow.left > 0 {
             self.sum(out, 3, flow.left, "still available")?;
@@ -260,6 +273,21 @@ impl Page<'_> {
         let text = self.amount(amount);
         writeln!(out, "  {:indent$}{text:>width$}  {what}", "", indent = depth * 2, width = AMOUNT_WIDTH + 4)
     }
+}
+
+/// The words in lines of a width that a terminal has.
+fn wrapped(words: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = vec![];
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + word.chars().count() < FACTS_WIDTH => {
+                line.push_str(" · ");
+                line.push_str(word);
+            }
+            _ => lines.push(word.clone()),
+        }
+    }
+    lines
 }
 
 /// How each withdrawal stands at the story's end: the verb of its newest event.
