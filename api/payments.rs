@@ -29,11 +29,11 @@ use crate::params::{CommandErrors, QueryErrors, QueryHeaders, WaitingCommandHead
 use crate::position::{self, AsOf, Freshness};
 use crate::problem::Problem;
 use crate::render::payment::{PaymentObject, object, of_record, of_row};
-use crate::render::story::{StoryEntry, entry};
+use crate::render::story::StoryEntry;
+use crate::story::{self, StoryQuery};
 
 /// Loads of one batch that run at once.
 const BATCH_LOADS: usize = 8;
-const STORY_EVENTS_MAX: usize = 10_000;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -290,26 +290,24 @@ async fn visible(app: &App, reader: ObjectReader, id: &str) -> Result<Option<Pay
 
 /// A payment's story
 ///
-/// Everything that happened to it, oldest first, with what each event posted to the books. Merchants do not see the
-/// platform's own accounts.
+/// Everything that happened, oldest first: events with what each posted to the books, calls that went out to the channel,
+/// webhooks that came in, and what is still due. Merchants do not see the platform's own accounts.
 #[utoipa::path(get, path = "/payments/{id}/events", tag = "payments",
-    params(("id" = String, Path, description = "`pay_...`"), QueryHeaders),
+    params(("id" = String, Path, description = "`pay_...`"), StoryQuery, QueryHeaders),
     responses((status = 200, description = "The story", body = List<StoryEntry>), QueryErrors))]
 async fn payment_story(
     State(app): State<App>,
     reader: ObjectReader,
     Named(payment_id): Named<PaymentId>,
     freshness: Freshness,
-    _query: Params<Nothing>,
+    Params(query): Params<StoryQuery>,
 ) -> Result<Response, Problem> {
-    let position = freshness.of_streams(&app);
+    let (as_of, position) = (query.position(&app).await?, freshness.of_streams(&app));
     let stream = app.payments.load(payment_id).await?;
     let owner = stream.of::<Payment>().and_then(|state| state.record()).map(|record| record.terms.merchant_id);
     if !owner.is_some_and(|owner| reader.may_see(owner)) {
         return Err(Problem::of(errors::PAYMENT_NOT_FOUND));
     }
-    let stream_id = Category::of::<Payment>().stream(payment_id.to_string());
-    let events = app.store().read_stream(&stream_id, 0, STORY_EVENTS_MAX).await?;
-    let entries = events.into_iter().map(|event| entry(event, reader)).collect::<Result<Vec<_>, _>>()?;
-    Ok(answer(StatusCode::OK, [position::header(position)], &List::new(entries, None)))
+    let stream = Category::of::<Payment>().stream(payment_id.to_string());
+    story::told(&app, &stream, reader, &query, (as_of, position), errors::PAYMENT_NOT_FOUND).await
 }

@@ -265,7 +265,7 @@ pub async fn payments_of(
     order_no: &OrderNo,
 ) -> Result<Vec<PaymentId>, ReadError> {
     let rows = sqlx::query(
-        "SELECT payment_id FROM rm_orders.payments WHERE merchant_id = $1 AND order_no = $2
+        "SELECT payment_id FROM order_payments WHERE merchant_id = $1 AND order_no = $2
           ORDER BY created_at, payment_id",
     )
     .bind(merchant_id.to_string())

@@ -20,10 +20,8 @@ pub(super) async fn load_attempts(
 ) -> Result<HashMap<String, Attempt>, sqlx::Error> {
     let ids: BTreeSet<&str> = events.iter().map(|event| event.stream.id.as_str()).collect();
     let ids: Vec<&str> = ids.into_iter().collect();
-    let rows = sqlx::query("SELECT * FROM order_payments WHERE payment_id = ANY($1)")
-        .bind(ids)
-        .fetch_all(connection)
-        .await?;
+    let rows =
+        sqlx::query("SELECT * FROM order_payments WHERE payment_id = ANY($1)").bind(ids).fetch_all(connection).await?;
     rows.iter().map(|row| Ok((row.try_get("payment_id")?, read_attempt(row)?))).collect()
 }
 
@@ -56,7 +54,7 @@ pub(super) async fn load_made(
     let rows = sqlx::query(
         "SELECT orders.updated_at, orders.version, orders.made::text
            FROM unnest($1::text[], $2::text[]) AS wanted (merchant_id, order_no)
-           JOIN rm_orders.orders USING (merchant_id, order_no)
+           JOIN orders USING (merchant_id, order_no)
           WHERE orders.made IS NOT NULL",
     )
     .bind(merchants)

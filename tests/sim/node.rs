@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::agenda::MemoryAgenda;
+use adapters::channel_calls::MemoryChannelCalls;
 use adapters::event_store::MemoryEventStore;
 use adapters::jobs::MemoryJobBoard;
 use commands::channel_account::ChannelAccounts;
@@ -89,8 +90,12 @@ impl Node {
             policy: around.policy.clone(),
             clock: payments.clock.clone(),
         };
-        let use_cases =
-            UseCases { payments: payments.clone(), withdrawals: withdrawals.clone(), settlements: settlements.clone() };
+        let use_cases = UseCases {
+            payments: payments.clone(),
+            withdrawals: withdrawals.clone(),
+            settlements: settlements.clone(),
+            calls: Arc::new(MemoryChannelCalls::default()),
+        };
         let runner = SagaRunner::new(&use_cases, Arc::new(agenda), pace.sagas);
         let inbox = Arc::new(InboxLine::new(around.inbox.clone(), around.inside.clone()));
         let webhooks = Webhooks { payments: payments.clone(), inbox, nudge: nudge(&runner) };

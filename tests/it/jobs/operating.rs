@@ -29,6 +29,7 @@ async fn operators_see_jobs_and_run_them() {
             "close_settlements",
             "expire_overdue_payments",
             "find_missed_disputes",
+            "forget_channel_calls",
             "forget_job_runs",
             "forget_nonces",
             "forget_webhook_messages",

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use adapters::agenda::MemoryAgenda;
 use adapters::bank::{FolderBank, SandboxBank};
+use adapters::channel_calls::MemoryChannelCalls;
 use adapters::event_store::MemoryEventStore;
 use adapters::vault::MemoryVault;
 use async_trait::async_trait;
@@ -56,6 +57,7 @@ pub struct Stage {
     pub payments: Payments,
     pub merchant_id: MerchantId,
     pub bank: Arc<StageBank>,
+    pub calls: Arc<MemoryChannelCalls>,
 }
 
 impl Stage {
@@ -81,7 +83,8 @@ impl Stage {
         };
         test_support::seeds::sow(&payments.executor).await;
         commands::merchant::onboard(&payments.executor, issued("onboard"), terms).await.unwrap();
-        Stage { clock, store, channel, agenda, payments, merchant_id, bank: Arc::new(StageBank::open()) }
+        let (bank, calls) = (Arc::new(StageBank::open()), Arc::default());
+        Stage { clock, store, channel, agenda, payments, merchant_id, bank, calls }
     }
 
     pub async fn create(&self, token: &str) -> PaymentId {
@@ -152,6 +155,7 @@ impl Stage {
             payments: self.payments.clone(),
             settlements: self.settlements(),
             withdrawals: self.withdrawals(&self.payments),
+            calls: self.calls.clone(),
         }
     }
 
