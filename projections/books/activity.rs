@@ -167,7 +167,7 @@ impl BatchParts for BooksActivity {
         let mut view = self.view(window.to).await?;
         let row = sqlx::query(
             "WITH brought AS (SELECT object, min(position) AS first, sum(credit::numeric - debit) AS net
-                                FROM rm_books.activity
+                                FROM activity
                                WHERE merchant_id = $1 AND currency = $2 AND position > $3 AND position <= $4
                                GROUP BY object),
                   own AS (SELECT first, net FROM brought WHERE object = $5)

@@ -97,4 +97,8 @@ impl JobBoard for BoardLine {
     async fn forget(&self, finished_before: Timestamp) -> Answer<u64> {
         self.call(self.board.forget(finished_before)).await
     }
+
+    async fn count(&self, finished_before: Timestamp) -> Answer<u64> {
+        self.call(self.board.count(finished_before)).await
+    }
 }
