@@ -3,6 +3,7 @@
 
 pub mod agenda;
 pub mod bank;
+pub mod channel_calls;
 pub mod channels;
 pub mod embedded_postgres;
 pub mod event_store;
@@ -13,5 +14,6 @@ pub mod nonces;
 pub mod sandbox_provider;
 pub mod seeds;
 mod short_cache;
+pub mod statements;
 pub mod vault;
 pub mod webhooks;

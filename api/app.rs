@@ -8,7 +8,9 @@ use commands::channel_account::ChannelAccounts;
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::{Agenda, Clock, EventStore, JobBoard, Nonces};
+use commands::reconciliation::Reconciliations;
 use commands::settlement::Settlements;
+use commands::story::Storyteller;
 use commands::webhook::Webhooks;
 use commands::withdrawal::Withdrawals;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -23,6 +25,7 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     pub payments: Payments,
     pub channel_accounts: ChannelAccounts,
+    pub reconciliations: Reconciliations,
     pub settlements: Settlements,
     pub keys: ApiKeys,
     pub nonces: Arc<dyn Nonces>,
@@ -30,6 +33,7 @@ pub struct Parts {
     pub withdrawals: Withdrawals,
     pub agenda: Arc<dyn Agenda>,
     pub jobs: Arc<dyn JobBoard>,
+    pub storyteller: Storyteller,
     pub reader: projections::Reader,
     pub database: sqlx::PgPool,
     pub readiness: Arc<dyn Readiness>,

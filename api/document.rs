@@ -13,11 +13,11 @@ use utoipa::openapi::{Components, Header, InfoBuilder, LicenseBuilder, OpenApi, 
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::params::error_responses;
-use crate::router::{BASE, with_keys};
+use crate::router::{BASE, with_keys, with_uploads};
 use crate::{docs, health, problem, webhooks};
 
 /// Tags whose answers speak for a position of the log.
-const POSITIONED: [&str; 12] = [
+const POSITIONED: [&str; 13] = [
     "analytics",
     "payments",
     "pre-auths",
@@ -28,6 +28,7 @@ const POSITIONED: [&str; 12] = [
     "settlements",
     "withdrawals",
     "ledger",
+    "reconciliation",
     "log",
     "merchants",
 ];
@@ -35,7 +36,7 @@ const POSITIONED: [&str; 12] = [
 /// The document of all routes, wherever they are served.
 pub fn openapi() -> OpenApi {
     let routes = OpenApiRouter::with_openapi(preface())
-        .nest(BASE, with_keys().merge(webhooks::routes()))
+        .nest(BASE, with_keys().merge(with_uploads()).merge(webhooks::routes()))
         .merge(health::routes())
         .merge(docs::routes());
     let mut document = routes.into_openapi();
@@ -88,6 +89,7 @@ fn preface() -> OpenApi {
         ("withdrawals", "Money that goes to merchants' bank accounts"),
         ("settlements", "Batches of what was earned, on their way to being available"),
         ("ledger", "The books, for finance and auditors"),
+        ("reconciliation", "Statements of channels and banks beside the books, for finance and auditors"),
         ("log", "The events, for auditors, operators and admins"),
         ("merchants", "Onboarding, for admins"),
         ("keys", "API keys, for admins"),

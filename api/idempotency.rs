@@ -63,6 +63,26 @@ impl<T: DeserializeOwned> FromRequest<App> for Command<T> {
     }
 }
 
+/// A command whose body is no JSON, by the digest of what it means.
+pub fn issued_over(parts: &Parts, caller: &Caller, path: &str, meaning: &[u8; 32]) -> Result<Issued, Problem> {
+    let key = key(&parts.headers)?;
+    let mut hasher = Sha256::new();
+    for part in [parts.method.as_str().as_bytes(), b"\n", path.as_bytes(), b"\n", meaning.as_slice()] {
+        hasher.update(part);
+    }
+    let request_id = parts.extensions.get::<RequestId>().map(ToString::to_string).unwrap_or_default();
+    Ok(Issued {
+        metadata: Metadata {
+            command_id: command_id_of_key(&caller.scope(), key),
+            correlation_id: request_id,
+            causation_id: None,
+            actor: caller.actor(),
+            traceparent: current_traceparent(),
+        },
+        fingerprint: Some(hasher.finalize().into()),
+    })
+}
+
 /// A body that says nothing: none at all, or `{}`.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]

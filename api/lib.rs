@@ -32,6 +32,7 @@ mod pre_auths;
 pub mod problem;
 mod projections;
 mod rates;
+mod reconciliation;
 mod refunds;
 pub mod render;
 mod report_period;
@@ -40,8 +41,10 @@ mod sagas;
 mod settlements;
 mod statements;
 mod statistics;
+mod story;
 pub mod telemetry;
 mod tiers;
+mod upload;
 mod webhooks;
 mod withdrawals;
 

@@ -14,10 +14,11 @@ use crate::docs::Document;
 use crate::errors;
 use crate::middleware::{CallMeter, meter_calls, observe, shed};
 use crate::problem::Problem;
+use crate::upload::{UPLOADS_MAX, authenticate_upload};
 use crate::{
     adjustments, analytics, balances, bank_accounts, disputes, docs, document, events, health, jobs, keys, ledger,
-    merchants, orders, payments, payouts, periods, pre_auths, projections, rates, refunds, sagas, settlements,
-    statements, statistics, tiers, webhooks, withdrawals,
+    merchants, orders, payments, payouts, periods, pre_auths, projections, rates, reconciliation, refunds, sagas,
+    settlements, statements, statistics, tiers, webhooks, withdrawals,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -57,6 +58,7 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(adjustments::routes())
         .merge(payouts::routes())
         .merge(periods::routes())
+        .merge(reconciliation::routes())
         .merge(events::routes())
         .merge(merchants::routes())
         .merge(tiers::routes())
@@ -67,6 +69,11 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(sagas::routes())
 }
 
+/// Those that take more than 64 kB.
+pub fn with_uploads() -> OpenApiRouter<App> {
+    reconciliation::upload_routes()
+}
+
 fn api(app: &App) -> Router<App> {
     let places = Arc::new(Semaphore::new(app.in_flight_max));
     let authenticated: Router<App> = with_keys().into();
@@ -75,7 +82,10 @@ fn api(app: &App) -> Router<App> {
     let authenticated = authenticated
         .route_layer(middleware::from_fn_with_state(metered, meter_calls))
         .route_layer(middleware::from_fn_with_state(app.clone(), authenticate));
-    let routes = authenticated.merge(open).route_layer(middleware::from_fn_with_state(places, shed));
+    let uploads: Router<App> = with_uploads().into();
+    let at_once = (app.clone(), Arc::new(Semaphore::new(UPLOADS_MAX)));
+    let uploads = uploads.route_layer(middleware::from_fn_with_state(at_once, authenticate_upload));
+    let routes = authenticated.merge(uploads).merge(open).route_layer(middleware::from_fn_with_state(places, shed));
     Router::new().nest(BASE, routes)
 }
 

@@ -11,11 +11,14 @@ use domain::invariants::Violation;
 use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
 use domain::merchant_limits::MerchantLimits;
+use domain::order::Order;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
 use domain::period::Period;
 use domain::pre_auth::PreAuth;
 use domain::rates::Rates;
+use domain::reconciliation::Reconciliation;
+use domain::reconciliation_exception::ReconciliationException;
 use domain::settlement::Settlement;
 use domain::tier::Tier;
 use domain::withdrawal::Withdrawal;
@@ -44,11 +47,14 @@ static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
         Aggregate::of::<Merchant>(),
         Aggregate::of::<MerchantAccount>(),
         Aggregate::of::<MerchantLimits>(),
+        Aggregate::of::<Order>(),
         Aggregate::of::<OrderClaim>(),
         Aggregate::of::<Payment>(),
         Aggregate::of::<Period>(),
         Aggregate::of::<PreAuth>(),
         Aggregate::of::<Rates>(),
+        Aggregate::of::<Reconciliation>(),
+        Aggregate::of::<ReconciliationException>(),
         Aggregate::of::<Settlement>(),
         Aggregate::of::<Tier>(),
         Aggregate::of::<Withdrawal>(),

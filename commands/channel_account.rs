@@ -113,20 +113,9 @@ impl ChannelAccounts {
     /// The statement's word on the fee of a payment whose fee is an estimate still.
     async fn true_up(&self, channel: &ChannelName, payout: &Payout, line: &StatementLine) -> Result<(), CommandError> {
         let Ok(payment_id) = line.reference.parse::<PaymentId>() else { return Ok(()) };
-        let payment = self.payments.load(payment_id).await?;
-        let Some(record) = state_of::<Payment>(&payment).record() else { return Ok(()) };
-        let (Some(capture), Some(channel_reference)) = (record.capture(), record.channel_reference.clone()) else {
-            return Ok(());
-        };
-        if !matches!(capture.channel_fee, ChannelFee::Estimated(_)) {
-            return Ok(());
-        }
         let purpose = format!("statement:{}:{payment_id}", payout.reference);
         let issued = Issued::internally(&format!("channel:{channel}"), &purpose, &payout.reference);
-        let fee = line.amount.checked_neg();
-        let answer = ChannelAnswer::Captured { channel_reference, amount: capture.amount, fee };
-        self.payments.record_charge(issued, payment_id, answer).await?;
-        Ok(())
+        true_up_fee(&self.payments, issued, payment_id, line.amount.checked_neg()).await
     }
 
     async fn decide(
@@ -154,6 +143,25 @@ impl ChannelAccounts {
         };
         self.payments.executor.execute(request).await
     }
+}
+
+/// What the channel says of a fee that is an estimate still; any other stays as it is.
+pub(crate) async fn true_up_fee(
+    payments: &Payments,
+    issued: Issued,
+    payment_id: PaymentId,
+    fee: Option<i64>,
+) -> Result<(), CommandError> {
+    let payment = payments.load(payment_id).await?;
+    let Some(record) = state_of::<Payment>(&payment).record() else { return Ok(()) };
+    let (Some(capture), Some(channel_reference)) = (record.capture(), record.channel_reference.clone()) else {
+        return Ok(());
+    };
+    if matches!(capture.channel_fee, ChannelFee::Estimated(_)) {
+        let answer = ChannelAnswer::Captured { channel_reference, amount: capture.amount, fee };
+        payments.record_charge(issued, payment_id, answer).await?;
+    }
+    Ok(())
 }
 
 /// The account of a channel in one currency as of its newest event.

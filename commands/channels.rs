@@ -29,6 +29,11 @@ impl Channels {
         self.by_name.get(name)
     }
 
+    /// The one that takes what names none.
+    pub fn default_name(&self) -> Option<&ChannelName> {
+        self.default.as_ref()
+    }
+
     pub fn names(&self) -> impl Iterator<Item = &ChannelName> {
         self.by_name.keys()
     }

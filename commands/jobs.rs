@@ -8,6 +8,7 @@ mod disputes;
 mod expiry;
 mod housekeeping;
 mod payouts;
+mod reconciliation;
 mod settlement;
 mod timetable;
 
@@ -18,8 +19,9 @@ use domain::Timestamp;
 
 pub use disputes::FindMissedDisputes;
 pub use expiry::ExpireOverduePayments;
-pub use housekeeping::{ForgetJobRuns, ForgetNonces, ForgetWebhookMessages};
+pub use housekeeping::{Forget, ForgetNonces};
 pub use payouts::CollectPayouts;
+pub use reconciliation::FinishReconciliations;
 pub use settlement::CloseSettlements;
 pub use timetable::Timetable;
 

@@ -1,5 +1,6 @@
 //! What a channel pays out to us, per channel and currency: each payout once, and what of it is unexplained until
-//! somebody says what it was. What payments add to the channel's receivable is posted by the payments.
+//! somebody says what it was; and what of its statements was given up. What payments add to the channel's receivable is
+//! posted by the payments.
 //!
 //! ```text
 //! payout: absent --received--> settled (it was as expected)
@@ -11,15 +12,15 @@ mod rejection;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use event::{DifferenceResolved, Event, PayoutReceived, ResolutionRequested};
+pub use event::{DifferenceResolved, Event, ExceptionWrittenOff, PayoutReceived, ResolutionRequested};
 pub use rejection::ChannelAccountRejection;
 
 use crate::money::AMOUNT_MAX;
-use crate::{ChannelName, Currency, Decider, Timestamp};
+use crate::{ChannelName, Currency, Decider, ExceptionId, Timestamp};
 
 /// Whole currency units up to which one person may say what a difference was.
 const RESOLVED_ALONE_MAX_MAJOR: i64 = 100;
@@ -29,10 +30,13 @@ const REFERENCE_MAX: usize = 255;
 #[derive(Debug)]
 pub struct ChannelAccount;
 
-/// Payouts by the channel's own reference.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
+    /// By the channel's own reference.
     pub payouts: BTreeMap<String, Payout>,
+    /// Differences of statements that were given up, each once.
+    #[serde(default)]
+    pub written_off: BTreeSet<ExceptionId>,
 }
 
 /// Minor units; negative if the channel took money.
@@ -76,6 +80,8 @@ pub enum Command {
         by: String,
         at: Timestamp,
     },
+    /// Whoever sends it has seen to it that enough people said so.
+    WriteOffException(ExceptionWrittenOff),
 }
 
 /// The id of the account's stream.
@@ -94,6 +100,7 @@ impl Decider for ChannelAccount {
         match command {
             Command::ReceivePayout(received) => receive(state, received),
             Command::ResolveDifference { payout, reason, by, at } => resolve(state, payout, reason, by, at),
+            Command::WriteOffException(written_off) => write_off(state, written_off),
         }
     }
 
@@ -114,6 +121,9 @@ impl Decider for ChannelAccount {
                 let resolution =
                     Resolution { reason: resolved.reason, requested_by: resolved.requested_by.clone(), is_final: true };
                 state.say(&resolved.payout, resolution);
+            }
+            Event::ExceptionWrittenOff(written_off) => {
+                state.written_off.insert(written_off.exception_id);
             }
         }
         state
@@ -173,6 +183,17 @@ fn resolve(
             resolved_at: at,
         }),
     }])
+}
+
+fn write_off(state: &State, written_off: ExceptionWrittenOff) -> Result<Vec<Event>, ChannelAccountRejection> {
+    if state.written_off.contains(&written_off.exception_id) {
+        return Ok(vec![]);
+    }
+    if written_off.amount == 0 || !(-AMOUNT_MAX..=AMOUNT_MAX).contains(&written_off.amount) {
+        return Err(ChannelAccountRejection::AmountOutOfRange);
+    }
+
+    Ok(vec![Event::ExceptionWrittenOff(written_off)])
 }
 
 impl State {

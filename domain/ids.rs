@@ -87,6 +87,8 @@ ids! {
     AdjustmentId "adj";
     StatementId "stm";
     JobRunId "run";
+    ReconciliationRunId "rec";
+    ExceptionId "exc";
 }
 
 impl RefundId {
@@ -96,6 +98,18 @@ impl RefundId {
         let seed = [b"late-success:".as_slice(), payment.0.as_bytes(), &attempt.to_be_bytes()].concat();
         let digest = Sha256::digest(seed);
         let mut bytes = *payment.0.as_bytes();
+        bytes[8..].copy_from_slice(&digest[..8]);
+        RefundId(Uuid::from_bytes(bytes))
+    }
+}
+
+impl RefundId {
+    /// The part of an order's refund that one of its payments sends back. Derived, so that deciding twice asks for the
+    /// same refunds; the whole refund's own time prefix keeps ids time-ordered.
+    pub fn of_part(whole: RefundId, payment: PaymentId) -> RefundId {
+        let seed = [b"order-refund:".as_slice(), whole.0.as_bytes(), payment.0.as_bytes()].concat();
+        let digest = Sha256::digest(seed);
+        let mut bytes = *whole.0.as_bytes();
         bytes[8..].copy_from_slice(&digest[..8]);
         RefundId(Uuid::from_bytes(bytes))
     }
@@ -127,6 +141,52 @@ impl SettlementId {
         bytes[6..].copy_from_slice(&digest[..10]);
         SettlementId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
+}
+
+impl StatementId {
+    /// A statement by its content, so that the same file of the same counterparty is the same statement. The last two
+    /// bytes are left for the numbers of its runs.
+    pub fn of_content(parts: &[&str]) -> StatementId {
+        let mut bytes = *of_parts("statement", parts).as_bytes();
+        bytes[14..].fill(0);
+        StatementId(Uuid::from_bytes(bytes))
+    }
+}
+
+impl ReconciliationRunId {
+    /// The `number`-th run over a statement, counted from 1.
+    pub fn of(statement: StatementId, number: u16) -> ReconciliationRunId {
+        let mut bytes = *statement.0.as_bytes();
+        bytes[14..].copy_from_slice(&number.to_be_bytes());
+        ReconciliationRunId(Uuid::from_bytes(bytes))
+    }
+
+    /// The statement that it is a run over.
+    pub fn statement(&self) -> StatementId {
+        let mut bytes = *self.0.as_bytes();
+        bytes[14..].fill(0);
+        StatementId(Uuid::from_bytes(bytes))
+    }
+}
+
+impl ExceptionId {
+    /// A difference by what it is made of, so that each run that finds it again finds the same one.
+    pub fn of_difference(parts: &[&str]) -> ExceptionId {
+        ExceptionId(of_parts("exception", parts))
+    }
+}
+
+/// A UUID (version 8) from the SHA-256 of the length-prefixed parts.
+fn of_parts(purpose: &str, parts: &[&str]) -> Uuid {
+    let mut hasher = Sha256::new();
+    for part in std::iter::once(&purpose).chain(parts) {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part.as_bytes());
+    }
+    let digest = hasher.finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 fn encode(value: u128) -> [u8; ENCODED_LENGTH] {

@@ -21,12 +21,15 @@ pub mod merchant;
 pub mod merchant_account;
 pub mod merchant_limits;
 pub mod money;
+pub mod order;
 pub mod order_claim;
 pub mod payment;
 pub mod period;
 pub mod pre_auth;
 pub mod pricing;
 pub mod rates;
+pub mod reconciliation;
+pub mod reconciliation_exception;
 pub mod sealed;
 pub mod settlement;
 pub mod tier;
@@ -39,8 +42,9 @@ pub use currency::Currency;
 pub use decider::{Decider, DomainEvent, Holding, Rejection, RejectionClass};
 pub use entry::{BalancedEntry, Leg, NotAnEntry, Side};
 pub use ids::{
-    AdjustmentId, ApiKeyId, BankAccountId, BankName, ChannelName, DisputeId, JobRunId, MerchantId, OrderId, OrderNo,
-    PaymentId, PreAuthId, RefundId, SettlementId, StatementId, TimeZone, WithdrawalId,
+    AdjustmentId, ApiKeyId, BankAccountId, BankName, ChannelName, DisputeId, ExceptionId, JobRunId, MerchantId,
+    OrderId, OrderNo, PaymentId, PreAuthId, ReconciliationRunId, RefundId, SettlementId, StatementId, TimeZone,
+    WithdrawalId,
 };
 pub use money::Money;
 pub use sealed::Sealed;

@@ -3,6 +3,7 @@
 //! that does not balance and any change of what is booked.
 
 mod activity;
+mod at;
 mod balances;
 mod entries;
 mod funds;
@@ -17,6 +18,7 @@ use domain::BalancedEntry;
 use sqlx::PgConnection;
 
 pub use activity::{BooksActivity, items, of as activity_of};
+pub use at::At;
 pub use balances::{MerchantBalance, balances};
 pub use entries::{EntryLine, entries, transaction};
 pub use funds::BooksFunds;

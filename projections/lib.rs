@@ -5,6 +5,7 @@ pub mod adjustments;
 pub mod analytics;
 mod batch;
 pub mod books;
+pub mod channel_operations;
 mod checkpoint;
 mod database;
 pub mod disputes;
@@ -24,6 +25,7 @@ mod progress;
 mod projection;
 mod reader;
 mod rebuild;
+pub mod reconciliations;
 pub mod refunds;
 mod runner;
 pub mod settlements;
@@ -58,11 +60,14 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
         Arc::new(analytics::Analytics),
         Arc::new(withdrawals::BankAccounts),
         Arc::new(books::Books),
+        Arc::new(channel_operations::ChannelOperations),
         Arc::new(disputes::Disputes),
         Arc::new(merchants::Merchants),
         Arc::new(orders::Orders),
         Arc::new(payments::Payments),
         Arc::new(pre_auths::PreAuths),
+        Arc::new(reconciliations::ReconciliationExceptions),
+        Arc::new(reconciliations::Reconciliations),
         Arc::new(refunds::Refunds),
         Arc::new(settlements::Settlements),
         Arc::new(statements::Statements),

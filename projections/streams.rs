@@ -49,9 +49,11 @@ pub struct StreamRow<S> {
     pub state: S,
 }
 
-/// Defines the read model `$name` of the aggregate `$aggregate` with the table `$table`.
+/// Defines the read model `$name` of the aggregate `$aggregate` with the table `$table`; a query of its own may
+/// need one more index, by an expression on the state.
 macro_rules! stream_read_model {
-    ($(#[$doc:meta])* $name:ident of $aggregate:ty, $table:literal version $version:literal) => {
+    ($(#[$doc:meta])* $name:ident of $aggregate:ty, $table:literal version $version:literal
+     $(, also indexed $index:literal by $expression:literal)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
         pub struct $name;
@@ -105,6 +107,7 @@ macro_rules! stream_read_model {
                     CREATE INDEX of_order ON ", $table, " (order_no, merchant_id)
                         WHERE order_no IS NOT NULL;
                     CREATE INDEX by_amount ON ", $table, " (currency, amount) WHERE amount IS NOT NULL;"
+                    $(, "CREATE INDEX ", $index, " ON ", $table, " (", $expression, ");")?
                 )
             }
 

@@ -3,6 +3,7 @@
 
 mod analytics;
 mod books;
+mod channel_operations;
 mod payments;
 mod statements;
 mod streams;
@@ -16,6 +17,7 @@ use crate::adjustments::Adjustments;
 use crate::disputes::Disputes;
 use crate::merchants::Merchants;
 use crate::payments::Payments;
+use crate::reconciliations::{ReconciliationExceptions, Reconciliations};
 use crate::settlements::Settlements;
 use crate::withdrawals::{BankAccounts, Withdrawals};
 use crate::{ApplyError, ParkedStream, Projection, ReadError, Reader, Snapshot};
@@ -49,11 +51,16 @@ pub async fn verify(reader: &Reader, store: &dyn EventStore, name: &str) -> Resu
         "analytics" => analytics::verify(reader, store).await?,
         "bank_accounts" => streams::verify::<BankAccounts>(reader, store, &BankAccounts).await?,
         "books" => books::verify(reader, store).await?,
+        "channel_operations" => channel_operations::verify(reader, store).await?,
         "disputes" => streams::verify::<Disputes>(reader, store, &Disputes).await?,
         "merchants" => streams::verify::<Merchants>(reader, store, &Merchants).await?,
         "orders" => payments::verify_orders(reader, store).await?,
         "payments" => streams::verify::<Payments>(reader, store, &Payments).await?,
         "pre_auths" => streams::verify(reader, store, &crate::pre_auths::PreAuths).await?,
+        "reconciliation_exceptions" => {
+            streams::verify::<ReconciliationExceptions>(reader, store, &ReconciliationExceptions).await?
+        }
+        "reconciliations" => streams::verify::<Reconciliations>(reader, store, &Reconciliations).await?,
         "refunds" => payments::verify_refunds(reader, store).await?,
         "settlements" => streams::verify::<Settlements>(reader, store, &Settlements).await?,
         "statements" => statements::verify(reader, store).await?,

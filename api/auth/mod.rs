@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use commands::CommandError;
 use commands::ports::{Access, ApiKey, Secret};
 use futures::StreamExt;
+use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::errors;
@@ -63,13 +64,29 @@ pub async fn authenticate(State(app): State<App>, request: Request, next: Next) 
     let (mut parts, body) = request.into_parts();
     let (caller, body) = if parts.headers.contains_key(signed::KEY) {
         let body = read_body(&parts.headers, body).await?;
-        (signer(&app, &parts, &body).await?, body)
+        (signer(&app, &parts, &Sha256::digest(&body).into()).await?, body)
     } else {
         (bearer(&app, &parts.headers).await?, read_body(&parts.headers, body).await?)
     };
     tracing::Span::current().record("caller.role", caller.access.role().as_str());
     parts.extensions.insert(caller);
     Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
+}
+
+/// Who a request says it comes from, before its body is read: proven for a bearer, and for a signer once
+/// [`proven`] says so.
+pub async fn claimed(app: &App, parts: &Parts) -> Result<Caller, Problem> {
+    if !parts.headers.contains_key(signed::KEY) {
+        return bearer(app, &parts.headers).await;
+    }
+    let signature = Signature::of(&parts.headers).ok_or_else(unauthenticated)?;
+    let credential = app.keys.directory.find(signature.key_id).await.map_err(CommandError::from)?;
+    credential.map(|credential| credential.key.into()).ok_or_else(unauthenticated)
+}
+
+/// The same, once the body's digest is known.
+pub async fn proven(app: &App, parts: &Parts, claimed: Caller, body_digest: &[u8; 32]) -> Result<Caller, Problem> {
+    if parts.headers.contains_key(signed::KEY) { signer(app, parts, body_digest).await } else { Ok(claimed) }
 }
 
 /// At most 64 kB, and not for ever.
@@ -108,14 +125,14 @@ async fn bearer(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
 }
 
 /// The nonce is used up only by a signature that verifies, so that nobody can use up another's.
-async fn signer(app: &App, parts: &Parts, body: &[u8]) -> Result<Caller, Problem> {
+async fn signer(app: &App, parts: &Parts, body_digest: &[u8; 32]) -> Result<Caller, Problem> {
     let signature = Signature::of(&parts.headers).ok_or_else(unauthenticated)?;
     let now = app.clock().now();
     let credential = app.keys.directory.find(signature.key_id).await.map_err(CommandError::from)?;
     let target = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
     let path_and_query = target.path_and_query().map_or("", |target| target.as_str());
     let idempotency_key = parts.headers.get(crate::idempotency::HEADER).map_or(&b""[..], HeaderValue::as_bytes);
-    let message = signature.message(parts.method.as_str(), path_and_query, idempotency_key, body);
+    let message = signature.message(parts.method.as_str(), path_and_query, idempotency_key, body_digest);
     let key = credential
         .filter(|credential| signature.verifies(credential.secret.expose(), &message) && signature.is_recent(now))
         .ok_or_else(unauthenticated)?

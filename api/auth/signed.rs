@@ -3,7 +3,7 @@
 use axum::http::HeaderMap;
 use domain::{ApiKeyId, Timestamp};
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 use super::single;
 
@@ -44,8 +44,14 @@ impl<'a> Signature<'a> {
     }
 
     /// What the signature covers.
-    pub fn message(&self, method: &str, path_and_query: &str, idempotency_key: &[u8], body: &[u8]) -> Vec<u8> {
-        let body_digest = hex::encode(Sha256::digest(body));
+    pub fn message(
+        &self,
+        method: &str,
+        path_and_query: &str,
+        idempotency_key: &[u8],
+        body_digest: &[u8; 32],
+    ) -> Vec<u8> {
+        let body_digest = hex::encode(body_digest);
         let lines: [&[u8]; 6] = [
             self.timestamp.as_bytes(),
             self.nonce.as_bytes(),
@@ -75,6 +81,7 @@ impl<'a> Signature<'a> {
 mod tests {
     use super::*;
     use axum::http::HeaderValue;
+    use sha2::Digest;
     use uuid::Uuid;
 
     const SECRET: &str = "sk_test";
@@ -103,7 +110,7 @@ mod tests {
         let unsigned = headers("", "");
         let signature = Signature::of(&unsigned).unwrap();
         let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-        mac.update(&signature.message("POST", "/api/v1/payments?x=1", b"key-1", body));
+        mac.update(&signature.message("POST", "/api/v1/payments?x=1", b"key-1", &Sha256::digest(body).into()));
         let text = format!("v1={}", hex::encode(mac.finalize().into_bytes()));
         (headers(SIGNATURE, &text), text)
     }
@@ -111,7 +118,12 @@ mod tests {
     #[test]
     fn the_message_is_the_six_lines_of_the_contract() {
         let headers = headers("", "");
-        let message = Signature::of(&headers).unwrap().message("POST", "/api/v1/payments?x=1", b"key-1", b"");
+        let message = Signature::of(&headers).unwrap().message(
+            "POST",
+            "/api/v1/payments?x=1",
+            b"key-1",
+            &Sha256::digest(b"").into(),
+        );
         let expected = "1790000000\nn-1\nPOST\n/api/v1/payments?x=1\nkey-1\n\
                         e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(String::from_utf8(message).unwrap(), expected);
@@ -122,7 +134,7 @@ mod tests {
         let (headers, _) = signed(BODY);
         let signature = Signature::of(&headers).unwrap();
         let check = |secret: &str, method: &str, path: &str, key: &[u8], body: &[u8]| {
-            signature.verifies(secret, &signature.message(method, path, key, body))
+            signature.verifies(secret, &signature.message(method, path, key, &Sha256::digest(body).into()))
         };
         let path = "/api/v1/payments?x=1";
         assert!(check(SECRET, "POST", path, b"key-1", BODY));

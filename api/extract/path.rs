@@ -7,8 +7,8 @@ use axum::http::request::Parts;
 use chrono::NaiveDate;
 use domain::tier::TierName;
 use domain::{
-    Account, AdjustmentId, ApiKeyId, BankAccountId, ChannelName, DisputeId, MerchantId, OrderNo, PaymentId, PreAuthId,
-    RefundId, SettlementId, WithdrawalId,
+    Account, AdjustmentId, ApiKeyId, BankAccountId, ChannelName, DisputeId, ExceptionId, MerchantId, OrderNo,
+    PaymentId, PreAuthId, ReconciliationRunId, RefundId, SettlementId, WithdrawalId,
 };
 
 use crate::errors::{self, ErrorCode};
@@ -77,6 +77,14 @@ impl Addressed for BankAccountId {
 
 impl Addressed for WithdrawalId {
     const MISSING: &'static ErrorCode = errors::WITHDRAWAL_NOT_FOUND;
+}
+
+impl Addressed for ReconciliationRunId {
+    const MISSING: &'static ErrorCode = errors::RECONCILIATION_RUN_NOT_FOUND;
+}
+
+impl Addressed for ExceptionId {
+    const MISSING: &'static ErrorCode = errors::EXCEPTION_NOT_FOUND;
 }
 
 impl Addressed for ChannelName {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::DifferenceReason;
-use crate::{Account, BalancedEntry, BankName, ChannelName, Currency, DomainEvent, Timestamp};
+use crate::{Account, BalancedEntry, BankName, ChannelName, Currency, DomainEvent, ExceptionId, Timestamp};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Event {
@@ -13,6 +13,8 @@ pub enum Event {
     ResolutionRequested(ResolutionRequested),
     #[serde(rename = "channel_account.difference_resolved")]
     DifferenceResolved(DifferenceResolved),
+    #[serde(rename = "channel_account.exception_written_off")]
+    ExceptionWrittenOff(ExceptionWrittenOff),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,11 +57,24 @@ pub struct DifferenceResolved {
     pub resolved_at: Timestamp,
 }
 
+/// A statement's line and what was booked for it differ, and the books take over what the statement tells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExceptionWrittenOff {
+    pub exception_id: ExceptionId,
+    pub channel: ChannelName,
+    pub currency: Currency,
+    /// What the statement tells beyond what is booked, negative if it falls short.
+    pub amount: i64,
+    pub reason: DifferenceReason,
+    pub written_off_at: Timestamp,
+}
+
 impl DomainEvent for Event {
     const TYPES: &'static [(&'static str, u16)] = &[
         ("channel_account.payout_received", 1),
         ("channel_account.resolution_requested", 1),
         ("channel_account.difference_resolved", 1),
+        ("channel_account.exception_written_off", 1),
     ];
 
     fn event_type(&self) -> &'static str {
@@ -67,6 +82,7 @@ impl DomainEvent for Event {
             Event::PayoutReceived(_) => "channel_account.payout_received",
             Event::ResolutionRequested(_) => "channel_account.resolution_requested",
             Event::DifferenceResolved(_) => "channel_account.difference_resolved",
+            Event::ExceptionWrittenOff(_) => "channel_account.exception_written_off",
         }
     }
 
@@ -75,6 +91,7 @@ impl DomainEvent for Event {
             Event::PayoutReceived(received) => received.postings(),
             Event::ResolutionRequested(_) => None,
             Event::DifferenceResolved(resolved) => resolved.postings(),
+            Event::ExceptionWrittenOff(written_off) => written_off.postings(),
         }
     }
 }
@@ -92,13 +109,24 @@ impl PayoutReceived {
 
 impl DifferenceResolved {
     fn postings(&self) -> Option<BalancedEntry> {
-        let explained_by = match self.reason {
-            DifferenceReason::BankFee => Account::ExpenseBankFee,
-            DifferenceReason::FxDifference => Account::FxGainLoss,
-            DifferenceReason::Rounding | DifferenceReason::WriteOff => Account::ExpenseReconWriteoff,
-        };
-        BalancedEntry::in_currency(self.currency)
-            .transfer(Account::SuspenseRecon(self.channel.clone()), explained_by, self.difference)
-            .build()
+        let suspense = Account::SuspenseRecon(self.channel.clone());
+        BalancedEntry::in_currency(self.currency).transfer(suspense, explained_by(self.reason), self.difference).build()
+    }
+}
+
+impl ExceptionWrittenOff {
+    /// The channel owes us what it says, and not what we had booked.
+    fn postings(&self) -> Option<BalancedEntry> {
+        let receivable = Account::ChannelReceivable(self.channel.clone());
+        BalancedEntry::in_currency(self.currency).transfer(receivable, explained_by(self.reason), self.amount).build()
+    }
+}
+
+/// What a difference turned out to be, as an account.
+fn explained_by(reason: DifferenceReason) -> Account {
+    match reason {
+        DifferenceReason::BankFee => Account::ExpenseBankFee,
+        DifferenceReason::FxDifference => Account::FxGainLoss,
+        DifferenceReason::Rounding | DifferenceReason::WriteOff => Account::ExpenseReconWriteoff,
     }
 }

@@ -116,6 +116,37 @@ fn what_is_posted() {
     }
 }
 
+fn write_off(exception: &str, amount: i64, reason: DifferenceReason) -> ExceptionWrittenOff {
+    ExceptionWrittenOff {
+        exception_id: ExceptionId::of_difference(&[exception]),
+        channel: "sandbox".parse().unwrap(),
+        currency: Currency::USD,
+        amount,
+        reason,
+        written_off_at: Timestamp::default(),
+    }
+}
+
+#[test]
+fn a_difference_of_a_statement_is_written_off_once() {
+    const WRITTEN_OFF: &[&str] = &["channel_account.exception_written_off"];
+    let command = |name, amount| Command::WriteOffException(write_off(name, amount, DifferenceReason::WriteOff));
+    check(&[], command("a", -5), Ok(WRITTEN_OFF));
+    check(&[command("a", -5)], command("a", -5), Ok(&[]));
+    check(&[command("a", -5)], command("b", -5), Ok(WRITTEN_OFF));
+    for amount in [0, AMOUNT_MAX + 1, i64::MIN] {
+        check(&[], command("a", amount), Err(ChannelAccountRejection::AmountOutOfRange));
+    }
+    let posted = |amount| {
+        let entry = Event::ExceptionWrittenOff(write_off("a", amount, DifferenceReason::BankFee)).postings();
+        let legs = entry.unwrap().legs().to_vec();
+        (legs[0].account.to_string(), legs[1].account.to_string(), legs[0].amount)
+    };
+    let (receivable, fee) = ("channel:sandbox:receivable".to_owned(), "expense:bank_fee".to_owned());
+    assert_eq!(posted(-5), (fee.clone(), receivable.clone(), 5), "the channel owes us less");
+    assert_eq!(posted(5), (receivable, fee, 5), "the channel owes us more");
+}
+
 fn any_command() -> impl Strategy<Value = Command> {
     let reference = prop::sample::select(vec!["po_1", "po_2", "po_3"]);
     let reason = prop::sample::select(vec![DifferenceReason::BankFee, DifferenceReason::Rounding]);

@@ -1,7 +1,8 @@
 //! Random commands of channels' accounts: payouts, and what becomes of their differences.
 
+use domain::ExceptionId;
 use domain::Timestamp;
-use domain::channel_account::{ChannelAccount, Command, DifferenceReason, PayoutReceived, State};
+use domain::channel_account::{ChannelAccount, Command, DifferenceReason, ExceptionWrittenOff, PayoutReceived, State};
 
 use crate::draw::{CURRENCIES, Draw, PEOPLE};
 use crate::model::Model;
@@ -35,6 +36,17 @@ impl Model for ChannelAccounts {
             DifferenceReason::WriteOff,
         ];
         let reason = reasons[usize::from(draw.kind / 5) % reasons.len()];
+        if draw.kind % 5 == 4 {
+            let sign = if draw.one_in(2) { -1 } else { 1 };
+            return Command::WriteOffException(ExceptionWrittenOff {
+                exception_id: ExceptionId::of_difference(&[&payout]),
+                channel: "sandbox".parse().unwrap(),
+                currency: CURRENCIES[usize::try_from(stream).unwrap() % CURRENCIES.len()],
+                amount: draw.amount.saturating_mul(sign),
+                reason,
+                written_off_at: now,
+            });
+        }
         Command::ResolveDifference { payout, reason, by: draw.pick(&PEOPLE).to_owned(), at: now }
     }
 }

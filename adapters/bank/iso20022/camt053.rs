@@ -1,10 +1,13 @@
-//! `camt.053`, the bank's statement of our account: which transfers were debited, and which came back.
+//! `camt.053`, the bank's statement of our account: which transfers were debited, and which came back. Read whole where a
+//! message is small, and booking by booking where a statement may be large.
+
+use std::io::BufRead;
 
 use domain::{Money, Timestamp, WithdrawalId};
 
 use super::Malformed;
 use super::text::{amount_of, date, date_time, end_to_end_id, withdrawal_of};
-use super::xml::{Document, Element};
+use super::xml::{Document, Element, each_element};
 
 /// One transaction of a booked entry.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,15 +38,98 @@ pub(super) fn of_document(document: &Element) -> Result<Vec<Entry>, Malformed> {
         if status(entry)? != "BOOK" {
             continue;
         }
-        let transactions: Vec<&Element> = entry.all("NtryDtls").flat_map(|details| details.all("TxDtls")).collect();
+        let transactions = transactions(entry);
         for transaction in &transactions {
             told.push(transaction_of(entry, transaction, transactions.len())?);
         }
         if transactions.is_empty() {
-            told.push(Entry { withdrawal_id: None, side: side(entry)?, amount: amount(entry)?, return_reason: None });
+            told.push(whole(entry)?);
         }
     }
     Ok(told)
+}
+
+/// What a statement tells, as it is read booking by booking.
+#[derive(Debug)]
+pub enum Told {
+    /// One transaction of a booked entry, or why it cannot be read.
+    Booked(Result<Booked, Malformed>),
+    /// What was on the account at the end, negative if we owed it; and the day as it is written.
+    Closing { amount: Money, is_debit: bool, day: String },
+}
+
+/// A transaction with what it can be found by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Booked {
+    pub entry: Entry,
+    /// As it is written: a date, or a date and a time.
+    pub booked_at: String,
+    /// What the payer wrote, else the end-to-end id, else the bank's own reference.
+    pub reference: Option<String>,
+}
+
+/// Reads a statement of any size; `false` ends the reading. A booking that cannot be read does not keep the others from
+/// being read.
+pub fn each(file: impl BufRead, mut take: impl FnMut(Told) -> bool) -> Result<(), Malformed> {
+    let mut failed = None;
+    let kind = each_element(file, &["Ntry", "Bal"], |element| {
+        let told = if element.name == "Bal" { closing(&element).map(Vec::from_iter) } else { Ok(booked(&element)) };
+        match told {
+            Ok(told) => told.into_iter().all(&mut take),
+            Err(malformed) => {
+                failed = Some(malformed);
+                false
+            }
+        }
+    })?;
+    match failed {
+        Some(malformed) => Err(malformed),
+        None if kind == "camt.053" => Ok(()),
+        None => Err(Malformed("this is no camt.053".to_owned())),
+    }
+}
+
+fn closing(balance: &Element) -> Result<Option<Told>, Malformed> {
+    if balance.text_at("Tp/CdOrPrtry/Cd") != Some("CLBD") {
+        return Ok(None);
+    }
+    let day = balance.text_at("Dt/Dt").or_else(|| balance.text_at("Dt/DtTm"));
+    let day = day.ok_or_else(|| Malformed("a balance has no day".to_owned()))?.to_owned();
+    Ok(Some(Told::Closing { amount: amount(balance)?, is_debit: side(balance)? == EntrySide::Debit, day }))
+}
+
+fn booked(entry: &Element) -> Vec<Told> {
+    match status(entry) {
+        Ok("BOOK") => {}
+        Ok(_) => return vec![],
+        Err(malformed) => return vec![Told::Booked(Err(malformed))],
+    }
+    let date = ["BookgDt/Dt", "BookgDt/DtTm", "ValDt/Dt", "ValDt/DtTm"].into_iter().find_map(|at| entry.text_at(at));
+    let booked_at = date.unwrap_or_default().to_owned();
+    let of = |told: Result<Entry, Malformed>, named: &Element| {
+        let reference = reference(named).map(str::to_owned);
+        Told::Booked(told.map(|entry| Booked { entry, booked_at: booked_at.clone(), reference }))
+    };
+    let transactions = transactions(entry);
+    match transactions.as_slice() {
+        [] => vec![of(whole(entry), entry)],
+        all => all.iter().map(|one| of(transaction_of(entry, one, all.len()), one)).collect(),
+    }
+}
+
+fn reference(named: &Element) -> Option<&str> {
+    let end_to_end = named.text_at("Refs/EndToEndId").filter(|id| *id != "NOTPROVIDED");
+    let banks = ["Refs/AcctSvcrRef", "AcctSvcrRef", "NtryRef"].into_iter().find_map(|at| named.text_at(at));
+    named.text_at("RmtInf/Ustrd").or(end_to_end).or(banks)
+}
+
+fn transactions(entry: &Element) -> Vec<&Element> {
+    entry.all("NtryDtls").flat_map(|details| details.all("TxDtls")).collect()
+}
+
+/// An entry without details.
+fn whole(entry: &Element) -> Result<Entry, Malformed> {
+    Ok(Entry { withdrawal_id: None, side: side(entry)?, amount: amount(entry)?, return_reason: None })
 }
 
 /// A code of its own since version 08, plain text before.

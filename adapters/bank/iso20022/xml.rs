@@ -1,5 +1,8 @@
-//! XML as far as the messages need it: a tree that is read whole, and an indented writer that escapes. No document
-//! types and no entities but the five of XML, so a message cannot make us read anything else.
+//! XML as far as the messages need it: a tree that is read whole, or some elements of a file one after the other, and an
+//! indented writer that escapes. No document types and no entities but the five of XML, so a message cannot make us read
+//! anything else.
+
+use std::io::BufRead;
 
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
@@ -9,6 +12,8 @@ use super::Malformed;
 
 /// Deeper than any message goes.
 const DEPTH_MAX: usize = 40;
+/// Elements within one that is read from a file: a batch of 10,000 transfers has fewer.
+const INNER_ELEMENTS_MAX: usize = 500_000;
 
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Element {
@@ -81,24 +86,82 @@ pub(super) fn parse(text: &str) -> Result<Element, Malformed> {
                 let closed = open.pop().ok_or_else(not_well_formed)?;
                 open.last_mut().ok_or_else(not_well_formed)?.children.push(closed);
             }
-            Event::Text(text) => innermost.text.push_str(&text.xml10_content()),
-            Event::CData(text) => innermost.text.push_str(&text.xml10_content()),
-            Event::GeneralRef(reference) => match reference.resolve_char_ref().map_err(|_| not_well_formed())? {
-                Some(letter) => innermost.text.push(letter),
-                None => {
-                    let resolved = resolve_xml_entity(&reference.xml10_content()).ok_or_else(not_well_formed)?;
-                    innermost.text.push_str(resolved);
-                }
-            },
             Event::DocType(_) => return Err(Malformed("a document type is not allowed".to_owned())),
             Event::Eof => break,
-            _ => {}
+            other => add_text(innermost, &other)?,
         }
     }
     match (open.pop(), open.is_empty()) {
         (Some(mut outside), true) if outside.children.len() == 1 => outside.children.pop().ok_or_else(not_well_formed),
         _ => Err(not_well_formed()),
     }
+}
+
+/// Hands on each outermost element of one of these names, so that no more than one is held at a time; `false` ends the
+/// reading. Answers the kind of the message.
+pub(super) fn each_element(
+    file: impl BufRead,
+    names: &[&str],
+    mut each: impl FnMut(Element) -> bool,
+) -> Result<String, Malformed> {
+    let mut reader = Reader::from_reader(file);
+    reader.config_mut().enable_all_checks(true);
+    reader.config_mut().expand_empty_elements = true;
+    let (mut buffer, mut open, mut depth, mut elements) = (vec![], Vec::<Element>::new(), 0_usize, 0_usize);
+    let mut kind = None;
+    loop {
+        buffer.clear();
+        match reader.read_event_into(&mut buffer).map_err(|_| not_well_formed())? {
+            Event::Start(start) => {
+                depth += 1;
+                if kind.is_none() {
+                    kind = Some(element(&start)?.message_kind()?.to_owned());
+                }
+                if !open.is_empty() || names.contains(&start.local_name().as_ref()) {
+                    open.push(element(&start)?);
+                    elements += 1;
+                }
+                if depth > DEPTH_MAX || elements > INNER_ELEMENTS_MAX {
+                    return Err(Malformed("the message is nested too deeply, or an entry is too large".to_owned()));
+                }
+            }
+            Event::End(_) => {
+                depth = depth.saturating_sub(1);
+                match (open.pop(), open.last_mut()) {
+                    (Some(closed), Some(parent)) => parent.children.push(closed),
+                    (Some(closed), None) => {
+                        elements = 0;
+                        if !each(closed) {
+                            break;
+                        }
+                    }
+                    (None, _) => {}
+                }
+            }
+            Event::DocType(_) => return Err(Malformed("a document type is not allowed".to_owned())),
+            Event::Eof if depth > 0 => return Err(not_well_formed()),
+            Event::Eof => break,
+            other => open.last_mut().map_or(Ok(()), |innermost| add_text(innermost, &other))?,
+        }
+    }
+    kind.ok_or_else(not_well_formed)
+}
+
+/// What an event adds to the text of the element that it stands in.
+fn add_text(innermost: &mut Element, event: &Event<'_>) -> Result<(), Malformed> {
+    match event {
+        Event::Text(text) => innermost.text.push_str(&text.xml10_content()),
+        Event::CData(text) => innermost.text.push_str(&text.xml10_content()),
+        Event::GeneralRef(reference) => match reference.resolve_char_ref().map_err(|_| not_well_formed())? {
+            Some(letter) => innermost.text.push(letter),
+            None => {
+                let resolved = resolve_xml_entity(&reference.xml10_content()).ok_or_else(not_well_formed)?;
+                innermost.text.push_str(resolved);
+            }
+        },
+        _ => {}
+    }
+    Ok(())
 }
 
 fn element(start: &BytesStart<'_>) -> Result<Element, Malformed> {
