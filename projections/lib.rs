@@ -6,6 +6,7 @@ pub mod analytics;
 pub mod books;
 pub mod channel_operations;
 mod checkpoint;
+pub mod daily_assertions;
 mod database;
 pub mod disputes;
 mod filter;

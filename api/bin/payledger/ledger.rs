@@ -19,8 +19,8 @@ use api::CallLimits;
 use commands::channel_account::ChannelAccounts;
 use commands::dispute::Disputes;
 use commands::jobs::{
-    CloseSettlements, CollectPayouts, ExpireOverduePayments, FindMissedDisputes, FinishReconciliations, ForgetJobRuns,
-    ForgetNonces, ForgetWebhookMessages, Job,
+    CheckDailyAssertions, CloseSettlements, CollectPayouts, ExpireOverduePayments, FindMissedDisputes,
+    FinishReconciliations, ForgetJobRuns, ForgetNonces, ForgetWebhookMessages, Job,
 };
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
@@ -32,6 +32,7 @@ use commands::webhook::Webhooks;
 use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, Executor};
 use projections::books::{BooksActivity, BooksFunds};
+use projections::daily_assertions::AssertionsOfBooks;
 use projections::overdue::OverdueOfReadModel;
 use projections::reconciliations::PendingRunsOfReadModel;
 use projections::{Progress, Reader};
@@ -129,7 +130,9 @@ impl Ledger {
     pub fn scheduler(&self, webhooks: Webhooks) -> Scheduler {
         let overdue = Arc::new(OverdueOfReadModel::new(self.reader.clone()));
         let pending = Arc::new(PendingRunsOfReadModel::new(self.reader.clone()));
+        let assertions = Arc::new(AssertionsOfBooks::new(self.reader.clone()));
         let jobs: Vec<Arc<dyn Job>> = vec![
+            Arc::new(CheckDailyAssertions { assertions }),
             Arc::new(CloseSettlements { settlements: self.settlements.clone() }),
             Arc::new(CollectPayouts { channel_accounts: self.channel_accounts.clone() }),
             Arc::new(ExpireOverduePayments { payments: self.payments.clone(), overdue }),
