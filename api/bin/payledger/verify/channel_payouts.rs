@@ -46,7 +46,7 @@ mod tests {
             expected: amount,
             resolution: None,
         };
-        State { payouts: [("po_1".to_owned(), payout)].into() }
+        State { payouts: [("po_1".to_owned(), payout)].into(), ..State::default() }
     }
 
     #[test]
