@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::{Currency, MerchantId};
+use domain::{Currency, MerchantId, Timestamp};
 use projections::Snapshot;
-use projections::books::{self, AccountLine, Books, MerchantBalance};
+use projections::books::{self, AccountLine, At, Books, MerchantBalance};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -70,9 +70,12 @@ struct BalancesQuery {
     /// For everybody but merchants: whose balances; without it, those of all merchants together.
     #[param(value_type = Option<String>)]
     merchant_id: Option<MerchantId>,
-    /// A `Ledger-Position` or an RFC 3339 time.
+    /// A `Ledger-Position` or an RFC 3339 time: what was recorded by then.
     #[param(value_type = Option<String>)]
     as_of: Option<AsOf>,
+    /// RFC 3339: what had taken effect by then, however late it was recorded.
+    #[param(value_type = Option<String>, format = DateTime)]
+    effective_at: Option<Timestamp>,
 }
 
 /// Balances, one for each currency that ever moved
@@ -85,20 +88,20 @@ async fn get_balances(
     freshness: Freshness,
 ) -> Result<Response, Problem> {
     let merchant_id = reader.whose(query.merchant_id)?;
-    let as_of = AsOf::resolve(query.as_of, &app).await?;
-    let mut view = freshness.view(&app, &[&Books], as_of).await?;
+    let at = position::in_books(query.as_of, query.effective_at, &app).await?;
+    let mut view = freshness.view(&app, &[&Books], at.as_of).await?;
     let balances = match merchant_id {
-        Some(merchant_id) => books::balances(&mut view, merchant_id, as_of).await?,
-        None => of_all_merchants(&mut view, as_of).await?,
+        Some(merchant_id) => books::balances(&mut view, merchant_id, at).await?,
+        None => of_all_merchants(&mut view, at).await?,
     };
-    let headers = [position::header(as_of.unwrap_or(view.position))];
+    let headers = [position::header(at.position(&view))];
     let balances = balances.into_iter().map(Balance::from).collect();
     Ok(answer(StatusCode::OK, headers, &Balances { balances }))
 }
 
-async fn of_all_merchants(view: &mut Snapshot, as_of: Option<u64>) -> Result<Vec<MerchantBalance>, Problem> {
+async fn of_all_merchants(view: &mut Snapshot, at: At) -> Result<Vec<MerchantBalance>, Problem> {
     let mut sums: BTreeMap<Currency, MerchantBalance> = BTreeMap::new();
-    for currency in books::trial_balance(view, as_of).await? {
+    for currency in books::trial_balance(view, at).await? {
         for line in &currency.accounts {
             let sum = sums.entry(line.currency).or_insert_with(|| MerchantBalance::zero(line.currency));
             add(sum, line);

@@ -32,9 +32,12 @@ pub fn routes() -> OpenApiRouter<App> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct AsOfQuery {
-    /// A `Ledger-Position` or an RFC 3339 time.
+    /// A `Ledger-Position` or an RFC 3339 time: what was recorded by then.
     #[param(value_type = Option<String>)]
     as_of: Option<AsOf>,
+    /// RFC 3339: what had taken effect by then, however late it was recorded.
+    #[param(value_type = Option<String>, format = DateTime)]
+    effective_at: Option<Timestamp>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -104,11 +107,11 @@ async fn trial_balance(
     Params(query): Params<AsOfQuery>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
-    let as_of = AsOf::resolve(query.as_of, &app).await?;
-    let mut view = freshness.view(&app, &[&Books], as_of).await?;
-    let currencies = books::trial_balance(&mut view, as_of).await?;
+    let at = position::in_books(query.as_of, query.effective_at, &app).await?;
+    let mut view = freshness.view(&app, &[&Books], at.as_of).await?;
+    let currencies = books::trial_balance(&mut view, at).await?;
     let currencies = currencies.into_iter().map(TrialBalanceCurrency::from).collect();
-    let headers = [position::header(as_of.unwrap_or(view.position))];
+    let headers = [position::header(at.position(&view))];
     Ok(answer(StatusCode::OK, headers, &TrialBalance { currencies }))
 }
 
@@ -145,9 +148,12 @@ struct AccountsQuery {
     #[serde(rename = "type")]
     #[param(value_type = Option<String>)]
     account_type: Option<Parsed<AccountType>>,
-    /// A `Ledger-Position` or an RFC 3339 time.
+    /// A `Ledger-Position` or an RFC 3339 time: what was recorded by then.
     #[param(value_type = Option<String>)]
     as_of: Option<AsOf>,
+    /// RFC 3339: what had taken effect by then, however late it was recorded.
+    #[param(value_type = Option<String>, format = DateTime)]
+    effective_at: Option<Timestamp>,
 }
 
 /// An account in one currency, in minor units.
@@ -182,10 +188,10 @@ async fn list_accounts(
         currency: query.currency,
         account_type: query.account_type.map(|account_type| account_type.0),
     };
-    let as_of = AsOf::resolve(query.as_of, &app).await?;
-    let mut view = freshness.view(&app, &[&Books], as_of).await?;
-    let page = books::accounts(&mut view, &filter, as_of, query.limit.0, begin.as_ref()).await?;
-    let headers = [position::header(as_of.unwrap_or(view.position))];
+    let at = position::in_books(query.as_of, query.effective_at, &app).await?;
+    let mut view = freshness.view(&app, &[&Books], at.as_of).await?;
+    let page = books::accounts(&mut view, &filter, at, query.limit.0, begin.as_ref()).await?;
+    let headers = [position::header(at.position(&view))];
     Ok(answer(StatusCode::OK, headers, &List::of(page, AccountObject::from)))
 }
 
@@ -199,9 +205,12 @@ struct EntriesQuery {
     limit: Limit,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
-    /// A `Ledger-Position` or an RFC 3339 time.
+    /// A `Ledger-Position` or an RFC 3339 time: what was recorded by then.
     #[param(value_type = Option<String>)]
     as_of: Option<AsOf>,
+    /// RFC 3339: what had taken effect by then, however late it was recorded.
+    #[param(value_type = Option<String>, format = DateTime)]
+    effective_at: Option<Timestamp>,
 }
 
 /// One line of the journal, in minor units: one of `debit` and `credit` is not zero.
@@ -253,10 +262,10 @@ async fn list_entries(
     freshness: Freshness,
 ) -> Result<Response, Problem> {
     let begin = cursor(query.cursor.as_deref())?;
-    let as_of = AsOf::resolve(query.as_of, &app).await?;
-    let mut view = freshness.view(&app, &[&Books], as_of).await?;
-    let page = books::entries(&mut view, &account, as_of, query.limit.0, begin.as_ref()).await?;
-    let headers = [position::header(as_of.unwrap_or(view.position))];
+    let at = position::in_books(query.as_of, query.effective_at, &app).await?;
+    let mut view = freshness.view(&app, &[&Books], at.as_of).await?;
+    let page = books::entries(&mut view, &account, at, query.limit.0, begin.as_ref()).await?;
+    let headers = [position::header(at.position(&view))];
     Ok(answer(StatusCode::OK, headers, &List::of(page, EntryObject::from)))
 }
 

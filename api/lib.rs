@@ -41,6 +41,7 @@ mod sagas;
 mod settlements;
 mod statements;
 mod statistics;
+mod story;
 pub mod telemetry;
 mod tiers;
 mod upload;

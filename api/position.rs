@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use commands::ports::EventStore;
 use domain::Timestamp;
+use projections::books::At;
 use projections::{Projection, ReadError, Snapshot};
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -140,6 +141,11 @@ impl AsOf {
             AsOf::Time(time) => Ok(projections::as_of::position_at(store, time).await?),
         }
     }
+}
+
+/// The two axes of the books: `as_of` by when a thing was recorded, `effective_at` by when it took effect.
+pub async fn in_books(as_of: Option<AsOf>, effective_at: Option<Timestamp>, app: &App) -> Result<At, Problem> {
+    Ok(At { as_of: AsOf::resolve(as_of, app).await?, effective_at })
 }
 
 #[cfg(test)]

@@ -22,9 +22,10 @@ use crate::auth::roles::{FinanceCaller, ObjectReader};
 use crate::errors;
 use crate::extract::{Named, Params};
 use crate::idempotency::{self, Command, Nothing, accepted, answer};
+use crate::outcome;
 use crate::page::{List, ListQuery, cursor};
 use crate::params::{CommandErrors, CommandHeaders, QueryErrors, QueryHeaders};
-use crate::position::{self, Freshness};
+use crate::position::{self, AsOf, Freshness};
 use crate::problem::Problem;
 use crate::render::settlement::{SettlementObject, SettlementWithItems, object};
 
@@ -141,6 +142,9 @@ async fn answer_settlement(app: &App, receipt: &Receipt) -> Result<Response, Pro
 struct ItemsQuery {
     /// `items_next_cursor` of the page before.
     cursor: Option<String>,
+    /// A `Ledger-Position` or an RFC 3339 time.
+    #[param(value_type = Option<String>)]
+    as_of: Option<AsOf>,
 }
 
 /// Look up a settlement with its items
@@ -155,7 +159,14 @@ async fn get_settlement(
     freshness: Freshness,
 ) -> Result<Response, Problem> {
     let begin = cursor(query.cursor.as_deref())?;
-    let (mut view, row) = find(&app, freshness, settlement_id).await?;
+    let as_of = AsOf::resolve(query.as_of, &app).await?;
+    let (mut view, mut row) = find(&app, freshness, settlement_id).await?;
+    if let Some(as_of) = as_of {
+        let category = Category::of::<Settlement>();
+        let stream = outcome::stream_at(&app, category, &settlement_id.to_string(), as_of).await?;
+        let state = stream.of::<Settlement>().cloned().unwrap_or_default();
+        row = SettlementRow { version: stream.version, updated_at: stream.updated_at, state };
+    }
     let record = row.state.record().filter(|record| reader.may_see(record.terms.merchant_id));
     let record = record.ok_or_else(|| Problem::of(errors::SETTLEMENT_NOT_FOUND))?;
     let page = books::items(&mut view, holder_of(record), record.terms.window, ITEMS_MAX, begin.as_ref()).await?;
@@ -165,7 +176,7 @@ async fn get_settlement(
         items_has_more: page.next.is_some(),
         items_next_cursor: page.next.map(|cursor| cursor.to_string()),
     };
-    Ok(answer(StatusCode::OK, [position::header(view.position)], &body))
+    Ok(answer(StatusCode::OK, [position::header(as_of.unwrap_or(view.position))], &body))
 }
 
 /// A miss is believed only once the read model has come to where the log stood when the question was asked.

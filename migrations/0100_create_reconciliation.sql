@@ -54,7 +54,7 @@ CREATE TABLE reconciliation_matches (
     PRIMARY KEY (statement, line, position)
 );
 
-CREATE TABLE reconciliation_exceptions (
+CREATE TABLE reconciliation_differences (
     -- Derived from what differs, so that the next run finds the same one.
     exception_id  text COLLATE "C" NOT NULL PRIMARY KEY,
     statement_id  text COLLATE "C" NOT NULL,
@@ -76,7 +76,7 @@ CREATE TABLE reconciliation_exceptions (
     -- When a run found that nothing speaks for it any more.
     cleared_at    timestamptz
 );
-CREATE INDEX reconciliation_exceptions_occurred ON reconciliation_exceptions (occurred_at, exception_id);
-CREATE INDEX reconciliation_exceptions_of_statement ON reconciliation_exceptions (statement_id);
-CREATE INDEX reconciliation_exceptions_missing_there ON reconciliation_exceptions (counterparty)
+CREATE INDEX reconciliation_differences_occurred ON reconciliation_differences (occurred_at, exception_id);
+CREATE INDEX reconciliation_differences_of_statement ON reconciliation_differences (statement_id);
+CREATE INDEX reconciliation_differences_missing_there ON reconciliation_differences (counterparty)
     WHERE kind = 'missing_there' AND cleared_at IS NULL;

@@ -49,7 +49,7 @@ impl Projection for Analytics {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["rm_analytics.payments", "rm_analytics.rollup", "rm_analytics.tallies"]
+        &["payment_facts", "rollup", "tallies"]
     }
 
     fn ddl(&self) -> &'static str {

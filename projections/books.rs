@@ -3,6 +3,7 @@
 //! that does not balance and any change of what is booked.
 
 mod activity;
+mod at;
 mod balances;
 mod entries;
 mod funds;
@@ -17,13 +18,14 @@ use domain::BalancedEntry;
 use sqlx::PgConnection;
 
 pub use activity::{BooksActivity, items, of as activity_of};
+pub use at::At;
 pub use balances::{MerchantBalance, balances};
 pub use entries::{EntryLine, entries, transaction};
 pub use funds::BooksFunds;
 pub(crate) use sums::merchants;
 pub use trial_balance::{AccountFilter, AccountLine, CurrencyBalance, accounts, trial_balance};
 
-use crate::{ApplyError, Projection};
+use crate::{ApplyError, Order, Projection};
 
 #[derive(Debug, Clone, Copy)]
 pub struct Books;
@@ -42,8 +44,17 @@ impl Projection for Books {
         aggregates::categories()
     }
 
+    /// A category that only a newer program knows may move money too.
+    fn folds(&self, _category: &str) -> bool {
+        true
+    }
+
+    fn order(&self) -> Order {
+        Order::OfLog
+    }
+
     fn tables(&self) -> &'static [&'static str] {
-        &["rm_books.journal", "rm_books.accounts", "rm_books.balances", "rm_books.activity"]
+        &["journal", "accounts", "balances", "activity"]
     }
 
     fn ddl(&self) -> &'static str {
@@ -67,10 +78,10 @@ impl Projection for Books {
     }
 }
 
-/// What the event does to the books, if anything. The runner hands on events of known categories only.
+/// What the event does to the books, if anything.
 pub(crate) fn entry_of(event: &RecordedEvent) -> Result<Option<BalancedEntry>, ApplyError> {
     match aggregates::find(&event.stream.category) {
         Some(aggregate) => Ok(aggregate.postings(event)?),
-        None => Ok(None),
+        None => Err(ApplyError::inapplicable(event, "its category is unknown here")),
     }
 }

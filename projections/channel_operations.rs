@@ -21,7 +21,7 @@ pub(crate) use fold::{Operations, fold, read_facts};
 pub struct ChannelOperations;
 
 const DDL: &str = r#"
-CREATE TABLE rm_channel_operations.operations (
+CREATE TABLE channel_operations (
     -- `channel:stripe`, `bank:sandbox`.
     counterparty    text COLLATE "C" NOT NULL,
     -- Our id of what moved, and what it moved for.
@@ -39,12 +39,12 @@ CREATE TABLE rm_channel_operations.operations (
     occurred_at     timestamptz      NOT NULL,
     PRIMARY KEY (counterparty, object, kind)
 );
-CREATE INDEX of_counterparty ON rm_channel_operations.operations (counterparty, occurred_at);
+CREATE INDEX of_counterparty ON channel_operations (counterparty, occurred_at);
 "#;
 
 macro_rules! select {
     () => {
-        "SELECT * FROM rm_channel_operations.operations
+        "SELECT * FROM channel_operations
           WHERE counterparty = $1 AND occurred_at BETWEEN $2 AND $3 AND (gross <> 0 OR fee <> 0)"
     };
 }
@@ -64,7 +64,7 @@ impl Projection for ChannelOperations {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["rm_channel_operations.operations"]
+        &["channel_operations"]
     }
 
     fn ddl(&self) -> &'static str {
@@ -134,6 +134,6 @@ fn read(row: &PgRow) -> Result<Operation, sqlx::Error> {
 
 /// Every operation, in no particular order.
 pub(crate) async fn stored(view: &mut Snapshot) -> Result<Operations, ReadError> {
-    let rows = sqlx::query("SELECT * FROM rm_channel_operations.operations").fetch_all(view.connection()).await?;
+    let rows = sqlx::query("SELECT * FROM channel_operations").fetch_all(view.connection()).await?;
     Ok(rows.iter().map(fold::entry).collect::<Result<_, sqlx::Error>>()?)
 }

@@ -45,7 +45,7 @@ impl DailyAssertions for AssertionsOfBooks {
 
 async fn debits_equal_credits(view: &mut Snapshot) -> Result<Assertion, ReadError> {
     let rows = sqlx::query(
-        "SELECT currency, sum(debits)::text AS debits, sum(credits)::text AS credits FROM rm_books.accounts
+        "SELECT currency, sum(debits)::text AS debits, sum(credits)::text AS credits FROM accounts
           GROUP BY currency ORDER BY currency",
     )
     .fetch_all(view.connection())
@@ -65,8 +65,8 @@ async fn debits_equal_credits(view: &mut Snapshot) -> Result<Assertion, ReadErro
 async fn objects_are_cleared(view: &mut Snapshot, now: Timestamp) -> Result<Assertion, ReadError> {
     let rows = sqlx::query(
         "SELECT account, currency,
-                (SELECT max(recorded_at) FROM rm_books.journal AS j WHERE j.account = a.account) AS posted_at
-           FROM rm_books.accounts AS a WHERE family IS NOT NULL AND debits <> credits ORDER BY account, currency",
+                (SELECT max(recorded_at) FROM journal AS j WHERE j.account = a.account) AS posted_at
+           FROM accounts AS a WHERE family IS NOT NULL AND debits <> credits ORDER BY account, currency",
     )
     .fetch_all(view.connection())
     .await?;
@@ -94,7 +94,7 @@ async fn cash_equals_statement(view: &mut Snapshot) -> Result<Assertion, ReadErr
          newest AS (
              SELECT DISTINCT ON (counterparty, currency) * FROM told ORDER BY counterparty, currency, at DESC, imported_at DESC)
          SELECT counterparty, currency, amount::text AS amount,
-                (SELECT coalesce(sum(debit::numeric - credit), 0) FROM rm_books.journal
+                (SELECT coalesce(sum(debit::numeric - credit), 0) FROM journal
                   WHERE account = counterparty || ':cash' AND journal.currency = newest.currency
                     AND effective_at < at + interval '1 day')::text AS booked
            FROM newest ORDER BY counterparty, currency",
@@ -117,16 +117,16 @@ async fn merchants_equal_statements(view: &mut Snapshot) -> Result<Assertion, Re
     let position = to_sql(view.position);
     let rows = sqlx::query(
         "WITH later AS (
-             SELECT merchant_id, currency, sum(credit::numeric - debit) AS amount FROM rm_books.journal
+             SELECT merchant_id, currency, sum(credit::numeric - debit) AS amount FROM journal
               WHERE position > $1 AND merchant_id IS NOT NULL AND account NOT LIKE 'memo:%'
               GROUP BY merchant_id, currency),
          held AS (
              SELECT merchant_id, currency,
                     pending + available + reserved + on_hold - receivable - coalesce(later.amount, 0) AS amount
-               FROM rm_books.balances LEFT JOIN later USING (merchant_id, currency))
+               FROM balances LEFT JOIN later USING (merchant_id, currency))
          SELECT count(*) OVER () AS checked, merchant_id, currency, amount::text AS amount, stated::text AS stated
            FROM held, LATERAL (
-                SELECT coalesce((SELECT balance FROM rm_statements.movements AS m
+                SELECT coalesce((SELECT balance FROM movements AS m
                                   WHERE m.merchant_id = held.merchant_id AND m.currency = held.currency
                                     AND m.position <= $1
                                   ORDER BY m.position DESC LIMIT 1), 0) AS stated) AS statement

@@ -3,18 +3,23 @@
 
 pub mod adjustments;
 pub mod analytics;
+mod batch;
 pub mod books;
 pub mod channel_operations;
 mod checkpoint;
 pub mod daily_assertions;
 mod database;
 pub mod disputes;
+mod feeder;
 mod filter;
+mod generation;
 pub mod merchants;
 pub mod orders;
 pub mod overdue;
 mod page;
+mod parking;
 pub mod payments;
+mod poison;
 pub mod pre_auths;
 mod progress;
 mod projection;
@@ -24,6 +29,7 @@ pub mod reconciliations;
 pub mod refunds;
 mod runner;
 pub mod settlements;
+pub mod shadow;
 pub mod statements;
 mod status;
 pub mod streams;
@@ -36,12 +42,16 @@ pub use commands::as_of;
 pub use database::begin;
 pub use filter::{Filter, StatusText};
 pub use page::{Cursor, NotACursor, Page};
+pub use parking::ParkedStream;
 pub use progress::Progress;
-pub use projection::{ApplyError, Projection};
+pub use projection::{ApplyError, Order, Projection};
 pub use reader::{ReadError, Reader, Snapshot};
-pub use rebuild::{RebuildError, rebuild, rebuild_projection};
+pub use rebuild::{
+    RebuildError, RebuildProgress, rebuild, rebuild_progress, rebuild_projection, retry, retry_is_due, rollback,
+    rollback_projection,
+};
 pub use runner::{Runner, Running};
-pub use status::{ProjectionState, ProjectionStatus, list};
+pub use status::{ProjectionState, ProjectionStatus, list, parked};
 
 /// Every projection of the ledger.
 pub fn all() -> Vec<Arc<dyn Projection>> {

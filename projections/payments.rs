@@ -47,7 +47,7 @@ pub async fn captured_since(
 ) -> Result<Vec<(Currency, i128)>, ReadError> {
     let rows = sqlx::query(
         "SELECT currency, sum((state #>> '{Exists,phase,Captured,amount}')::numeric)::text AS volume
-           FROM rm_payments.payments
+           FROM payments
           WHERE merchant_id = $1 AND status = 'succeeded' AND created_at >= $2
           GROUP BY currency ORDER BY currency",
     )

@@ -8,7 +8,8 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tokio::sync::{Mutex, watch};
 
-use crate::database::from_sql;
+use crate::Projection;
+use crate::generation::readable_position;
 
 /// How often a checkpoint is read while somebody waits and no runner of this process tells.
 pub(crate) const POLL_EVERY: Duration = Duration::from_millis(50);
@@ -41,13 +42,13 @@ impl Progress {
         self.track(name).correct(before, read);
     }
 
-    /// Returns once `name` is believed to have reached `position`.
-    pub(crate) async fn reached(&self, pool: &PgPool, name: &'static str, position: u64) {
-        let track = self.track(name);
+    /// Returns once `projection` is believed to have reached `position`.
+    pub(crate) async fn reached(&self, pool: &PgPool, projection: &dyn Projection, position: u64) {
+        let track = self.track(projection.name());
         let mut known = track.position.subscribe();
         tokio::select! {
             _ = known.wait_for(|known| *known >= position) => {}
-            () = poll(pool, name, &track, position) => {}
+            () = poll(pool, projection, &track, position) => {}
         }
     }
 
@@ -69,16 +70,11 @@ impl Track {
 }
 
 /// Reads the checkpoint of a runner elsewhere. One waiter does so at a time; what it learns, all of them learn.
-async fn poll(pool: &PgPool, name: &'static str, track: &Track, position: u64) {
+async fn poll(pool: &PgPool, projection: &dyn Projection, track: &Track, position: u64) {
     let _turn = track.polling.lock().await;
     loop {
         let before = *track.position.borrow();
-        let stored: Result<Option<i64>, sqlx::Error> =
-            sqlx::query_scalar("SELECT position FROM projections WHERE name = $1")
-                .bind(name)
-                .fetch_optional(pool)
-                .await;
-        if let Ok(Some(Ok(stored))) = stored.map(|stored| stored.map(from_sql)) {
+        if let Ok(Some(stored)) = readable_position(pool, projection).await {
             track.correct(before, stored);
             if stored >= position {
                 return;

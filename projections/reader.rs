@@ -1,16 +1,33 @@
 //! Opens a consistent view of one or more read models: the rows and the position that they speak for belong together.
 //! Knows no read model.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use sqlx::{Executor, PgConnection, PgPool, Postgres, Row, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Row, Transaction};
 use tokio::time::Instant;
 
-use crate::database::{begin, from_sql, to_sql};
+use crate::database::{begin, position, to_sql};
+use crate::generation::{READABLE, Wanted};
+use crate::parking::{self, ParkedStream};
 use crate::progress::POLL_EVERY;
 use crate::{ApplyError, Progress, Projection};
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+
+static OPEN: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "WITH readable AS MATERIALIZED ({READABLE}),
+              path AS MATERIALIZED (
+                  SELECT string_agg(schema, ', ' ORDER BY number) || ', ' || current_setting('search_path') AS path
+                    FROM readable)
+         SELECT position, generation, set_config('search_path', path, true),
+                pg_advisory_xact_lock_shared(hashtextextended(schema, 0))::text,
+                EXISTS (SELECT FROM projection_parked AS parked
+                         WHERE parked.name = readable.name AND parked.generation = readable.generation) AS parked
+           FROM readable CROSS JOIN path ORDER BY number"
+    )
+});
 
 /// Cheap to clone.
 #[derive(Debug, Clone)]
@@ -24,6 +41,10 @@ pub struct Reader {
 pub struct Snapshot {
     transaction: Transaction<'static, Postgres>,
     pub position: u64,
+    /// No stream is parked in any of them. Otherwise sums lack what waits.
+    pub is_complete: bool,
+    /// Of each read model, in the order in which they were asked for.
+    generations: Vec<i32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,45 +119,47 @@ impl Reader {
             tokio::time::sleep(POLL_EVERY).await;
         }
         for projection in projections {
-            self.progress.reached(&self.pool, projection.name(), position).await;
+            self.progress.reached(&self.pool, *projection, position).await;
         }
     }
 
-    /// The tables are locked before the snapshot is taken, so that a rebuild either comes before it or waits for it:
-    /// otherwise an old snapshot would see the new, empty tables beside the old checkpoint.
-    /// They are locked in the order of their names, as a rebuild does, so that the two cannot block each other for good.
-    /// `None` if no runner has made the tables yet.
+    /// One statement takes the snapshot, reads the checkpoints in it and puts the tables that they speak for on the search
+    /// path. A lock that only the dropping of tables asks for keeps them there until the transaction ends.
+    /// `None` if no generation is there that this program can read.
     async fn open(&self, projections: &[&dyn Projection]) -> Result<Option<(Snapshot, Vec<u64>)>, sqlx::Error> {
-        let mut tables: Vec<&str> = projections.iter().flat_map(|projection| projection.tables()).copied().collect();
-        tables.sort_unstable();
-        let checkpoint = |projection: &&dyn Projection| {
-            format!("SELECT position FROM projections WHERE name = '{}'", projection.name())
-        };
-        let checkpoints: Vec<String> = projections.iter().map(checkpoint).collect();
-        let statements =
-            format!("LOCK TABLE {} IN ACCESS SHARE MODE; {}", tables.join(", "), checkpoints.join(" UNION ALL "),);
+        let wanted = Wanted::of(projections);
         let mut transaction = begin(&self.pool, BEGIN).await?;
-        let rows = match transaction.fetch_all(sqlx::raw_sql(&statements)).await {
-            Ok(rows) => rows,
-            Err(error) if is_undefined_table(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let rows = sqlx::query(&OPEN)
+            .bind(&wanted.names)
+            .bind(&wanted.oldest)
+            .bind(&wanted.newest)
+            .fetch_all(&mut *transaction)
+            .await?;
         if rows.len() < projections.len() {
             return Ok(None);
         }
-        let checkpoints: Vec<u64> =
-            rows.iter().map(|row| from_sql(row.try_get("position")?)).collect::<Result<_, sqlx::Error>>()?;
-        let position = checkpoints.iter().copied().min().unwrap_or(0);
-        Ok(Some((Snapshot { transaction, position }, checkpoints)))
+        let checkpoints: Vec<u64> = rows.iter().map(|row| position(row, "position")).collect::<Result<_, _>>()?;
+        let parked: Vec<bool> = rows.iter().map(|row| row.try_get("parked")).collect::<Result<_, _>>()?;
+        let snapshot = Snapshot {
+            transaction,
+            position: checkpoints.iter().copied().min().unwrap_or(0),
+            is_complete: !parked.contains(&true),
+            generations: rows.iter().map(|row| row.try_get("generation")).collect::<Result<_, _>>()?,
+        };
+        Ok(Some((snapshot, checkpoints)))
     }
 }
 
-fn is_undefined_table(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    matches!(code.as_deref(), Some("42P01" | "3F000"))
-}
-
 impl Snapshot {
+    /// The streams that are parked in `projection`, the only read model of this view.
+    pub(crate) async fn parked(&mut self, projection: &dyn Projection) -> Result<Vec<ParkedStream>, ReadError> {
+        let mut streams = vec![];
+        for generation in self.generations.clone() {
+            streams.extend(parking::list(&mut self.transaction, projection.name(), generation).await?);
+        }
+        Ok(streams)
+    }
+
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         &mut self.transaction
     }

@@ -115,8 +115,8 @@ const STATUS: &str = "(CASE WHEN s.status = 'resolved' THEN 'resolved' WHEN e.cl
 fn select<'q>() -> QueryBuilder<'q, sqlx::Postgres> {
     QueryBuilder::new(
         "SELECT e.*, e.there::text AS there_text, e.here::text AS here_text, s.state::text AS said
-           FROM reconciliation_exceptions AS e
-           LEFT JOIN rm_reconciliation_exceptions.reconciliation_exceptions AS s ON s.id = e.exception_id
+           FROM reconciliation_differences AS e
+           LEFT JOIN reconciliation_exceptions AS s ON s.id = e.exception_id
           WHERE true",
     )
 }

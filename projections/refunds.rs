@@ -18,11 +18,11 @@ pub struct Refunds;
 
 const DDL: &str = r#"
 -- Which order a payment belongs to, for refunds by order number.
-CREATE TABLE rm_refunds.payments (
+CREATE TABLE refund_payments (
     payment_id text COLLATE "C" NOT NULL PRIMARY KEY,
     order_no   text COLLATE "C" NOT NULL
 );
-CREATE TABLE rm_refunds.refunds (
+CREATE TABLE refunds (
     refund_id   text COLLATE "C" NOT NULL PRIMARY KEY,
     payment_id  text COLLATE "C" NOT NULL,
     merchant_id text COLLATE "C" NOT NULL,
@@ -38,13 +38,13 @@ CREATE TABLE rm_refunds.refunds (
     reason      json,
     failure     json
 );
-CREATE INDEX refunds_newest_of_merchant ON rm_refunds.refunds (merchant_id, created_at, refund_id);
-CREATE INDEX refunds_newest ON rm_refunds.refunds (created_at, refund_id);
-CREATE INDEX refunds_newest_by_status ON rm_refunds.refunds (status, created_at, refund_id);
-CREATE INDEX refunds_newest_by_channel ON rm_refunds.refunds (channel, created_at, refund_id);
-CREATE INDEX refunds_of_payment ON rm_refunds.refunds (payment_id);
-CREATE INDEX refunds_of_order ON rm_refunds.refunds (order_no, merchant_id);
-CREATE INDEX refunds_by_amount ON rm_refunds.refunds (currency, amount);
+CREATE INDEX refunds_newest_of_merchant ON refunds (merchant_id, created_at, refund_id);
+CREATE INDEX refunds_newest ON refunds (created_at, refund_id);
+CREATE INDEX refunds_newest_by_status ON refunds (status, created_at, refund_id);
+CREATE INDEX refunds_newest_by_channel ON refunds (channel, created_at, refund_id);
+CREATE INDEX refunds_of_payment ON refunds (payment_id);
+CREATE INDEX refunds_of_order ON refunds (order_no, merchant_id);
+CREATE INDEX refunds_by_amount ON refunds (currency, amount);
 "#;
 
 #[async_trait]
@@ -62,7 +62,7 @@ impl Projection for Refunds {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["rm_refunds.refunds", "rm_refunds.payments"]
+        &["refunds", "refund_payments"]
     }
 
     fn ddl(&self) -> &'static str {
@@ -173,7 +173,7 @@ pub struct RefundFilter {
 
 const SELECT: &str = "SELECT refund_id, payment_id, merchant_id, order_no, status, currency, amount, channel,
                              created_at, updated_at, version, reason::text, failure::text
-                        FROM rm_refunds.refunds WHERE true";
+                        FROM refunds WHERE true";
 
 pub async fn find(view: &mut Snapshot, refund_id: RefundId) -> Result<Option<RefundRow>, ReadError> {
     let mut query = QueryBuilder::new(SELECT);

@@ -1,41 +1,38 @@
-//! Feeds the projections: each in a task of its own, under a lease, batch by batch, each batch and its checkpoint in
-//! one transaction. Knows no read model.
+//! Runs the projections of this node: looks which generations of each there are, and has each fed by a task of its own.
+//! Knows no read model.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use commands::ports::{EventStore, StoreError};
-use commands::trace;
+use commands::ports::EventStore;
 use sqlx::PgPool;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
-use crate::checkpoint::{Lease, Lost};
-use crate::database::begin;
-use crate::rebuild::{RebuildError, ensure};
-use crate::{ApplyError, Progress, Projection, status};
+use crate::feeder::Feeder;
+use crate::generation::{self, Generation, Standing};
+use crate::rebuild::{RebuildError, ensure, tidy_up};
+use crate::{Progress, Projection};
 
-/// Events read and applied at once.
-const PAGE: usize = 2_000;
-/// How often a runner looks for events, or for a free lease, that nobody told it of.
-const POLL_EVERY: Duration = Duration::from_secs(1);
+/// How often a node looks for generations that others have made.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often it drops those that nobody needs any more.
+const TIDY_EVERY: Duration = Duration::from_secs(30);
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
 /// A batch takes milliseconds; one that takes this long hangs on a connection whose other end is gone.
 const BATCH_WITHIN: Duration = Duration::from_secs(30);
 
-/// The checkpoint decides what survives a crash of Postgres, so a batch need not wait for the disk. A process that
-/// is paused in the middle of a batch must not keep its rows locked from its successor.
-const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL idle_in_transaction_session_timeout = '5s'";
-
 /// What it takes to run projections. Any number of runners may run side by side.
 #[derive(Clone)]
 pub struct Runner {
-    pool: PgPool,
-    store: Arc<dyn EventStore>,
-    progress: Progress,
-    batch_within: Duration,
+    pub(crate) pool: PgPool,
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) progress: Progress,
+    pub(crate) batch_within: Duration,
+    /// Held by the one build that changes places.
+    pub(crate) changes: Arc<Mutex<()>>,
 }
 
 /// Running projections. Dropped, they stop wherever they are, which loses nothing.
@@ -46,7 +43,7 @@ pub struct Running {
 
 impl Runner {
     pub fn new(pool: PgPool, store: Arc<dyn EventStore>, progress: Progress) -> Runner {
-        Runner { pool, store, progress, batch_within: BATCH_WITHIN }
+        Runner { pool, store, progress, batch_within: BATCH_WITHIN, changes: Arc::default() }
     }
 
     /// Gives a batch up that takes longer, and begins it again.
@@ -59,8 +56,15 @@ impl Runner {
         let stop = watch::Sender::new(false);
         let mut tasks = JoinSet::new();
         for projection in projections {
-            let feeder = Feeder { projection, owner: Uuid::new_v4(), runner: self.clone(), stop: stop.subscribe() };
-            tasks.spawn(feeder.run());
+            let keeper = Keeper {
+                projection,
+                runner: self.clone(),
+                stop: stop.subscribe(),
+                feeders: JoinSet::new(),
+                fed: HashSet::new(),
+                tidied: None,
+            };
+            tasks.spawn(keeper.run());
         }
         Running { tasks, stop }
     }
@@ -74,142 +78,66 @@ impl Running {
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-enum Interrupted {
-    #[error(transparent)]
-    Lost(#[from] Lost),
-    #[error(transparent)]
-    Apply(#[from] ApplyError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Rebuild(#[from] RebuildError),
-    #[error("database: {0}")]
-    Database(#[from] sqlx::Error),
-    #[error("the database does not answer")]
-    TooSlow,
-}
-
-/// One projection on this node.
-struct Feeder {
+/// One projection on this node, and the tasks that feed its generations.
+struct Keeper {
     projection: Arc<dyn Projection>,
-    /// Of this task alone.
-    owner: Uuid,
     runner: Runner,
     stop: watch::Receiver<bool>,
+    feeders: JoinSet<Generation>,
+    fed: HashSet<Generation>,
+    tidied: Option<Instant>,
 }
 
-impl Feeder {
+impl Keeper {
     async fn run(mut self) {
         let mut failures = 0;
         while !*self.stop.borrow() {
-            match self.take_turn().await {
-                Ok(()) | Err(Interrupted::Lost(_)) => failures = 0,
-                Err(error) => {
-                    failures += 1;
-                    self.warn(&error);
-                    self.pause(retry_after(failures)).await;
-                }
-            }
-        }
-    }
-
-    /// Feeds the projection if its lease is to be had, until it is lost or the runner stops.
-    async fn take_turn(&mut self) -> Result<(), Interrupted> {
-        let (pool, projection) = (self.runner.pool.clone(), self.projection.clone());
-        ensure(&pool, projection.as_ref()).await?;
-        let Some((lease, position)) = Lease::acquire(&pool, projection.as_ref(), self.owner).await? else {
-            status::report_lag(&pool, projection.name(), self.runner.store.head().await?).await?;
-            self.pause(POLL_EVERY).await;
-            return Ok(());
-        };
-        self.runner.progress.publish(projection.name(), position);
-        tokio::select! {
-            fed = self.feed(&lease, position) => fed?,
-            lost = lease.keep(&pool) => return Err(lost.into()),
-        }
-        lease.release(&pool).await?;
-        Ok(())
-    }
-
-    async fn feed(&mut self, lease: &Lease, mut position: u64) -> Result<(), Interrupted> {
-        let mut head = self.runner.store.watch_head();
-        let mut failures = 0;
-        while !*self.stop.borrow() {
-            let applied = tokio::time::timeout(self.runner.batch_within, self.apply_page(lease, position)).await;
-            match applied.unwrap_or(Err(Interrupted::TooSlow)) {
-                Ok(Some(reached)) => {
+            match self.look_after().await {
+                Ok(()) => {
                     failures = 0;
-                    position = reached;
-                    status::lag_gauge(lease.name, head.borrow().saturating_sub(position));
+                    self.pause(LOOK_EVERY).await;
                 }
-                Ok(None) => {
-                    lease.settle(&self.runner.pool).await?;
-                    status::lag_gauge(lease.name, 0);
-                    self.wait_for_events(&mut head, position).await;
-                    position = lease.position(&self.runner.pool).await??;
-                }
-                Err(Interrupted::Lost(lost)) => return Err(lost.into()),
                 Err(error) => {
                     failures += 1;
-                    self.warn(&error);
-                    lease.stop(&self.runner.pool, &error.to_string()).await?;
+                    tracing::warn!(projection = self.projection.name(), %error, "the projection cannot be set up");
                     self.pause(retry_after(failures)).await;
-                    position = lease.position(&self.runner.pool).await??;
                 }
             }
         }
-        Ok(())
+        while self.feeders.join_next().await.is_some() {}
     }
 
-    /// Applies what follows `position` and returns the position reached; `None` if nothing follows.
-    async fn apply_page(&self, lease: &Lease, position: u64) -> Result<Option<u64>, Interrupted> {
-        let mut page = self.runner.store.read_all(position, PAGE).await?;
-        let Some(reached) = page.last().map(|event| event.position) else { return Ok(None) };
-        let caught_up = page.len() < PAGE;
-        page.retain(|event| self.projection.categories().contains(&event.stream.category.as_ref()));
-
-        let started = Instant::now();
-        let _traced = trace::spans_of(&page, |event| {
-            tracing::info_span!("projection.event", projection = lease.name, event.position, event.event_type)
-        });
-        let mut transaction = begin(&self.runner.pool, BEGIN).await?;
-        if !page.is_empty() {
-            self.projection.apply(&mut transaction, &page).await?;
-        }
-        lease.advance(&mut transaction, position, reached, caught_up).await??;
-        transaction.commit().await?;
-        self.runner.progress.publish(lease.name, reached);
-        metrics::histogram!("projection_batch_duration_seconds", "projection" => lease.name).record(started.elapsed());
-        Ok(Some(reached))
-    }
-
-    async fn wait_for_events(&mut self, head: &mut watch::Receiver<u64>, position: u64) {
-        let news = async {
-            if head.wait_for(|head| *head > position).await.is_err() {
-                std::future::pending::<()>().await;
+    async fn look_after(&mut self) -> Result<(), RebuildError> {
+        let (pool, projection) = (&self.runner.pool, self.projection.as_ref());
+        ensure(pool, projection).await?;
+        for stored in generation::all(pool, projection.name()).await? {
+            let is_ours = stored.version == projection.version() && stored.standing != Standing::Shadow;
+            if is_ours && self.fed.insert(stored.generation) {
+                let feeder = Feeder::new(self.projection.clone(), stored.generation, &self.runner, self.stop.clone());
+                self.feeders.spawn(feeder.run());
             }
-        };
-        tokio::select! {
-            () = news => {}
-            () = tokio::time::sleep(POLL_EVERY) => {}
-            _ = self.stop.changed() => {}
         }
+        if self.tidied.is_none_or(|tidied| tidied.elapsed() >= TIDY_EVERY) {
+            tidy_up(pool, projection.name()).await?;
+            self.tidied = Some(Instant::now());
+        }
+        Ok(())
     }
 
     async fn pause(&mut self, duration: Duration) {
         tokio::select! {
             () = tokio::time::sleep(duration) => {}
+            Some(ended) = self.feeders.join_next() => {
+                if let Ok(generation) = ended {
+                    self.fed.remove(&generation);
+                }
+            }
             _ = self.stop.changed() => {}
         }
     }
-
-    fn warn(&self, error: &Interrupted) {
-        tracing::warn!(projection = self.projection.name(), error = %error, "the projection does not go on");
-    }
 }
 
-fn retry_after(failures: u32) -> Duration {
+pub(crate) fn retry_after(failures: u32) -> Duration {
     RETRY_AFTER.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(RETRY_AFTER_MAX)
 }
 

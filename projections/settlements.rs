@@ -10,7 +10,8 @@ use crate::{ReadError, Snapshot, StatusText};
 
 stream_read_model! {
     /// Settlements by their ids.
-    Settlements of Settlement, "settlements" version 1
+    Settlements of Settlement, "settlements" version 2,
+    also indexed "by_end" by "((state #>> '{Exists,terms,to}')::bigint)"
 }
 
 pub type SettlementRow = StreamRow<State>;

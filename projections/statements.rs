@@ -12,7 +12,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, QueryBuilder, Row};
 
 use crate::database::{from_sql, moment, parsed, position, sum_of, to_sql};
-use crate::{ApplyError, Cursor, Page, Projection, ReadError, Snapshot};
+use crate::{ApplyError, Cursor, Order, Page, Projection, ReadError, Snapshot};
 
 pub(crate) use fold::{Balances, lines_of};
 
@@ -20,7 +20,7 @@ pub(crate) use fold::{Balances, lines_of};
 pub struct Statements;
 
 const DDL: &str = r#"
-CREATE TABLE rm_statements.movements (
+CREATE TABLE movements (
     merchant_id  text COLLATE "C" NOT NULL,
     currency     text COLLATE "C" NOT NULL,
     -- Of the event, and so of the transaction in the books.
@@ -51,8 +51,17 @@ impl Projection for Statements {
         aggregates::categories()
     }
 
+    /// A category that only a newer program knows may move money too.
+    fn folds(&self, _category: &str) -> bool {
+        true
+    }
+
+    fn order(&self) -> Order {
+        Order::OfLog
+    }
+
     fn tables(&self) -> &'static [&'static str] {
-        &["rm_statements.movements"]
+        &["movements"]
     }
 
     fn ddl(&self) -> &'static str {
@@ -96,7 +105,7 @@ pub async fn balance_at(
     position: u64,
 ) -> Result<i128, ReadError> {
     let row = sqlx::query(
-        "SELECT balance::text FROM rm_statements.movements
+        "SELECT balance::text FROM movements
           WHERE merchant_id = $1 AND currency = $2 AND position <= $3 ORDER BY position DESC LIMIT 1",
     )
     .bind(merchant_id.to_string())
@@ -131,7 +140,7 @@ pub async fn movements(
 
 const SELECT: &str = "SELECT merchant_id, currency, position, event_type, object, amount::text, balance::text,
                              recorded_at, effective_at
-                        FROM rm_statements.movements";
+                        FROM movements";
 
 fn read(row: &PgRow) -> Result<Movement, sqlx::Error> {
     Ok(Movement {

@@ -19,7 +19,6 @@ use crate::{ApplyError, Cursor, Filter, Page, Projection, ReadError, Snapshot, S
 pub trait StreamReadModel: Projection {
     type Aggregate: Decider;
 
-    /// Qualified.
     const TABLE: &'static str;
 }
 
@@ -50,16 +49,18 @@ pub struct StreamRow<S> {
     pub state: S,
 }
 
-/// Defines the read model `$name` of the aggregate `$aggregate` with the table `rm_$table.$table`.
+/// Defines the read model `$name` of the aggregate `$aggregate` with the table `$table`; a query of its own may
+/// need one more index, by an expression on the state.
 macro_rules! stream_read_model {
-    ($(#[$doc:meta])* $name:ident of $aggregate:ty, $table:literal version $version:literal) => {
+    ($(#[$doc:meta])* $name:ident of $aggregate:ty, $table:literal version $version:literal
+     $(, also indexed $index:literal by $expression:literal)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
         pub struct $name;
 
         impl $crate::streams::StreamReadModel for $name {
             type Aggregate = $aggregate;
-            const TABLE: &'static str = concat!("rm_", $table, ".", $table);
+            const TABLE: &'static str = $table;
         }
 
         #[async_trait::async_trait]
@@ -77,12 +78,12 @@ macro_rules! stream_read_model {
             }
 
             fn tables(&self) -> &'static [&'static str] {
-                &[concat!("rm_", $table, ".", $table)]
+                &[$table]
             }
 
             fn ddl(&self) -> &'static str {
                 concat!(
-                    "CREATE TABLE rm_", $table, ".", $table, " (
+                    "CREATE TABLE ", $table, " (
                         id          text COLLATE \"C\" NOT NULL PRIMARY KEY,
                         merchant_id text COLLATE \"C\",
                         order_no    text COLLATE \"C\",
@@ -96,16 +97,17 @@ macro_rules! stream_read_model {
                         -- The folded stream, its personal data still sealed.
                         state       json        NOT NULL
                     );
-                    CREATE INDEX newest_of_merchant ON rm_", $table, ".", $table, " (merchant_id, created_at, id);
+                    CREATE INDEX newest_of_merchant ON ", $table, " (merchant_id, created_at, id);
                     CREATE INDEX newest_of_merchant_by_status
-                        ON rm_", $table, ".", $table, " (merchant_id, status, created_at, id);
-                    CREATE INDEX newest ON rm_", $table, ".", $table, " (created_at, id);
-                    CREATE INDEX newest_by_status ON rm_", $table, ".", $table, " (status, created_at, id);
-                    CREATE INDEX newest_by_channel ON rm_", $table, ".", $table, " (channel, created_at, id)
+                        ON ", $table, " (merchant_id, status, created_at, id);
+                    CREATE INDEX newest ON ", $table, " (created_at, id);
+                    CREATE INDEX newest_by_status ON ", $table, " (status, created_at, id);
+                    CREATE INDEX newest_by_channel ON ", $table, " (channel, created_at, id)
                         WHERE channel IS NOT NULL;
-                    CREATE INDEX of_order ON rm_", $table, ".", $table, " (order_no, merchant_id)
+                    CREATE INDEX of_order ON ", $table, " (order_no, merchant_id)
                         WHERE order_no IS NOT NULL;
-                    CREATE INDEX by_amount ON rm_", $table, ".", $table, " (currency, amount) WHERE amount IS NOT NULL;"
+                    CREATE INDEX by_amount ON ", $table, " (currency, amount) WHERE amount IS NOT NULL;"
+                    $(, "CREATE INDEX ", $index, " ON ", $table, " (", $expression, ");")?
                 )
             }
 

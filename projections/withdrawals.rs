@@ -8,7 +8,7 @@ use crate::streams::{Columns, Listed, StreamRow, stream_read_model};
 
 stream_read_model! {
     /// Withdrawals by their ids.
-    Withdrawals of Withdrawal, "withdrawals" version 1
+    Withdrawals of Withdrawal, "withdrawals" version 2
 }
 
 stream_read_model! {

@@ -87,7 +87,7 @@ impl StatementBook for PostgresStatementBook {
     async fn find_exception(&self, exception_id: ExceptionId) -> Result<Option<Facts>, StatementsUnavailable> {
         let row = sqlx::query(
             "SELECT statement_id, counterparty, kind, currency, amount, occurred_at, estimated_fee::text
-               FROM reconciliation_exceptions WHERE exception_id = $1",
+               FROM reconciliation_differences WHERE exception_id = $1",
         )
         .bind(exception_id.to_string())
         .fetch_optional(&self.pool)

@@ -71,8 +71,16 @@ pub struct Unreadable {
 }
 
 impl RecordedEvent {
+    /// Refuses what a newer program wrote in a shape that this one does not know, even if it looks like one it knows.
     pub fn decode<E: DomainEvent>(&self) -> Result<E, Unreadable> {
-        serde_json::from_str(&self.payload).map_err(|error| self.unreadable(&error))
+        let event: E = serde_json::from_str(&self.payload).map_err(|error| self.unreadable(&error))?;
+        if event.event_type() != self.event_type {
+            return Err(self.unreadable_for("its payload is of another type".to_owned()));
+        }
+        if event.schema_version() < self.schema_version {
+            return Err(self.unreadable_for(format!("schema version {} is unknown here", self.schema_version)));
+        }
+        Ok(event)
     }
 
     pub fn metadata(&self) -> Result<Metadata, Unreadable> {
@@ -80,8 +88,11 @@ impl RecordedEvent {
     }
 
     fn unreadable(&self, error: &serde_json::Error) -> Unreadable {
-        let place = format!("{:?} at line {} column {}", error.classify(), error.line(), error.column());
-        Unreadable { position: self.position, event_type: self.event_type.clone(), reason: place }
+        self.unreadable_for(format!("{:?} at line {} column {}", error.classify(), error.line(), error.column()))
+    }
+
+    fn unreadable_for(&self, reason: String) -> Unreadable {
+        Unreadable { position: self.position, event_type: self.event_type.clone(), reason }
     }
 
     /// What this event's hash must be behind `previous`.

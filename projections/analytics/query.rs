@@ -93,7 +93,7 @@ async fn latencies(view: &mut Snapshot, question: &Question) -> Result<BTreeMap<
 
 /// The codes of failures over all buckets, the most frequent first.
 pub async fn failures(view: &mut Snapshot, question: &Question, most: u32) -> Result<Vec<(String, i64)>, ReadError> {
-    let mut query = QueryBuilder::new("SELECT label, sum(count)::bigint AS count FROM rm_analytics.tallies");
+    let mut query = QueryBuilder::new("SELECT label, sum(count)::bigint AS count FROM tallies");
     question.push_where(&mut query);
     query.push(" AND kind = 'failure' GROUP BY label ORDER BY 2 DESC, 1 LIMIT ").push_bind(i64::from(most));
     let rows = query.build().fetch_all(view.connection()).await?;
@@ -108,7 +108,7 @@ impl Question {
         query.push_bind(edges);
         let told = |wanted: bool, column: &str| if wanted { column.to_owned() } else { format!("'' AS {column}") };
         query.push(format!(
-            ") AS bucket, currency, {}, {}, {}, {sums} FROM rm_analytics.{table}",
+            ") AS bucket, currency, {}, {}, {}, {sums} FROM {table}",
             told(self.groups.merchant, "merchant_id"),
             told(self.groups.channel, "channel"),
             told(self.groups.country, "country"),

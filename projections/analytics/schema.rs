@@ -3,7 +3,7 @@
 /// The columns of `rollup` behind its key are those of [`super::Measures`], in their order.
 pub(super) const DDL: &str = r#"
 -- What a payment's later events do not tell.
-CREATE TABLE rm_analytics.payments (
+CREATE TABLE payment_facts (
     payment_id  text COLLATE "C" NOT NULL PRIMARY KEY,
     merchant_id text COLLATE "C" NOT NULL,
     channel     text COLLATE "C" NOT NULL,
@@ -15,7 +15,7 @@ CREATE TABLE rm_analytics.payments (
     outcome     text COLLATE "C",
     outcome_at  timestamptz
 );
-CREATE TABLE rm_analytics.rollup (
+CREATE TABLE rollup (
     -- Minutes that one row speaks for: 15, 60 or 1440.
     grain       smallint         NOT NULL,
     -- Empty for all merchants together.
@@ -44,9 +44,9 @@ CREATE TABLE rm_analytics.rollup (
     channel_costs    numeric NOT NULL,
     PRIMARY KEY (merchant_id, grain, start, channel, currency, country)
 );
-CREATE INDEX rollup_of_each_merchant ON rm_analytics.rollup (grain, start) WHERE merchant_id <> '';
+CREATE INDEX rollup_of_each_merchant ON rollup (grain, start) WHERE merchant_id <> '';
 -- How often each class of waiting time, and each code of a failure, was seen.
-CREATE TABLE rm_analytics.tallies (
+CREATE TABLE tallies (
     -- latency or failure.
     kind        text COLLATE "C" NOT NULL,
     grain       smallint         NOT NULL,
@@ -59,5 +59,5 @@ CREATE TABLE rm_analytics.tallies (
     count       bigint           NOT NULL,
     PRIMARY KEY (kind, merchant_id, grain, start, channel, currency, country, label)
 );
-CREATE INDEX tallies_of_each_merchant ON rm_analytics.tallies (kind, grain, start) WHERE merchant_id <> '';
+CREATE INDEX tallies_of_each_merchant ON tallies (kind, grain, start) WHERE merchant_id <> '';
 "#;

@@ -22,10 +22,8 @@ pub(super) async fn load_facts(
 ) -> Result<HashMap<String, Facts>, sqlx::Error> {
     let ids: BTreeSet<&str> = events.iter().map(|event| event.stream.id.as_str()).collect();
     let ids: Vec<&str> = ids.into_iter().collect();
-    let rows = sqlx::query("SELECT * FROM rm_analytics.payments WHERE payment_id = ANY($1)")
-        .bind(ids)
-        .fetch_all(connection)
-        .await?;
+    let rows =
+        sqlx::query("SELECT * FROM payment_facts WHERE payment_id = ANY($1)").bind(ids).fetch_all(connection).await?;
     rows.iter().map(|row| Ok((row.try_get("payment_id")?, read_facts(row)?))).collect()
 }
 
@@ -75,7 +73,7 @@ pub(super) async fn store(connection: &mut PgConnection, changes: &Changes) -> R
 async fn store_facts(connection: &mut PgConnection, facts: &HashMap<String, Facts>) -> Result<(), sqlx::Error> {
     let rows: Vec<(&String, &Facts)> = facts.iter().collect();
     sqlx::query(
-        "INSERT INTO rm_analytics.payments AS known
+        "INSERT INTO payment_facts AS known
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
                               $7::timestamptz[], $8::text[], $9::timestamptz[])
          ON CONFLICT (payment_id) DO UPDATE SET outcome = excluded.outcome, outcome_at = excluded.outcome_at
@@ -120,7 +118,7 @@ async fn store_rollup(connection: &mut PgConnection, changes: &Changes) -> Resul
     let arrays: Vec<String> = (7..).zip(types).map(|(number, kind)| format!("${number}::{kind}")).collect();
     let sums: Vec<String> = column(&all, |name| format!("{name} = rolled.{name} + excluded.{name}"));
     let statement = format!(
-        "INSERT INTO rm_analytics.rollup AS rolled ({CELL}, {all})
+        "INSERT INTO rollup AS rolled ({CELL}, {all})
          SELECT {CELL}, {read} FROM unnest({CELL_ARRAYS}, {arrays}) AS t ({CELL}, {all})
          ON CONFLICT ({CELL}) DO UPDATE SET {sums}",
         all = all.join(", "),
@@ -160,7 +158,7 @@ async fn store_tallies(connection: &mut PgConnection, changes: &Changes) -> Resu
     let cells: Vec<&Cell> = changes.tallies.keys().map(|(cell, _)| cell).collect();
     let tallies: Vec<(&Tally, i64)> = changes.tallies.iter().map(|((_, tally), count)| (tally, *count)).collect();
     let statement = format!(
-        "INSERT INTO rm_analytics.tallies AS told ({CELL}, kind, label, count)
+        "INSERT INTO tallies AS told ({CELL}, kind, label, count)
          SELECT * FROM unnest({CELL_ARRAYS}, $7::text[], $8::text[], $9::bigint[])
          ON CONFLICT (kind, {CELL}, label) DO UPDATE SET count = told.count + excluded.count"
     );
@@ -175,20 +173,19 @@ async fn store_tallies(connection: &mut PgConnection, changes: &Changes) -> Resu
 
 /// Every row by what names it, each as a text that is equal exactly if the rows are.
 pub(crate) async fn stored(view: &mut Snapshot, mut each: impl FnMut(String, String) + Send) -> Result<(), ReadError> {
-    let mut rows = sqlx::query("SELECT * FROM rm_analytics.payments").fetch(view.connection());
+    let mut rows = sqlx::query("SELECT * FROM payment_facts").fetch(view.connection());
     while let Some(row) = rows.try_next().await? {
         each(row.try_get("payment_id")?, format!("{:?}", read_facts(&row)?));
     }
     drop(rows);
     let amounts: Vec<String> = Measures::AMOUNTS.iter().map(|name| format!("{name}::text")).collect();
-    let statement =
-        format!("SELECT {CELL}, {}, {} FROM rm_analytics.rollup", Measures::COUNTS.join(", "), amounts.join(", "));
+    let statement = format!("SELECT {CELL}, {}, {} FROM rollup", Measures::COUNTS.join(", "), amounts.join(", "));
     let mut rows = sqlx::query(&statement).fetch(view.connection());
     while let Some(row) = rows.try_next().await? {
         each(named(&row)?, format!("{:?}", Measures::read(&row)?));
     }
     drop(rows);
-    let mut rows = sqlx::query("SELECT * FROM rm_analytics.tallies").fetch(view.connection());
+    let mut rows = sqlx::query("SELECT * FROM tallies").fetch(view.connection());
     while let Some(row) = rows.try_next().await? {
         let (kind, label): (&str, &str) = (row.try_get("kind")?, row.try_get("label")?);
         each(format!("{} {kind} {label}", named(&row)?), row.try_get::<i64, _>("count")?.to_string());

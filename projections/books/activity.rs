@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use commands::ports::funds::FundsUnavailable;
-use commands::ports::{PendingActivity, RecordedEvent};
+use commands::ports::{BatchPart, BatchParts, PendingActivity, RecordedEvent};
 use domain::merchant_account::{Holder, MerchantAccount, Window};
 use domain::settlement::{Item, Tally};
 use domain::{Account, BalancedEntry, Currency, Decider, MerchantId, Side};
@@ -14,6 +14,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, QueryBuilder, Row};
 
 use super::Books;
+use super::funds::refuse_incomplete;
 use crate::database::{parsed, position, to_sql};
 use crate::{Cursor, Page, ReadError, Reader, Snapshot};
 
@@ -52,7 +53,7 @@ pub(super) async fn append(
         return Ok(());
     }
     sqlx::query(
-        "INSERT INTO rm_books.activity
+        "INSERT INTO activity
          SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])",
     )
     .bind(items.iter().map(|(holder, _)| holder.merchant_id.to_string()).collect::<Vec<_>>())
@@ -85,7 +86,7 @@ pub async fn items(
 }
 
 fn window_query(holder: Holder, from: i64, to: i64) -> QueryBuilder<'static, sqlx::Postgres> {
-    let mut query = QueryBuilder::new("SELECT position, event_type, object, debit, credit FROM rm_books.activity");
+    let mut query = QueryBuilder::new("SELECT position, event_type, object, debit, credit FROM activity");
     query.push(" WHERE merchant_id = ").push_bind(holder.merchant_id.to_string());
     query.push(" AND currency = ").push_bind(holder.currency.to_string());
     query.push(" AND position > ").push_bind(from).push(" AND position <= ").push_bind(to);
@@ -115,7 +116,10 @@ impl BooksActivity {
     }
 
     async fn view(&self, position: u64) -> Result<Snapshot, FundsUnavailable> {
-        self.reader.at_least(&[&Books], Some(position), WAIT).await.map_err(|error| FundsUnavailable(error.to_string()))
+        let view = self.reader.at_least(&[&Books], Some(position), WAIT).await;
+        let view = view.map_err(|error| FundsUnavailable(error.to_string()))?;
+        refuse_incomplete(&view)?;
+        Ok(view)
     }
 }
 
@@ -132,7 +136,7 @@ impl PendingActivity for BooksActivity {
         position: u64,
     ) -> Result<Vec<Holder>, FundsUnavailable> {
         let mut view = self.view(position).await?;
-        let mut query = QueryBuilder::new("SELECT merchant_id, currency FROM rm_books.balances WHERE true");
+        let mut query = QueryBuilder::new("SELECT merchant_id, currency FROM balances WHERE true");
         if let Some(merchant_id) = merchant_id {
             query.push(" AND merchant_id = ").push_bind(merchant_id.to_string());
         }
@@ -154,5 +158,35 @@ impl PendingActivity for BooksActivity {
             tally.add(&read(&row).map_err(unavailable)?);
         }
         Ok(tally)
+    }
+}
+
+#[async_trait]
+impl BatchParts for BooksActivity {
+    async fn part_of(&self, holder: Holder, window: Window, payment: &str) -> Result<BatchPart, FundsUnavailable> {
+        let mut view = self.view(window.to).await?;
+        let row = sqlx::query(
+            "WITH brought AS (SELECT object, min(position) AS first, sum(credit::numeric - debit) AS net
+                                FROM activity
+                               WHERE merchant_id = $1 AND currency = $2 AND position > $3 AND position <= $4
+                               GROUP BY object),
+                  own AS (SELECT first, net FROM brought WHERE object = $5)
+             SELECT coalesce((SELECT net FROM own), 0)::bigint AS net,
+                    coalesce(sum(net) FILTER (WHERE net > 0 AND first < (SELECT first FROM own)), 0)::text AS before,
+                    coalesce(sum(net) FILTER (WHERE net > 0), 0)::text AS total
+               FROM brought",
+        )
+        .bind(holder.merchant_id.to_string())
+        .bind(holder.currency.to_string())
+        .bind(to_sql(window.from))
+        .bind(to_sql(window.to))
+        .bind(payment)
+        .fetch_one(view.connection())
+        .await
+        .map_err(unavailable)?;
+        let part = || {
+            Ok(BatchPart { net: row.try_get("net")?, before: parsed(&row, "before")?, total: parsed(&row, "total")? })
+        };
+        part().map_err(unavailable)
     }
 }

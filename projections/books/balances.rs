@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use domain::invariants::Totals;
 use domain::{Account, Currency, MerchantId};
+use sqlx::QueryBuilder;
 
+use super::At;
 use crate::database::{parsed, sum_of};
 use crate::{ReadError, Snapshot};
 
@@ -54,18 +56,16 @@ impl MerchantBalance {
 pub async fn balances(
     view: &mut Snapshot,
     merchant_id: MerchantId,
-    as_of: Option<u64>,
+    at: impl Into<At>,
 ) -> Result<Vec<MerchantBalance>, ReadError> {
-    match as_of {
-        Some(as_of) => balances_as_of(view, merchant_id, as_of).await,
-        None => balances_now(view, merchant_id).await,
-    }
+    let at = at.into();
+    if at.is_now() { balances_now(view, merchant_id).await } else { balances_at(view, merchant_id, at).await }
 }
 
 async fn balances_now(view: &mut Snapshot, merchant_id: MerchantId) -> Result<Vec<MerchantBalance>, ReadError> {
     let rows = sqlx::query(
         "SELECT currency, pending::text, available::text, reserved::text, on_hold::text, receivable::text
-           FROM rm_books.balances WHERE merchant_id = $1 ORDER BY currency",
+           FROM balances WHERE merchant_id = $1 ORDER BY currency",
     )
     .bind(merchant_id.to_string())
     .fetch_all(view.connection())
@@ -83,20 +83,16 @@ async fn balances_now(view: &mut Snapshot, merchant_id: MerchantId) -> Result<Ve
     Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
 }
 
-/// The journal itself, added up to `as_of`.
-async fn balances_as_of(
-    view: &mut Snapshot,
-    merchant_id: MerchantId,
-    as_of: u64,
-) -> Result<Vec<MerchantBalance>, ReadError> {
-    let rows = sqlx::query(
+/// The journal itself, added up.
+async fn balances_at(view: &mut Snapshot, merchant_id: MerchantId, at: At) -> Result<Vec<MerchantBalance>, ReadError> {
+    let mut query = QueryBuilder::new(
         "SELECT account, currency, sum(debit)::text AS debits, sum(credit)::text AS credits
-           FROM rm_books.journal WHERE merchant_id = $1 AND position <= $2 GROUP BY account, currency",
-    )
-    .bind(merchant_id.to_string())
-    .bind(view.up_to(Some(as_of))?)
-    .fetch_all(view.connection())
-    .await?;
+           FROM journal WHERE merchant_id = ",
+    );
+    query.push_bind(merchant_id.to_string()).push(" AND");
+    at.push(&mut query, view)?;
+    query.push(" GROUP BY account, currency");
+    let rows = query.build().fetch_all(view.connection()).await?;
     let mut balances = BTreeMap::new();
     for row in &rows {
         let (account, currency) = (parsed(row, "account")?, parsed(row, "currency")?);

@@ -5,6 +5,7 @@ use domain::{Account, BalancedEntry, Currency, Leg, Side, Timestamp};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, QueryBuilder, Row};
 
+use super::At;
 use crate::database::{moment, parsed, position, to_sql};
 use crate::{Cursor, Page, ReadError, Snapshot};
 
@@ -36,7 +37,7 @@ pub(super) async fn append(
     };
     let on = |leg: &Leg, side: Side| if leg.side == side { leg.amount } else { 0 };
     sqlx::query(
-        "INSERT INTO rm_books.journal
+        "INSERT INTO journal
          SELECT * FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::bigint[],
                               $7::text[], $8::timestamptz[], $9::timestamptz[])",
     )
@@ -55,19 +56,20 @@ pub(super) async fn append(
 }
 
 const SELECT: &str = "SELECT position, line, account, currency, debit, credit, recorded_at, effective_at
-                        FROM rm_books.journal";
+                        FROM journal";
 
-/// A page of an account's lines up to `as_of`, newest first.
+/// A page of an account's lines at a point, newest first.
 pub async fn entries(
     view: &mut Snapshot,
     account: &Account,
-    as_of: Option<u64>,
+    at: impl Into<At>,
     limit: u32,
     cursor: Option<&Cursor>,
 ) -> Result<Page<EntryLine>, ReadError> {
     let mut query = QueryBuilder::new(SELECT);
     query.push(" WHERE account = ").push_bind(account.to_string());
-    query.push(" AND position <= ").push_bind(view.up_to(as_of)?);
+    query.push(" AND");
+    at.into().push(&mut query, view)?;
     if let Some(cursor) = cursor {
         let line: i32 = cursor.id.parse().unwrap_or(0);
         query.push(" AND (position, line) < (").push_bind(cursor.key).push(", ").push_bind(line).push(")");

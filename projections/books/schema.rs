@@ -2,7 +2,7 @@
 
 /// The guards are `ALWAYS`, so that a session in replica mode is refused too.
 pub(super) const DDL: &str = r#"
-CREATE TABLE rm_books.journal (
+CREATE TABLE journal (
     -- Of the event whose posting this is: the transaction's own number.
     position     bigint           NOT NULL,
     line         integer          NOT NULL,
@@ -16,11 +16,11 @@ CREATE TABLE rm_books.journal (
     PRIMARY KEY (position, line),
     CONSTRAINT one_positive_side CHECK (debit >= 0 AND credit >= 0 AND (debit > 0) <> (credit > 0))
 );
-CREATE INDEX journal_of_account ON rm_books.journal (account, position, line);
-CREATE INDEX journal_of_merchant ON rm_books.journal (merchant_id, position) WHERE merchant_id IS NOT NULL;
+CREATE INDEX journal_of_account ON journal (account, position, line);
+CREATE INDEX journal_of_merchant ON journal (merchant_id, position) WHERE merchant_id IS NOT NULL;
 
 -- What the journal adds up to, per account.
-CREATE TABLE rm_books.accounts (
+CREATE TABLE accounts (
     account     text COLLATE "C" NOT NULL,
     currency    text COLLATE "C" NOT NULL,
     type        text COLLATE "C" NOT NULL,
@@ -31,10 +31,10 @@ CREATE TABLE rm_books.accounts (
     credits     numeric          NOT NULL,
     PRIMARY KEY (account, currency)
 );
-CREATE INDEX accounts_of_merchant ON rm_books.accounts (merchant_id, account) WHERE merchant_id IS NOT NULL;
+CREATE INDEX accounts_of_merchant ON accounts (merchant_id, account) WHERE merchant_id IS NOT NULL;
 
 -- What the journal adds up to, per merchant: one short row, however many holds there have been.
-CREATE TABLE rm_books.balances (
+CREATE TABLE balances (
     merchant_id text COLLATE "C" NOT NULL,
     currency    text COLLATE "C" NOT NULL,
     pending     numeric          NOT NULL,
@@ -47,7 +47,7 @@ CREATE TABLE rm_books.balances (
 
 -- The journal's lines of merchants' pending balances, a row for each event, except what their own accounts post: what
 -- settlements are made of.
-CREATE TABLE rm_books.activity (
+CREATE TABLE activity (
     merchant_id text COLLATE "C" NOT NULL,
     currency    text COLLATE "C" NOT NULL,
     position    bigint           NOT NULL,
@@ -58,7 +58,7 @@ CREATE TABLE rm_books.activity (
     PRIMARY KEY (merchant_id, currency, position)
 );
 
-CREATE FUNCTION rm_books.refuse_unbalanced() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION refuse_unbalanced() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     broken record;
 BEGIN
@@ -69,23 +69,23 @@ BEGIN
             broken.position, broken.currency, broken.debits, broken.credits USING ERRCODE = 'check_violation';
     END IF;
     -- New transactions stand behind all others, so nothing can be added to an old one.
-    IF (SELECT count(*) FROM rm_books.journal WHERE position >= (SELECT min(position) FROM added))
+    IF (SELECT count(*) FROM journal WHERE position >= (SELECT min(position) FROM added))
        <> (SELECT count(*) FROM added) THEN
         RAISE EXCEPTION 'the journal only grows at its end' USING ERRCODE = 'check_violation';
     END IF;
     RETURN NULL;
 END;
 $$;
-CREATE TRIGGER transactions_balance AFTER INSERT ON rm_books.journal REFERENCING NEW TABLE AS added
-    FOR EACH STATEMENT EXECUTE FUNCTION rm_books.refuse_unbalanced();
-ALTER TABLE rm_books.journal ENABLE ALWAYS TRIGGER transactions_balance;
+CREATE TRIGGER transactions_balance AFTER INSERT ON journal REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_unbalanced();
+ALTER TABLE journal ENABLE ALWAYS TRIGGER transactions_balance;
 
-CREATE FUNCTION rm_books.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     RAISE EXCEPTION 'the journal is append-only: % is refused', TG_OP USING ERRCODE = 'restrict_violation';
 END;
 $$;
-CREATE TRIGGER journal_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON rm_books.journal
-    FOR EACH STATEMENT EXECUTE FUNCTION rm_books.refuse_change();
-ALTER TABLE rm_books.journal ENABLE ALWAYS TRIGGER journal_is_append_only;
+CREATE TRIGGER journal_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON journal
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+ALTER TABLE journal ENABLE ALWAYS TRIGGER journal_is_append_only;
 "#;

@@ -53,7 +53,7 @@ async fn add_to_accounts(connection: &mut PgConnection, accounts: &Accounts) -> 
         accounts.iter().map(|((account, currency), totals)| of(account, *currency, totals)).collect()
     }
     sqlx::query(
-        "INSERT INTO rm_books.accounts AS old
+        "INSERT INTO accounts AS old
          SELECT account, currency, type, merchant, family, debits::numeric, credits::numeric
            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
              AS t (account, currency, type, merchant, family, debits, credits)
@@ -77,7 +77,7 @@ async fn add_to_merchants(connection: &mut PgConnection, merchants: &Merchants) 
         merchants.values().map(|balance| sum_to_sql(of(balance))).collect()
     };
     sqlx::query(
-        "INSERT INTO rm_books.balances AS old
+        "INSERT INTO balances AS old
          SELECT merchant, currency, pending::numeric, available::numeric, reserved::numeric, on_hold::numeric,
                 receivable::numeric
            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])

@@ -1,4 +1,4 @@
-//! The accounts and what they add up to: now from the sums, as of a position from the journal itself.
+//! The accounts and what they add up to: now from the sums, at any other point from the journal itself.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use domain::{AccountType, Currency, MerchantId};
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder, Row};
 
+use super::At;
 use crate::database::{parsed, sum_of};
 use crate::{Cursor, Page, ReadError, Snapshot};
 
@@ -40,36 +41,36 @@ pub struct AccountFilter {
     pub account_type: Option<AccountType>,
 }
 
-/// Accounts with their sums up to a position, as a table expression called `listed`.
-fn push_accounts(query: &mut QueryBuilder<'_, Postgres>, as_of: Option<i64>) {
-    match as_of {
-        None => query.push("rm_books.accounts AS listed"),
-        Some(as_of) => query
-            .push(
-                "(SELECT account, currency, type, merchant_id, family, sums.debits, sums.credits
-                    FROM (SELECT account, currency, sum(debit) AS debits, sum(credit) AS credits
-                            FROM rm_books.journal WHERE position <= ",
-            )
-            .push_bind(as_of)
-            .push(
-                "          GROUP BY account, currency) AS sums
-                    JOIN (SELECT account, currency, type, merchant_id, family FROM rm_books.accounts) AS known
-                   USING (account, currency)) AS listed",
-            ),
-    };
+/// Accounts with their sums at a point, as a table expression called `listed`.
+fn push_accounts(query: &mut QueryBuilder<'_, Postgres>, view: &Snapshot, at: At) -> Result<(), ReadError> {
+    if at.is_now() {
+        query.push("accounts AS listed");
+        return Ok(());
+    }
+    query.push(
+        "(SELECT account, currency, type, merchant_id, family, sums.debits, sums.credits
+            FROM (SELECT account, currency, sum(debit) AS debits, sum(credit) AS credits
+                    FROM journal WHERE",
+    );
+    at.push(query, view)?;
+    query.push(
+        "          GROUP BY account, currency) AS sums
+            JOIN (SELECT account, currency, type, merchant_id, family FROM accounts) AS known
+           USING (account, currency)) AS listed",
+    );
+    Ok(())
 }
 
 /// Every currency with its accounts, by their names. The accounts of single objects (the hold of one refund, the fee
 /// accrual of one payment) stand there while they hold something; once cleared they are added up in one line of their
 /// family, so that the list stays short and still sums up to everything that was ever booked.
-pub async fn trial_balance(view: &mut Snapshot, as_of: Option<u64>) -> Result<Vec<CurrencyBalance>, ReadError> {
-    let as_of = as_of.map(|as_of| view.up_to(Some(as_of))).transpose()?;
+pub async fn trial_balance(view: &mut Snapshot, at: impl Into<At>) -> Result<Vec<CurrencyBalance>, ReadError> {
     let mut query = QueryBuilder::new(
         "SELECT shown AS account, currency, type, sum(debits)::text AS debits, sum(credits)::text AS credits
            FROM (SELECT *, CASE WHEN debits = credits THEN coalesce(family, account) ELSE account END AS shown
                    FROM ",
     );
-    push_accounts(&mut query, as_of);
+    push_accounts(&mut query, view, at.into())?;
     query.push(") AS lines GROUP BY shown, currency, type ORDER BY currency, shown");
     let rows = query.build().fetch_all(view.connection()).await?;
     let mut currencies: BTreeMap<Currency, CurrencyBalance> = BTreeMap::new();
@@ -93,14 +94,13 @@ pub async fn trial_balance(view: &mut Snapshot, as_of: Option<u64>) -> Result<Ve
 pub async fn accounts(
     view: &mut Snapshot,
     filter: &AccountFilter,
-    as_of: Option<u64>,
+    at: impl Into<At>,
     limit: u32,
     cursor: Option<&Cursor>,
 ) -> Result<Page<AccountLine>, ReadError> {
-    let as_of = as_of.map(|as_of| view.up_to(Some(as_of))).transpose()?;
     let mut query =
         QueryBuilder::new("SELECT account, currency, type, debits::text AS debits, credits::text AS credits FROM ");
-    push_accounts(&mut query, as_of);
+    push_accounts(&mut query, view, at.into())?;
     query.push(" WHERE true");
     if let Some(prefix) = &filter.prefix {
         query.push(" AND starts_with(account, ").push_bind(prefix.clone()).push(")");

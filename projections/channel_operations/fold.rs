@@ -202,7 +202,7 @@ async fn load(
     }
     let rows = sqlx::query(
         "SELECT o.* FROM unnest($1::text[], $2::text[]) AS touched (counterparty, object)
-           JOIN rm_channel_operations.operations AS o USING (counterparty, object)",
+           JOIN channel_operations AS o USING (counterparty, object)",
     )
     .bind(touched.iter().map(|(counterparty, _)| counterparty.to_string()).collect::<Vec<_>>())
     .bind(touched.iter().map(|(_, object)| object.clone()).collect::<Vec<_>>())
@@ -224,7 +224,7 @@ async fn store(connection: &mut PgConnection, operations: &Operations) -> Result
         return Ok(());
     }
     sqlx::query(
-        "INSERT INTO rm_channel_operations.operations
+        "INSERT INTO channel_operations
              (counterparty, object, kind, position, reference, currency, gross, fee, fee_is_estimate, occurred_at)
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
                               $8::bigint[], $9::boolean[], $10::timestamptz[])

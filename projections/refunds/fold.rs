@@ -65,7 +65,7 @@ async fn note_orders(connection: &mut PgConnection, decoded: &Decoded<'_>) -> Re
     if payments.is_empty() {
         return Ok(());
     }
-    sqlx::query("INSERT INTO rm_refunds.payments SELECT * FROM unnest($1::text[], $2::text[])")
+    sqlx::query("INSERT INTO refund_payments SELECT * FROM unnest($1::text[], $2::text[])")
         .bind(payments)
         .bind(orders)
         .execute(connection)
@@ -85,7 +85,7 @@ async fn orders_of(
     if payments.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = sqlx::query("SELECT payment_id, order_no FROM rm_refunds.payments WHERE payment_id = ANY($1)")
+    let rows = sqlx::query("SELECT payment_id, order_no FROM refund_payments WHERE payment_id = ANY($1)")
         .bind(payments)
         .fetch_all(connection)
         .await?;
@@ -147,7 +147,7 @@ async fn store(connection: &mut PgConnection, touched: &HashMap<RefundId, Refund
     let reasons: Vec<Option<String>> = rows.iter().map(|row| text_of(&row.reason)).collect::<Result<_, _>>()?;
     let failures: Vec<Option<String>> = rows.iter().map(|row| text_of(&row.failure)).collect::<Result<_, _>>()?;
     sqlx::query(
-        "INSERT INTO rm_refunds.refunds
+        "INSERT INTO refunds
          SELECT id, payment, merchant, order_no, status, currency, amount, channel, created, updated, version,
                 reason::json, failure::json
            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],

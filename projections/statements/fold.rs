@@ -93,7 +93,7 @@ async fn balances_of(
     let rows = sqlx::query(
         "SELECT touched.merchant, touched.currency, last.balance::text
            FROM unnest($1::text[], $2::text[]) AS touched (merchant, currency),
-                LATERAL (SELECT balance FROM rm_statements.movements AS m
+                LATERAL (SELECT balance FROM movements AS m
                           WHERE m.merchant_id = touched.merchant AND m.currency = touched.currency
                           ORDER BY position DESC LIMIT 1) AS last",
     )
@@ -112,7 +112,7 @@ async fn store(connection: &mut PgConnection, lines: &[Movement]) -> Result<(), 
         return Ok(());
     }
     sqlx::query(
-        "INSERT INTO rm_statements.movements
+        "INSERT INTO movements
          SELECT merchant, currency, position, type, object, amount::numeric, balance::numeric, recorded, effective
            FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
                        $8::timestamptz[], $9::timestamptz[])

@@ -6,23 +6,23 @@ use commands::ports::EventStore;
 use domain::Decider;
 use domain::payment::Payment;
 
-use super::{Rows, Verification, compare, replay};
+use super::{Rows, Seen, Verification, compare, replay};
 use crate::analytics::{Analytics, Changes, stored, written};
 use crate::{ReadError, Reader};
 
 pub(super) async fn verify(reader: &Reader, store: &dyn EventStore) -> Result<Verification, ReadError> {
     let mut view = reader.now(&[&Analytics]).await?;
-    let (position, mut tables) = (view.position, Rows::new());
+    let (seen, mut tables) = (Seen::by(&mut view, &Analytics).await?, Rows::new());
     stored(&mut view, |name, row| {
         tables.insert(name, row);
     })
     .await?;
     drop(view);
     let mut changes = Changes::of(HashMap::new());
-    replay(store, position, |event| match event.stream.category.as_ref() {
+    replay(store, &seen, |event| match event.stream.category.as_ref() {
         Payment::CATEGORY => changes.fold(event),
         _ => Ok(()),
     })
     .await?;
-    Ok(compare("analytics", position, &written(&changes).collect(), tables))
+    Ok(compare("analytics", &seen, &written(&changes).collect(), tables))
 }

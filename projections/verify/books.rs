@@ -8,7 +8,7 @@ use domain::invariants;
 use domain::merchant_account::Holder;
 use sqlx::Row;
 
-use super::{Rows, Verification, compare, replay};
+use super::{Rows, Seen, Verification, compare, replay};
 use crate::books::{Books, activity_of, entry_of, merchants};
 use crate::{ApplyError, ReadError, Reader, Snapshot};
 
@@ -17,11 +17,11 @@ type Activity = BTreeMap<Holder, (u64, i128)>;
 
 pub(super) async fn verify(reader: &Reader, store: &dyn EventStore) -> Result<Verification, ReadError> {
     let mut view = reader.now(&[&Books]).await?;
-    let (position, tables) = (view.position, tables(&mut view).await?);
+    let (seen, tables) = (Seen::by(&mut view, &Books).await?, tables(&mut view).await?);
     drop(view);
     let mut books = invariants::Books::default();
     let mut activity = Activity::new();
-    replay(store, position, |event| {
+    replay(store, &seen, |event| {
         if let Some(entry) = entry_of(event)? {
             for (holder, item) in activity_of(event, &entry) {
                 let sums = activity.entry(holder).or_insert((0_u64, 0_i128));
@@ -36,7 +36,7 @@ pub(super) async fn verify(reader: &Reader, store: &dyn EventStore) -> Result<Ve
     rows.extend(activity.iter().map(|(holder, (positions, net))| {
         (format!("activity {} {}", holder.merchant_id, holder.currency), format!("{positions} / {net}"))
     }));
-    Ok(compare("books", position, &rows, tables))
+    Ok(compare("books", &seen, &rows, tables))
 }
 
 fn expected(books: &invariants::Books) -> Rows {
@@ -57,17 +57,17 @@ fn expected(books: &invariants::Books) -> Rows {
 async fn tables(view: &mut Snapshot) -> Result<Rows, ReadError> {
     let rows = sqlx::query(
         "SELECT 'account ' || account || ' ' || currency AS name, debits || ' / ' || credits AS sums
-           FROM rm_books.accounts
+           FROM accounts
          UNION ALL
          SELECT 'journal ' || account || ' ' || currency, sum(debit) || ' / ' || sum(credit)
-           FROM rm_books.journal GROUP BY account, currency
+           FROM journal GROUP BY account, currency
          UNION ALL
          SELECT 'balance ' || merchant_id || ' ' || currency,
                 concat_ws(' / ', pending, available, reserved, on_hold, receivable)
-           FROM rm_books.balances
+           FROM balances
          UNION ALL
          SELECT 'activity ' || merchant_id || ' ' || currency, sum(position) || ' / ' || sum(credit - debit)
-           FROM rm_books.activity GROUP BY merchant_id, currency",
+           FROM activity GROUP BY merchant_id, currency",
     )
     .fetch_all(view.connection())
     .await?;

@@ -2,23 +2,23 @@
 
 use commands::ports::EventStore;
 
-use super::{Rows, Verification, compare, replay};
+use super::{Rows, Seen, Verification, compare, replay};
 use crate::channel_operations::{ChannelOperations, Operations, fold, read_facts, stored};
 use crate::{Projection, ReadError, Reader};
 
 pub(super) async fn verify(reader: &Reader, store: &dyn EventStore) -> Result<Verification, ReadError> {
     let mut view = reader.now(&[&ChannelOperations]).await?;
-    let (position, tables) = (view.position, rows(&stored(&mut view).await?));
+    let (seen, tables) = (Seen::by(&mut view, &ChannelOperations).await?, rows(&stored(&mut view).await?));
     drop(view);
     let mut expected = Operations::new();
-    replay(store, position, |event| {
+    replay(store, &seen, |event| {
         if ChannelOperations.categories().contains(&event.stream.category.as_ref()) {
             fold(&mut expected, event, &read_facts(event)?);
         }
         Ok(())
     })
     .await?;
-    Ok(compare("channel_operations", position, &rows(&expected), tables))
+    Ok(compare("channel_operations", &seen, &rows(&expected), tables))
 }
 
 fn rows(operations: &Operations) -> Rows {

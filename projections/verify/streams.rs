@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use commands::ports::EventStore;
 use domain::Decider;
 
-use super::{Rows, Verification, compare, digest, replay};
+use super::{Rows, Seen, Verification, compare, digest, replay};
 use crate::streams::{Listed, StreamReadModel, StreamRow, fold, stored, written};
 use crate::{ReadError, Reader};
 
@@ -24,26 +24,26 @@ where
     State<M>: Listed,
 {
     let mut view = reader.now(&[read_model]).await?;
-    let (position, mut tables) = (view.position, Rows::new());
+    let (seen, mut tables) = (Seen::by(&mut view, read_model).await?, Rows::new());
     stored::<M>(&mut view, |row| {
         tables.insert(row.id.clone(), digest(&row));
     })
     .await?;
     drop(view);
-    let folded = fold_all::<M>(store, position).await?;
+    let folded = fold_all::<M>(store, &seen).await?;
     let expected = written(folded.values())?;
     let expected = expected.iter().map(|row| (row.id.clone(), digest(row))).collect();
-    Ok(compare(read_model.name(), position, &expected, tables))
+    Ok(compare(read_model.name(), &seen, &expected, tables))
 }
 
-/// Every stream folded up to `position`.
-pub(super) async fn fold_all<M>(store: &dyn EventStore, position: u64) -> Result<Folded<M>, ReadError>
+/// Every stream folded as far as it was seen.
+pub(super) async fn fold_all<M>(store: &dyn EventStore, seen: &Seen) -> Result<Folded<M>, ReadError>
 where
     M: StreamReadModel,
     State<M>: Listed,
 {
     let mut folded = Folded::<M>::new();
-    replay(store, position, |event| {
+    replay(store, seen, |event| {
         if event.stream.category == M::Aggregate::CATEGORY {
             fold::<M>(folded.entry(event.stream.id.clone()).or_default(), event)
         } else {

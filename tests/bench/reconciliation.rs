@@ -63,7 +63,7 @@ async fn main() {
 /// As many charges as lines, a second apart.
 async fn book(models: &ReadModels, lines: usize) {
     sqlx::query(
-        "INSERT INTO rm_channel_operations.operations
+        "INSERT INTO rm_channel_operations_1.channel_operations
          SELECT 'channel:bench', 'pay_' || n, 'charge', n, 'ch_' || lpad(to_hex(n * 2654435761 % 4294967291), 16, '0'), 'USD', 1000 + n % 5000, 29 + n % 7, false,
                 timestamptz '2026-11-01' + n * interval '1 second'
            FROM generate_series(1, $1::bigint) AS n",
@@ -72,7 +72,7 @@ async fn book(models: &ReadModels, lines: usize) {
     .execute(&models.database.pool)
     .await
     .unwrap();
-    sqlx::query("ANALYZE rm_channel_operations.operations").execute(&models.database.pool).await.unwrap();
+    sqlx::query("ANALYZE rm_channel_operations_1.channel_operations").execute(&models.database.pool).await.unwrap();
 }
 
 /// The same charges as the channel tells them.

@@ -80,6 +80,8 @@ impl TestApp {
     }
 
     async fn over(channels: Channels, port: u16, folder: tempfile::TempDir, roles: &[Role]) -> TestApp {
+        // As `main` does; another test may have done it before.
+        rustls::crypto::ring::default_provider().install_default().ok();
         let database = test_database().await;
         let master = MasterKey::from_bytes(MASTER_KEY);
         let ledger = Ledger::open(database.pool.clone(), &master, channels).await.unwrap();

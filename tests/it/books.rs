@@ -156,7 +156,7 @@ async fn the_database_refuses_what_does_not_balance_and_any_edit() {
     models.view(&[&Books]).await;
     let insert = |values: &str| {
         format!(
-            "INSERT INTO rm_books.journal (position, line, account, currency, debit, credit, recorded_at, effective_at)
+            "INSERT INTO rm_books_1.journal (position, line, account, currency, debit, credit, recorded_at, effective_at)
              SELECT position, line, account, currency, debit, credit, now(), now()
                FROM (VALUES {values}) AS t (position, line, account, currency, debit, credit)"
         )
@@ -171,10 +171,10 @@ async fn the_database_refuses_what_does_not_balance_and_any_edit() {
         (insert("(9, 1, 'a', 'USD', 0, 0), (9, 2, 'b', 'USD', 0, 0)"), "one_positive_side"),
         (insert("(9, 1, 'a', 'USD', 5, 5), (9, 2, 'b', 'USD', 5, 5)"), "one_positive_side"),
         (insert("(9, 1, 'a', 'USD', -5, 0), (9, 2, 'b', 'USD', 0, -5)"), "one_positive_side"),
-        ("UPDATE rm_books.journal SET account = 'b'".to_owned(), "append-only"),
-        ("UPDATE rm_books.journal SET account = 'b' WHERE false".to_owned(), "append-only"),
-        ("DELETE FROM rm_books.journal".to_owned(), "append-only"),
-        ("TRUNCATE rm_books.journal".to_owned(), "append-only"),
+        ("UPDATE rm_books_1.journal SET account = 'b'".to_owned(), "append-only"),
+        ("UPDATE rm_books_1.journal SET account = 'b' WHERE false".to_owned(), "append-only"),
+        ("DELETE FROM rm_books_1.journal".to_owned(), "append-only"),
+        ("TRUNCATE rm_books_1.journal".to_owned(), "append-only"),
     ];
     let pool = &models.database.pool;
     for (statement, reason) in &refused {

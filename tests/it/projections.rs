@@ -2,5 +2,7 @@
 
 mod feeding;
 mod lists;
+mod parking;
 mod positions;
 mod rebuilding;
+mod shadow;

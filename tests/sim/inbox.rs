@@ -9,7 +9,7 @@ use adapters::webhooks::MemoryInbox;
 use async_trait::async_trait;
 use commands::ports::inbox::{Kept, NewWebhook, StoredWebhook, WebhookId, WebhookOutcome, WebhookRecord};
 use commands::ports::{InboxError, WebhookInbox};
-use domain::{PaymentId, Timestamp};
+use domain::Timestamp;
 use parking_lot::Mutex;
 
 use crate::weather::{Fate, Weather};
@@ -81,11 +81,15 @@ impl WebhookInbox for InboxLine {
         self.call(self.inbox.kept.note_failure(id, reason)).await
     }
 
-    async fn about(&self, payment_id: PaymentId) -> Result<Vec<WebhookRecord>, InboxError> {
-        self.call(self.inbox.kept.about(payment_id)).await
+    async fn about(&self, stream_ids: &[String]) -> Result<Vec<WebhookRecord>, InboxError> {
+        self.call(self.inbox.kept.about(stream_ids)).await
     }
 
     async fn forget_messages(&self, received_before: Timestamp) -> Result<u64, InboxError> {
         self.call(self.inbox.kept.forget_messages(received_before)).await
+    }
+
+    async fn count_messages(&self, received_before: Timestamp) -> Result<u64, InboxError> {
+        self.call(self.inbox.kept.count_messages(received_before)).await
     }
 }

@@ -16,6 +16,7 @@ pub mod process;
 pub mod read_models;
 pub mod scripted_channel;
 pub mod seeds;
+pub mod tampered_log;
 pub mod wait;
 
 pub use postgres::{TestDatabase, empty_test_database, private_cluster, test_database, volatile_test_database};

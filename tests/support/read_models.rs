@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use adapters::event_store::MemoryEventStore;
 use commands::ports::EventStore;
-use projections::{Progress, Projection, Reader, Runner, Running, Snapshot};
+use projections::{Progress, Projection, Reader, RebuildProgress, Runner, Running, Snapshot};
 
-use crate::{TestDatabase, volatile_test_database};
+use crate::{TestDatabase, volatile_test_database, wait};
 
 /// A busy machine may take its time.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -46,6 +46,22 @@ impl ReadModels {
         let head = self.store.head().await.expect("the log in memory has a head");
         let view = self.reader.at_least(projections, Some(head), PATIENCE).await;
         view.expect("the projections catch up")
+    }
+
+    /// The schema of the generation of `name` that serves.
+    pub async fn schema(&self, name: &str) -> String {
+        let live = "SELECT format('rm_%s_%s', name, generation) FROM projections WHERE name = $1 AND standing = 'live'";
+        let schema = sqlx::query_scalar(live).bind(name).fetch_one(&self.database.pool).await;
+        schema.expect("a runner has made the tables")
+    }
+
+    /// Waits until no other generation of `name` is being built.
+    pub async fn rebuilt(&self, name: &str) {
+        wait::until("the rebuild serves", PATIENCE, async || {
+            let progress = projections::rebuild_progress(&self.database.pool, name).await.expect("a database");
+            (progress == RebuildProgress::Done).then_some(())
+        })
+        .await;
     }
 
     /// [`ReadModels::view`] of all of them.

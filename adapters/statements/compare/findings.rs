@@ -65,7 +65,7 @@ impl Findings {
             .execute(&mut *connection)
             .await?;
         sqlx::query(
-            "CREATE TEMPORARY TABLE found ON COMMIT DROP AS SELECT * FROM reconciliation_exceptions WITH NO DATA",
+            "CREATE TEMPORARY TABLE found ON COMMIT DROP AS SELECT * FROM reconciliation_differences WITH NO DATA",
         )
         .execute(&mut *connection)
         .await?;
@@ -182,7 +182,7 @@ impl Findings {
         self.matches.flush(connection).await?;
         self.exceptions.flush(connection).await?;
         sqlx::query(
-            "INSERT INTO reconciliation_exceptions SELECT * FROM found
+            "INSERT INTO reconciliation_differences SELECT * FROM found
              ON CONFLICT (exception_id) DO UPDATE SET run_id = excluded.run_id, cleared_at = NULL",
         )
         .execute(&mut *connection)
@@ -195,7 +195,7 @@ impl Findings {
     /// Clears what this run no longer finds, and what other statements missed and this one tells.
     async fn clear(&self, connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
         let own = sqlx::query(
-            "UPDATE reconciliation_exceptions SET cleared_at = $3
+            "UPDATE reconciliation_differences SET cleared_at = $3
               WHERE statement_id = $1 AND run_id <> $2 AND cleared_at IS NULL",
         )
         .bind(self.order.statement_id.to_string())
@@ -204,7 +204,7 @@ impl Findings {
         .execute(&mut *connection)
         .await?;
         let others = sqlx::query(
-            "UPDATE reconciliation_exceptions AS missed SET cleared_at = $4
+            "UPDATE reconciliation_differences AS missed SET cleared_at = $4
                FROM (SELECT position FROM reconciliation_matches WHERE statement = $1
                      UNION
                      SELECT unnest(positions) FROM found WHERE kind <> 'missing_there') AS told
@@ -230,7 +230,7 @@ async fn taken(connection: &mut PgConnection, subject: &Subject) -> Result<Vec<u
               WHERE counterparty = $1 AND number <> $2 AND period_from <= $4 AND period_to >= $3)
          SELECT position FROM reconciliation_matches WHERE statement IN (SELECT number FROM near)
          UNION
-         SELECT unnest(positions) FROM reconciliation_exceptions
+         SELECT unnest(positions) FROM reconciliation_differences
           WHERE statement_id IN (SELECT statement_id FROM near) AND kind <> 'missing_there' AND cleared_at IS NULL
           ORDER BY 1",
     )

@@ -24,7 +24,7 @@ use finance::Finance;
 use trade::Trader;
 
 const SEED: u64 = 20_261_121;
-const KILLS: usize = 8;
+const KILLS: usize = 6;
 /// Of each merchant, each doing one deal after the other.
 const TRADERS: usize = 3;
 /// Waits may contain the start of a node, the lapse of a dead node's holds (30 s) and a busy machine.

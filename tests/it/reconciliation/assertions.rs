@@ -41,20 +41,22 @@ async fn what_does_not_hold_is_named() {
 
     bring(&app, &finance, "format=camt053", statement("93.99")).await;
     assert_eq!(check(now).await, Err("cash_equals_statement: bank:sandbox says 9399 USD, 9400 is booked".to_owned()));
-    app.ledger.pool.execute("UPDATE rm_books.balances SET pending = pending + 1").await.unwrap();
+    app.ledger.pool.execute("UPDATE rm_books_1.balances SET pending = pending + 1").await.unwrap();
     let failed = check(now).await.unwrap_err();
     assert!(failed.contains("merchants_equal_statements"), "{failed}");
     app.ledger
         .pool
-        .execute("UPDATE rm_books.accounts SET debits = debits + 1 WHERE account = 'revenue:processing'")
+        .execute("UPDATE rm_books_1.accounts SET debits = debits + 1 WHERE account = 'revenue:processing'")
         .await
         .unwrap();
     let failed = check(now).await.unwrap_err();
     assert!(failed.contains("debits_equal_credits: "), "{failed}");
     let hold = format!("merchant:{}:refund_hold:re_0000000000000000000000000a", merchant.id);
     let left_over = format!(
-        "INSERT INTO rm_books.journal VALUES (1000000, 1, '{hold}', 'USD', 5, 0, NULL, now(), now()), (1000000, 2, '{hold}', 'USD', 0, 5, NULL, now(), now());
-         INSERT INTO rm_books.accounts VALUES ('{hold}', 'USD', 'liability', NULL, 'merchant:*', 0, 5)"
+        "INSERT INTO rm_books_1.journal (position, line, account, currency, debit, credit, recorded_at, effective_at)
+         VALUES (1000000, 1, '{hold}', 'USD', 5, 0, now(), now()), (1000000, 2, '{hold}', 'USD', 0, 5, now(), now());
+         INSERT INTO rm_books_1.accounts (account, currency, type, family, debits, credits)
+         VALUES ('{hold}', 'USD', 'liability', 'merchant:*', 0, 5)"
     );
     app.ledger.pool.execute(left_over.as_str()).await.unwrap();
     assert!(!check(now).await.unwrap_err().contains("objects_are_cleared"), "its time is not over");
