@@ -13,6 +13,7 @@ use crate::batch::{Batch, Writer};
 use crate::checkpoint::{Acquired, Checkpoint, Lease, Lost};
 use crate::database::begin;
 use crate::generation::{Generation, Standing, hold_live, promote};
+use crate::pages::{Page, Pages};
 use crate::parking::{self, Parked, ParkedStream};
 use crate::poison::poison;
 use crate::rebuild::{self, RebuildError};
@@ -77,7 +78,7 @@ impl Feeder {
     }
 
     /// Ends when the runner stops or the generation is not fed any more.
-    pub(crate) async fn run(mut self) -> Generation {
+    pub(crate) async fn run(mut self) {
         let mut failures = 0;
         while !*self.stop.borrow() {
             match self.take_turn().await {
@@ -91,7 +92,6 @@ impl Feeder {
                 }
             }
         }
-        self.generation
     }
 
     /// Feeds the generation if its lease is to be had, until it is lost or the runner stops. `false` if the generation
@@ -109,7 +109,8 @@ impl Feeder {
         };
         let parked = Parked::load(&mut *pool.acquire().await?, self.generation).await?;
         let (projection, runner, stop) = (self.projection.clone(), self.runner.clone(), self.stop.clone());
-        let mut turn = Turn { projection, runner: &runner, lease: &lease, stop, parked, at, failures: 0 };
+        let pages = Pages::of(runner.store.clone());
+        let mut turn = Turn { projection, runner: &runner, lease: &lease, stop, pages, parked, at, failures: 0 };
         turn.greet();
         tokio::select! {
             fed = turn.feed() => fed?,
@@ -137,6 +138,7 @@ struct Turn<'a> {
     runner: &'a Runner,
     lease: &'a Lease,
     stop: watch::Receiver<bool>,
+    pages: Pages,
     parked: Parked,
     at: Checkpoint,
     failures: u32,
@@ -178,13 +180,13 @@ impl Turn<'_> {
         }
         let behind = self.runner.store.watch_head().borrow().saturating_sub(self.at.position);
         let limit = if behind > CATCH_UP_PAGE as u64 { CATCH_UP_PAGE } else { PAGE };
-        let events = self.runner.store.read_all(self.at.position, limit).await?;
+        let Page { events, is_last } = self.pages.next(self.at.position, limit).await?;
         let Some(last) = events.last() else {
             let took_place = self.at.standing == Standing::Building && self.take_place().await?;
             return Ok(if took_place { Step::Applied } else { Step::CaughtUp });
         };
-        let (to, caught_up) = (last.position, events.len() < limit);
-        self.write(Batch { from: self.at.position, to, caught_up, events }).await?;
+        let to = last.position;
+        self.write(Batch { from: self.at.position, to, caught_up: is_last, events }).await?;
         Ok(Step::Applied)
     }
 

@@ -17,6 +17,7 @@ pub mod merchants;
 pub mod orders;
 pub mod overdue;
 mod page;
+mod pages;
 mod parking;
 pub mod payments;
 mod poison;

@@ -120,20 +120,20 @@ fn named(name: &str) -> Result<Arc<dyn Projection>, RebuildError> {
     crate::find(name).ok_or(RebuildError::Unknown)
 }
 
-/// Makes the first generation, and begins a new one for a new version.
-pub(crate) async fn ensure(pool: &PgPool, projection: &dyn Projection) -> Result<(), RebuildError> {
+/// Makes the first generation, and begins a new one for a new version. All that there are then.
+pub(crate) async fn ensure(pool: &PgPool, projection: &dyn Projection) -> Result<Vec<Stored>, RebuildError> {
     let stored = generation::all(pool, projection.name()).await?;
     if !stored.iter().any(|stored| stored.standing == Standing::Live) {
-        return install(pool, projection).await;
+        install(pool, projection).await?;
+    } else if stored.iter().any(|one| one.version >= projection.version() && one.standing != Standing::Shadow) {
+        return Ok(stored);
+    } else {
+        match start(pool, projection, None).await {
+            Err(RebuildError::Overtaken | RebuildError::NewerVersion) => {}
+            started => started?,
+        }
     }
-    let is_there = stored.iter().any(|one| one.version >= projection.version() && one.standing != Standing::Shadow);
-    if is_there {
-        return Ok(());
-    }
-    match start(pool, projection, None).await {
-        Err(RebuildError::Overtaken | RebuildError::NewerVersion) => Ok(()),
-        started => started,
-    }
+    Ok(generation::all(pool, projection.name()).await?)
 }
 
 /// Of two that install at once, the second waits for the first one's row and then finds the work done.

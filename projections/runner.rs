@@ -1,17 +1,17 @@
 //! Runs the projections of this node: looks which generations of each there are, and has each fed by a task of its own.
 //! Knows no read model.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use commands::ports::EventStore;
 use sqlx::PgPool;
 use tokio::sync::{Mutex, watch};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 
 use crate::feeder::Feeder;
-use crate::generation::{self, Generation, Standing};
+use crate::generation::{Generation, Standing};
 use crate::rebuild::{RebuildError, ensure, tidy_up};
 use crate::{Progress, Projection};
 
@@ -61,7 +61,7 @@ impl Runner {
                 runner: self.clone(),
                 stop: stop.subscribe(),
                 feeders: JoinSet::new(),
-                fed: HashSet::new(),
+                fed: HashMap::new(),
                 tidied: None,
             };
             tasks.spawn(keeper.run());
@@ -83,8 +83,8 @@ struct Keeper {
     projection: Arc<dyn Projection>,
     runner: Runner,
     stop: watch::Receiver<bool>,
-    feeders: JoinSet<Generation>,
-    fed: HashSet<Generation>,
+    feeders: JoinSet<()>,
+    fed: HashMap<Id, Generation>,
     tidied: Option<Instant>,
 }
 
@@ -109,12 +109,11 @@ impl Keeper {
 
     async fn look_after(&mut self) -> Result<(), RebuildError> {
         let (pool, projection) = (&self.runner.pool, self.projection.as_ref());
-        ensure(pool, projection).await?;
-        for stored in generation::all(pool, projection.name()).await? {
+        for stored in ensure(pool, projection).await? {
             let is_ours = stored.version == projection.version() && stored.standing != Standing::Shadow;
-            if is_ours && self.fed.insert(stored.generation) {
+            if is_ours && !self.fed.values().any(|fed| *fed == stored.generation) {
                 let feeder = Feeder::new(self.projection.clone(), stored.generation, &self.runner, self.stop.clone());
-                self.feeders.spawn(feeder.run());
+                self.fed.insert(self.feeders.spawn(feeder.run()).id(), stored.generation);
             }
         }
         if self.tidied.is_none_or(|tidied| tidied.elapsed() >= TIDY_EVERY) {
@@ -127,10 +126,9 @@ impl Keeper {
     async fn pause(&mut self, duration: Duration) {
         tokio::select! {
             () = tokio::time::sleep(duration) => {}
-            Some(ended) = self.feeders.join_next() => {
-                if let Ok(generation) = ended {
-                    self.fed.remove(&generation);
-                }
+            // However it ended: if its generation is still to be fed, another one begins.
+            Some(ended) = self.feeders.join_next_with_id() => {
+                self.fed.remove(&ended.map_or_else(|error| error.id(), |(id, ())| id));
             }
             _ = self.stop.changed() => {}
         }

@@ -80,3 +80,42 @@ async fn operators_see_projections_and_sagas() {
     }
     app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_model_is_rebuilt_rolled_back_and_verified_by_hand() {
+    let app = TestApp::start().await;
+    let merchant = app.merchant().await;
+    let operator = app.key(KeyRole::Operator, None).await.1;
+    let paid = app.pay(&merchant, "tok_success", 10_000).await;
+    let (binary, id) = (app.binary(), paid["id"].as_str().unwrap());
+    for command in [["projections", "rebuild", "payments", "--yes"], ["projections", "rollback", "payments", "--yes"]] {
+        assert_eq!(binary.run(&command).await.unwrap().0, 0, "{command:?}");
+        assert_eq!(app.fresh("/payments", &merchant.secret).await["data"][0]["id"], id, "{command:?}");
+    }
+    assert_eq!(binary.run(&["projections", "retry", "payments"]).await.unwrap().0, 0);
+    assert_eq!(binary.json(&["projections", "parked"]).await.unwrap(), json!([]));
+    let parked = app.get_json("/projections/payments/parked", &operator).await;
+    assert_eq!(parked, json!({"object": "list", "data": []}));
+    assert_eq!(app.get("/projections/nothing/parked", &operator).await.status(), 404);
+    for (order, status, state) in
+        [("retry", 202, "retrying"), ("rollback", 200, "running"), ("rebuild", 202, "rebuilding")]
+    {
+        let answer = app.post(&format!("/projections/payments/{order}"), &operator, &json!({})).await;
+        assert_eq!(answer.status(), status, "{order}");
+        assert_eq!(answer.json::<Value>().await.unwrap(), json!({"name": "payments", "state": state}));
+    }
+    let refused = app.post("/projections/refunds/rollback", &operator, &json!({})).await;
+    assert_eq!(refused.json::<Value>().await.unwrap()["code"], "nothing_to_roll_back_to");
+
+    let clean = binary.json(&["projections", "verify", "merchants"]).await.unwrap();
+    assert_eq!((&clean["ok"], &clean["projections"][0]["tables"][0]["rows"]), (&json!(true), &json!(1)));
+    let live = "SELECT 'rm_merchants_' || generation FROM projections WHERE name = 'merchants' AND standing = 'live'";
+    let schema: String = sqlx::query_scalar(live).fetch_one(&app.ledger.pool).await.unwrap();
+    let damage = format!("UPDATE {schema}.merchants SET status = 'closed'");
+    sqlx::query(&damage).execute(&app.ledger.pool).await.unwrap();
+    let (code, told) = binary.run(&["projections", "verify", "merchants"]).await.unwrap();
+    assert_eq!(code, 3, "{told}");
+    let expected = format!("merchants {}: status is \"closed\", not \"active\"", merchant.id);
+    assert!(told.contains(&expected), "{told}");
+    app.stop().await;
+}
