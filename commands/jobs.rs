@@ -4,6 +4,7 @@
 //! A job runs on one node at a time and is run again after a failure or the death of its node, so it may have been done
 //! in part before: whatever it does is harmless to repeat. What was missed while no node ran is made up for by one run.
 
+mod assertions;
 mod disputes;
 mod expiry;
 mod housekeeping;
@@ -17,6 +18,7 @@ use std::error::Error;
 use async_trait::async_trait;
 use domain::Timestamp;
 
+pub use assertions::CheckDailyAssertions;
 pub use disputes::FindMissedDisputes;
 pub use expiry::ExpireOverduePayments;
 pub use housekeeping::{Forget, ForgetNonces};

@@ -10,8 +10,7 @@ use std::sync::Arc;
 use domain::reconciliation::{
     Command, Counterparty, Reconciliation, Rules, RunCompleted, RunRequested, StatementImported,
 };
-use domain::reconciliation_exception::Facts;
-use domain::{ExceptionId, ReconciliationRunId, StatementId};
+use domain::{ReconciliationRunId, StatementId};
 
 use crate::executor::{CommandError, Issued};
 use crate::payment::Payments;
@@ -135,15 +134,6 @@ impl Reconciliations {
         limit: u32,
     ) -> Result<Vec<BadLine>, CommandError> {
         Ok(self.book.bad_lines(run_id.statement(), after, limit).await?)
-    }
-
-    async fn find(&self, exception_id: ExceptionId, pointer: &'static str) -> Result<Facts, CommandError> {
-        let facts = self.book.find_exception(exception_id).await?;
-        facts.ok_or_else(|| CommandError::Invalid {
-            code: "exception_not_found",
-            pointer,
-            detail: "no reconciliation has found such a difference".to_owned(),
-        })
     }
 }
 

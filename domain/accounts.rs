@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -192,6 +193,22 @@ impl Account {
         )
     }
 
+    /// How long after its last posting an account of one object may still hold something; longer is a mistake, or a
+    /// counterparty that does not answer. None of an account that may hold something for good.
+    pub fn clears_within(&self) -> Option<Duration> {
+        let days: u64 = match self {
+            Account::BankInTransit(..) => 7,
+            Account::MerchantSettlement(..) | Account::MerchantWithdrawalHold(..) => 14,
+            Account::MerchantRefundHold(..) => 30,
+            Account::ChannelFeeAccrual(..) | Account::MemoAuthorized(..) => 35,
+            Account::ChannelDisputed(..) | Account::MerchantDisputeHold(..) => 180,
+            // The longest term of a reserve, and the days around it.
+            Account::MerchantReserve(..) => 740,
+            _ => return None,
+        };
+        Some(Duration::from_secs(days * 24 * 60 * 60))
+    }
+
     /// Accounts that exist for one object must end at zero once that object is closed.
     pub fn is_per_object(&self) -> bool {
         self.has_one_guard() && !matches!(self, Account::MerchantAvailable(_) | Account::MerchantReceivable(_))
@@ -354,6 +371,7 @@ mod tests {
             Account::MemoAuthorized(merchant, PreAuthId::from_uuid(id(7))),
         ];
         for account in all {
+            assert_eq!(account.clears_within().is_some(), account.is_per_object(), "{account}");
             assert_eq!(account.to_string().parse(), Ok(account));
         }
     }

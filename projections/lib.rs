@@ -7,6 +7,7 @@ mod batch;
 pub mod books;
 pub mod channel_operations;
 mod checkpoint;
+pub mod daily_assertions;
 mod database;
 pub mod disputes;
 mod feeder;

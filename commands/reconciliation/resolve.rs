@@ -31,13 +31,17 @@ impl Reconciliations {
         if let Some(receipt) = self.payments.executor.replay(&issued).await? {
             return Ok(receipt);
         }
-        let facts = self.find(exception_id, "").await?;
+        let Some(facts) = self.book.find_exception(exception_id).await? else {
+            let stream = StreamRef::new::<ReconciliationException>(exception_id.to_string(), Expected::Any);
+            let missing = CommandError::refused(ExceptionRejection::NotFound);
+            return self.payments.executor.refuse(issued, stream, missing).await;
+        };
         let counterpart = match &resolution {
-            Resolution::Match { exception_id } => Some(self.find(*exception_id, "/exception_id").await?),
+            Resolution::Match { exception_id } => self.book.find_exception(*exception_id).await?,
             _ => None,
         };
         let resolve = Resolve { facts, resolution, counterpart, reason, by, at: self.payments.clock.now() };
-        let (streams, decide) = plan(&resolve)?;
+        let (streams, decide) = plan(&resolve);
         if resolve.resolution == Resolution::TrueUp {
             self.true_up(&resolve).await?;
         }
@@ -72,12 +76,12 @@ fn decide(state: &State, resolve: &Resolve) -> Result<Vec<Event>, ExceptionRejec
 }
 
 /// The streams that have a say, in an order in which any prefix is safe, and how they are decided on.
-fn plan(resolve: &Resolve) -> Result<(Vec<StreamRef>, DecideFn), CommandError> {
+fn plan(resolve: &Resolve) -> (Vec<StreamRef>, DecideFn) {
     let exception =
         |facts: &Facts| StreamRef::new::<ReconciliationException>(facts.exception_id.to_string(), Expected::Any);
     let own = exception(&resolve.facts);
     let resolve = resolve.clone();
-    Ok(match (&resolve.resolution, &resolve.counterpart) {
+    match (&resolve.resolution, &resolve.counterpart) {
         (Resolution::Adjust { adjustment_id }, _) => {
             let adjustment_id = *adjustment_id;
             let adjustment = StreamRef::new::<Adjustment>(adjustment_id.to_string(), Expected::Any);
@@ -90,7 +94,7 @@ fn plan(resolve: &Resolve) -> Result<(Vec<StreamRef>, DecideFn), CommandError> {
         (Resolution::WriteOff { cause }, _) => {
             let (channel, cause) = (resolve.facts.counterparty.channel().cloned(), *cause);
             let Some(channel) = channel else {
-                return Ok((vec![own], Arc::new(move |states| alone(states, &resolve))));
+                return (vec![own], Arc::new(move |states| alone(states, &resolve)));
             };
             let account = channel_account::stream_id(&channel, resolve.facts.currency);
             // The account comes before the exception: one that does not say so yet is written off again, and the account
@@ -99,7 +103,7 @@ fn plan(resolve: &Resolve) -> Result<(Vec<StreamRef>, DecideFn), CommandError> {
             (vec![account, own], Arc::new(move |states| with_account(states, &resolve, &channel, cause)))
         }
         _ => (vec![own], Arc::new(move |states| alone(states, &resolve))),
-    })
+    }
 }
 
 fn append(stream: usize, events: Vec<Event>) -> impl Iterator<Item = NewEvent> {

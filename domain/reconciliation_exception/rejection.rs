@@ -4,6 +4,8 @@ use crate::{Rejection, RejectionClass};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ExceptionRejection {
+    #[error("no reconciliation has found such a difference")]
+    NotFound,
     #[error("the exception is resolved already")]
     AlreadyResolved,
     #[error("a reason has 1 to 500 characters and no control characters")]
@@ -25,6 +27,7 @@ pub enum ExceptionRejection {
 impl Rejection for ExceptionRejection {
     fn code(&self) -> &'static str {
         match self {
+            ExceptionRejection::NotFound => "exception_not_found",
             ExceptionRejection::AlreadyResolved => "exception_already_resolved",
             ExceptionRejection::InvalidReason => "invalid_reason",
             ExceptionRejection::NotTheOtherSide => "not_the_other_side",
@@ -37,6 +40,7 @@ impl Rejection for ExceptionRejection {
 
     fn class(&self) -> RejectionClass {
         match self {
+            ExceptionRejection::NotFound => RejectionClass::NotFound,
             ExceptionRejection::AlreadyResolved => RejectionClass::Conflict,
             ExceptionRejection::InvalidReason
             | ExceptionRejection::NotTheOtherSide
@@ -50,7 +54,8 @@ impl Rejection for ExceptionRejection {
     fn retryable(&self) -> bool {
         match self {
             ExceptionRejection::AdjustmentNotApproved => true,
-            ExceptionRejection::AlreadyResolved
+            ExceptionRejection::NotFound
+            | ExceptionRejection::AlreadyResolved
             | ExceptionRejection::InvalidReason
             | ExceptionRejection::NotTheOtherSide
             | ExceptionRejection::NoEstimate
@@ -65,7 +70,9 @@ impl Rejection for ExceptionRejection {
             ExceptionRejection::NotTheOtherSide => Some("/exception_id"),
             ExceptionRejection::AdjustmentNotApproved => Some("/adjustment_id"),
             ExceptionRejection::NoEstimate | ExceptionRejection::NothingToWriteOff => Some("/action"),
-            ExceptionRejection::AlreadyResolved | ExceptionRejection::ApproverIsRequester => None,
+            ExceptionRejection::NotFound
+            | ExceptionRejection::AlreadyResolved
+            | ExceptionRejection::ApproverIsRequester => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Statements over HTTP: what is read of them, what a run finds, and what is done about it.
 
+mod assertions;
 mod differences;
 mod resolving;
 mod uploads;

@@ -13,6 +13,8 @@ pub struct Statements;
 impl Model for Statements {
     type D = Reconciliation;
 
+    const STREAMS: u128 = 1;
+
     fn command(stream: u128, state: &State, draw: &Draw, now: Timestamp) -> Command {
         let statement_id = StatementId::of_content(&[&stream.to_string()]);
         let number = state.record().and_then(|record| record.run.as_ref()).map_or(1, |run| run.requested.number);

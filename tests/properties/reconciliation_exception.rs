@@ -13,6 +13,8 @@ pub struct Exceptions;
 impl Model for Exceptions {
     type D = ReconciliationException;
 
+    const STREAMS: u128 = 1;
+
     fn command(stream: u128, _: &State, draw: &Draw, now: Timestamp) -> Command {
         let fact = |kind: DifferenceKind, amount| Facts {
             exception_id: ExceptionId::of_difference(&[&stream.to_string(), kind.as_str()]),

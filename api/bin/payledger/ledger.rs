@@ -21,8 +21,8 @@ use commands::archive::{Archive, Shelf, Terms};
 use commands::channel_account::ChannelAccounts;
 use commands::dispute::Disputes;
 use commands::jobs::{
-    CloseSettlements, CollectPayouts, ExpireOverduePayments, FindMissedDisputes, FinishReconciliations, Forget,
-    ForgetNonces, Job,
+    CheckDailyAssertions, CloseSettlements, CollectPayouts, ExpireOverduePayments, FindMissedDisputes,
+    FinishReconciliations, Forget, ForgetNonces, Job,
 };
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
@@ -34,6 +34,7 @@ use commands::story::Storyteller;
 use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, Executor};
 use projections::books::{BooksActivity, BooksFunds};
+use projections::daily_assertions::AssertionsOfBooks;
 use projections::overdue::OverdueOfReadModel;
 use projections::reconciliations::PendingRunsOfReadModel;
 use projections::{Progress, Reader};
@@ -136,9 +137,11 @@ impl Ledger {
     pub fn scheduler(&self) -> Scheduler {
         let overdue = Arc::new(OverdueOfReadModel::new(self.reader.clone()));
         let pending = Arc::new(PendingRunsOfReadModel::new(self.reader.clone()));
+        let assertions = Arc::new(AssertionsOfBooks::new(self.reader.clone()));
         let archive = self.archive(self.terms);
         let forget = |shelf: Shelf| -> Arc<dyn Job> { Arc::new(Forget { archive: archive.clone(), shelf }) };
         let mut jobs: Vec<Arc<dyn Job>> = vec![
+            Arc::new(CheckDailyAssertions { assertions }),
             Arc::new(CloseSettlements { settlements: self.settlements.clone() }),
             Arc::new(CollectPayouts { channel_accounts: self.channel_accounts.clone() }),
             Arc::new(ExpireOverduePayments { payments: self.payments.clone(), overdue }),

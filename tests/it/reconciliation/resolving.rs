@@ -146,7 +146,7 @@ async fn what_cannot_be_said_is_refused() {
         (json!({"action": "match", "reason": "x"}), "422 missing_field"),
         (
             json!({"action": "match", "reason": "x", "exception_id": "exc_0000000000000000000000000a"}),
-            "404 exception_not_found",
+            "422 not_the_other_side",
         ),
         (
             json!({"action": "adjust", "reason": "x", "adjustment_id": "adj_0000000000000000000000000a"}),
