@@ -138,6 +138,7 @@ async fn the_whole_pipeline_is_one_trace_and_measured() {
         "append_batch_size_bucket",
         "append_duration_seconds_bucket",
         r#"projection_lag_events{projection="books"}"#,
+        r#"projection_parked_streams{projection="books"} 0"#,
         "saga_step_total",
         "channel_call_duration_seconds_bucket",
     ] {
