@@ -57,7 +57,11 @@ pub const CATALOGUE: &[Metric] = &[
     counter("append_commands_total", &["outcome"], "Commands by what the event store did with them."),
     counter("append_answers_lost_total", &[], "Commits whose answer was lost and had to be found out."),
     gauge("projection_lag_events", &["projection"], "Events that a projection has not seen yet."),
-    gauge("projection_parked_streams", &["projection"], "Streams whose events wait in a projection: somebody must look."),
+    gauge(
+        "projection_parked_streams",
+        &["projection"],
+        "Streams whose events wait in a projection: somebody must look.",
+    ),
     histogram("projection_batch_duration_seconds", &["projection"], "One transaction of a projection."),
     counter("saga_step_total", &["saga", "step", "outcome"], "Steps of sagas."),
     histogram("saga_step_duration_seconds", &["saga", "step"], "One step of a saga, calls to channels included."),
