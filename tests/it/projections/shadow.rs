@@ -52,7 +52,7 @@ async fn damaged_rows_are_named() {
         ),
         (
             "orders",
-            "DELETE FROM orders WHERE first_payment_id = (SELECT min(first_payment_id) FROM orders)
+            "DELETE FROM orders WHERE first_id = (SELECT min(first_id) FROM orders)
               RETURNING merchant_id || ' ' || order_no",
             "orders {}: is missing",
         ),
