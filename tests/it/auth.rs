@@ -194,7 +194,7 @@ async fn a_role_opens_the_routes_that_the_table_names() {
         (&cancel, json!({}), [409, 403, 403, 403, 403]),
         ("/merchants", json!({"name": "Acme", "tier": "starter"}), [403, 403, 403, 403, 201]),
         ("/keys", json!({"role": "auditor"}), [403, 403, 403, 403, 201]),
-        ("/projections/orders/rebuild", json!({}), [403, 403, 403, 202, 202]),
+        ("/projections/none/rebuild", json!({}), [403, 403, 403, 404, 404]),
         ("/jobs/none/run", json!({}), [403, 403, 403, 404, 404]),
         ("/sagas/pay_none/retry", json!({}), [403, 403, 403, 404, 404]),
     ];

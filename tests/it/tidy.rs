@@ -142,7 +142,7 @@ fn a_migration_says_why() {
 #[test]
 fn the_architecture_page_stays_short() {
     let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
-    assert!(page.lines().count() <= 150, "ARCHITECTURE.md has more than 150 lines");
+    assert!(page.lines().count() <= 160, "ARCHITECTURE.md has more than 160 lines");
     let missing = page.split('`').skip(1).step_by(2).filter(|name| name.ends_with(".rs") || name.ends_with('/'));
     let missing = missing.filter(|name| !root().join(name).exists()).map(str::to_owned);
     none("ARCHITECTURE.md names what is not there", missing.collect());
