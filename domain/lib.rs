@@ -41,7 +41,7 @@ pub use currency::Currency;
 pub use decider::{Decider, DomainEvent, Holding, Rejection, RejectionClass};
 pub use entry::{BalancedEntry, Leg, NotAnEntry, Side};
 pub use ids::{
-    AdjustmentId, ApiKeyId, BankAccountId, BankName, ChannelName, DisputeId, ExceptionId, JobRunId, MerchantId,
+    AdjustmentId, ApiKeyId, BankAccountId, BankName, ChannelName, DisputeId, ExceptionId, ExportId, JobRunId, MerchantId,
     OrderId, OrderNo, PaymentId, PreAuthId, ReconciliationRunId, RefundId, SettlementId, StatementId, TimeZone,
     WithdrawalId,
 };

@@ -20,6 +20,7 @@ use sqlx::PgConnection;
 pub use activity::{BooksActivity, items, of as activity_of};
 pub use at::At;
 pub use balances::{MerchantBalance, balances};
+pub(crate) use entries::{SELECT as ENTRIES, read as read_entry};
 pub use entries::{EntryLine, entries, transaction};
 pub use funds::BooksFunds;
 pub(crate) use sums::merchants;

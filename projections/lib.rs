@@ -9,6 +9,7 @@ pub mod channel_operations;
 mod checkpoint;
 mod database;
 pub mod disputes;
+pub mod exports;
 mod feeder;
 mod filter;
 mod generation;
