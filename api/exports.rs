@@ -37,10 +37,7 @@ const RETRY_AFTER_S: u32 = 10;
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(create_export))
-        .routes(routes!(get_export))
-        .routes(routes!(download_export))
+    OpenApiRouter::new().routes(routes!(create_export)).routes(routes!(get_export)).routes(routes!(download_export))
 }
 
 #[derive(Deserialize, ToSchema)]

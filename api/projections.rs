@@ -171,7 +171,8 @@ async fn rebuild_projection(
     Path(name): Path<String>,
     command: Command<Nothing>,
 ) -> Result<Response, Problem> {
-    order(&app, command, &name, (StatusCode::ACCEPTED, "rebuilding"), ::projections::rebuild(&app.database, &name)).await
+    order(&app, command, &name, (StatusCode::ACCEPTED, "rebuilding"), ::projections::rebuild(&app.database, &name))
+        .await
 }
 
 /// Retry the parked streams of a projection

@@ -59,11 +59,7 @@ fn checkpoint(row: &PgRow) -> Result<Checkpoint, sqlx::Error> {
 
 impl Lease {
     /// The lease, if it is free, has run out or was `owner`'s own.
-    pub(crate) async fn acquire(
-        pool: &PgPool,
-        generation: Generation,
-        owner: Uuid,
-    ) -> Result<Acquired, sqlx::Error> {
+    pub(crate) async fn acquire(pool: &PgPool, generation: Generation, owner: Uuid) -> Result<Acquired, sqlx::Error> {
         let taken = sqlx::query(
             "UPDATE projections
                 SET owner = $3, epoch = epoch + 1, lease_until = clock_timestamp() + make_interval(secs => $4)

@@ -141,7 +141,10 @@ pub(crate) async fn create(
 
 /// Puts the lease's generation in the place of the live one, which is held and is kept from now on; what was kept
 /// before is retired. `false` if the lease is lost.
-pub(crate) async fn promote(transaction: &mut Transaction<'static, Postgres>, lease: &Lease) -> Result<bool, sqlx::Error> {
+pub(crate) async fn promote(
+    transaction: &mut Transaction<'static, Postgres>,
+    lease: &Lease,
+) -> Result<bool, sqlx::Error> {
     let generation = lease.generation;
     move_all(transaction, generation.name, Standing::Kept, Standing::Retired).await?;
     move_all(transaction, generation.name, Standing::Live, Standing::Kept).await?;
@@ -232,11 +235,7 @@ pub(crate) const READABLE: &str = "SELECT DISTINCT ON (wanted.number) wanted.num
 /// How far the generation has got that queries read.
 pub(crate) async fn readable_position(pool: &PgPool, projection: &dyn Projection) -> Result<Option<u64>, sqlx::Error> {
     let wanted = Wanted::of(&[projection]);
-    let row = sqlx::query(READABLE)
-        .bind(wanted.names)
-        .bind(wanted.oldest)
-        .bind(wanted.newest)
-        .fetch_optional(pool)
-        .await?;
+    let row =
+        sqlx::query(READABLE).bind(wanted.names).bind(wanted.oldest).bind(wanted.newest).fetch_optional(pool).await?;
     row.map(|row| from_sql(row.try_get("position")?)).transpose()
 }

@@ -177,7 +177,8 @@ impl std::str::FromStr for OrderStatus {
 
 pub type OrderFilter = Filter<OrderStatus>;
 
-pub(crate) const SELECT: &str = "SELECT merchant_id, order_no, status, currency, amount, amount_paid, amount_refunded, channel,
+pub(crate) const SELECT: &str =
+    "SELECT merchant_id, order_no, status, currency, amount, amount_paid, amount_refunded, channel,
                              created_at, updated_at, payment_ids
                         FROM orders WHERE true";
 

@@ -54,13 +54,11 @@ pub(crate) struct Additions {
 
 impl Parked {
     pub(crate) async fn load(connection: &mut PgConnection, generation: Generation) -> Result<Parked, sqlx::Error> {
-        let rows = sqlx::query(
-            "SELECT category, stream_id FROM projection_parked WHERE name = $1 AND generation = $2",
-        )
-        .bind(generation.name)
-        .bind(generation.number)
-        .fetch_all(connection)
-        .await?;
+        let rows = sqlx::query("SELECT category, stream_id FROM projection_parked WHERE name = $1 AND generation = $2")
+            .bind(generation.name)
+            .bind(generation.number)
+            .fetch_all(connection)
+            .await?;
         let stream = |row: &PgRow| {
             Ok(StreamId::new(row.try_get::<String, _>("category")?, row.try_get::<String, _>("stream_id")?))
         };
@@ -121,11 +119,7 @@ impl Additions {
     }
 
     /// Within the transaction of the batch.
-    pub(crate) async fn store(
-        &self,
-        connection: &mut PgConnection,
-        generation: Generation,
-    ) -> Result<(), sqlx::Error> {
+    pub(crate) async fn store(&self, connection: &mut PgConnection, generation: Generation) -> Result<(), sqlx::Error> {
         for (event, error) in &self.parked {
             // What waits is counted below.
             park(connection, generation, event, error, 1).await?;

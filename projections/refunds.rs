@@ -171,7 +171,8 @@ pub struct RefundFilter {
     pub payment_id: Option<PaymentId>,
 }
 
-pub(crate) const SELECT: &str = "SELECT refund_id, payment_id, merchant_id, order_no, status, currency, amount, channel,
+pub(crate) const SELECT: &str =
+    "SELECT refund_id, payment_id, merchant_id, order_no, status, currency, amount, channel,
                              created_at, updated_at, version, reason::text, failure::text
                         FROM refunds WHERE true";
 

@@ -113,7 +113,8 @@ impl<'a> Shadow<'a> {
 
     async fn compare(&self, reached: impl Fn(u64, u64) + Send + Sync) -> Result<Comparison, ShadowError> {
         let mut parked = Parked::default();
-        let mut at = self.lease.checkpoint(self.pool).await?.map_err(|lost| ShadowError::Interrupted(lost.to_string()))?;
+        let mut at =
+            self.lease.checkpoint(self.pool).await?.map_err(|lost| ShadowError::Interrupted(lost.to_string()))?;
         loop {
             let live = self.live(generation::all(self.pool, self.projection.name()).await?)?;
             reached(at.position, live.position);
@@ -232,7 +233,8 @@ fn difference(table: &str, row: &PgRow) -> Result<String, sqlx::Error> {
     let (live, shadow) = (columns(live)?, columns(shadow)?);
     let differing = shadow.iter().filter_map(|(column, expected)| {
         let found = live.get(column).map_or("nothing", |value| value.get());
-        (found != expected.get()).then(|| format!("{column} is {}, not {}", shortened(found), shortened(expected.get())))
+        (found != expected.get())
+            .then(|| format!("{column} is {}, not {}", shortened(found), shortened(expected.get())))
     });
     Ok(format!("{table} {key}: {}", differing.collect::<Vec<_>>().join("; ")))
 }

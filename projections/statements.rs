@@ -161,7 +161,8 @@ pub async fn movements(
     Ok(Page::cut(rows, limit, |row: &Movement| Cursor { key: to_sql(row.position), id: String::new() }))
 }
 
-pub(crate) const SELECT: &str = "SELECT merchant_id, currency, position, event_type, object, amount::text, balance::text,
+pub(crate) const SELECT: &str =
+    "SELECT merchant_id, currency, position, event_type, object, amount::text, balance::text,
                              recorded_at, effective_at
                         FROM movements";
 

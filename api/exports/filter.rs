@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 
 use crate::auth::roles::ObjectReader;
 use crate::errors;
+use crate::extract::Parsed;
 use crate::extract::json::part;
 use crate::extract::tree::push_step;
-use crate::extract::Parsed;
 use crate::problem::Problem;
 use crate::statements::Bound;
 
@@ -154,6 +154,9 @@ mod tests {
         }
         let day = select(Kind::Movements, json!({"from": "2026-11-20", "to": "2026-11-20"})).unwrap();
         let ends = [day.from, day.to].map(|end| end.map(|moment| moment.to_string()));
-        assert_eq!(ends, ["2026-11-20T00:00:00.000000Z", "2026-11-21T00:00:00.000000Z"].map(|end| Some(end.to_owned())));
+        assert_eq!(
+            ends,
+            ["2026-11-20T00:00:00.000000Z", "2026-11-21T00:00:00.000000Z"].map(|end| Some(end.to_owned()))
+        );
     }
 }

@@ -22,10 +22,8 @@ pub(super) async fn load_facts(
 ) -> Result<HashMap<String, Facts>, sqlx::Error> {
     let ids: BTreeSet<&str> = events.iter().map(|event| event.stream.id.as_str()).collect();
     let ids: Vec<&str> = ids.into_iter().collect();
-    let rows = sqlx::query("SELECT * FROM payment_facts WHERE payment_id = ANY($1)")
-        .bind(ids)
-        .fetch_all(connection)
-        .await?;
+    let rows =
+        sqlx::query("SELECT * FROM payment_facts WHERE payment_id = ANY($1)").bind(ids).fetch_all(connection).await?;
     rows.iter().map(|row| Ok((row.try_get("payment_id")?, read_facts(row)?))).collect()
 }
 
@@ -181,8 +179,7 @@ pub(crate) async fn stored(view: &mut Snapshot, mut each: impl FnMut(String, Str
     }
     drop(rows);
     let amounts: Vec<String> = Measures::AMOUNTS.iter().map(|name| format!("{name}::text")).collect();
-    let statement =
-        format!("SELECT {CELL}, {}, {} FROM rollup", Measures::COUNTS.join(", "), amounts.join(", "));
+    let statement = format!("SELECT {CELL}, {}, {} FROM rollup", Measures::COUNTS.join(", "), amounts.join(", "));
     let mut rows = sqlx::query(&statement).fetch(view.connection());
     while let Some(row) = rows.try_next().await? {
         each(named(&row)?, format!("{:?}", Measures::read(&row)?));

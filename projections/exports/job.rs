@@ -75,7 +75,8 @@ pub async fn find(pool: &PgPool, export_id: ExportId) -> Result<Option<Export>, 
 
 fn read(row: &PgRow) -> Result<Export, sqlx::Error> {
     let owner: Option<&str> = row.try_get("owner")?;
-    let owner = owner.map(|owner| owner.parse::<MerchantId>().map_err(|error| damaged(error.to_string()))).transpose()?;
+    let owner =
+        owner.map(|owner| owner.parse::<MerchantId>().map_err(|error| damaged(error.to_string()))).transpose()?;
     let status = parsed(row, "state")?;
     Ok(Export {
         request: NewExport {

@@ -59,7 +59,8 @@ impl<'a> Sheet<'a> {
     async fn flush(&mut self) -> Result<(), Failure> {
         self.digest.update(&self.buffer);
         chunks::append(self.pool, self.claim, self.stored, &self.buffer).await?;
-        self.stored += u64::try_from(self.buffer.len()).map_err(|_| Failure::Failed("a chunk without end".to_owned()))?;
+        self.stored +=
+            u64::try_from(self.buffer.len()).map_err(|_| Failure::Failed("a chunk without end".to_owned()))?;
         self.buffer.clear();
         Ok(())
     }

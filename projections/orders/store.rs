@@ -19,10 +19,8 @@ pub(super) async fn load_attempts(
 ) -> Result<HashMap<String, Attempt>, sqlx::Error> {
     let ids: BTreeSet<&str> = events.iter().map(|event| event.stream.id.as_str()).collect();
     let ids: Vec<&str> = ids.into_iter().collect();
-    let rows = sqlx::query("SELECT * FROM order_payments WHERE payment_id = ANY($1)")
-        .bind(ids)
-        .fetch_all(connection)
-        .await?;
+    let rows =
+        sqlx::query("SELECT * FROM order_payments WHERE payment_id = ANY($1)").bind(ids).fetch_all(connection).await?;
     rows.iter().map(|row| Ok((row.try_get("payment_id")?, read_attempt(row)?))).collect()
 }
 

@@ -5,9 +5,7 @@ use std::collections::HashMap;
 
 use adapters::event_store::MemoryEventStore;
 use async_trait::async_trait;
-use commands::ports::{
-    Category, EventStore, Receipt, RecordedEvent, Request, StoreError, StreamId, StreamState,
-};
+use commands::ports::{Category, EventStore, Receipt, RecordedEvent, Request, StoreError, StreamId, StreamState};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use uuid::Uuid;

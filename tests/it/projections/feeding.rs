@@ -93,10 +93,7 @@ impl Projection for Tally {
 pub async fn seen(models: &ReadModels) -> Vec<u64> {
     models.view(&[&Tally::new(newest_version(models).await)]).await;
     let seen = format!("SELECT position FROM {}.seen ORDER BY position", models.schema("tally").await);
-    let seen: Vec<i64> = sqlx::query_scalar(&seen)
-        .fetch_all(&models.database.pool)
-        .await
-        .unwrap();
+    let seen: Vec<i64> = sqlx::query_scalar(&seen).fetch_all(&models.database.pool).await.unwrap();
     seen.into_iter().map(|position| u64::try_from(position).unwrap()).collect()
 }
 
@@ -177,18 +174,12 @@ async fn a_newer_version_takes_over_and_the_older_one_stands_by() {
     story.go_on(models.store.as_ref(), 50).await;
     seen(&models).await;
     let _new = models.start_elsewhere(Tally::ungated(2));
-    wait::until("the newer version runs", PATIENCE, async || {
-        (newest_version(&models).await == 2).then_some(())
-    })
-    .await;
+    wait::until("the newer version runs", PATIENCE, async || (newest_version(&models).await == 2).then_some(())).await;
     story.go_on(models.store.as_ref(), 50).await;
 
     assert_eq!(seen(&models).await, appended(&models).await);
     let versions = format!("SELECT DISTINCT version FROM {}.seen", models.schema("tally").await);
-    let versions: Vec<i32> = sqlx::query_scalar(&versions)
-        .fetch_all(&models.database.pool)
-        .await
-        .unwrap();
+    let versions: Vec<i32> = sqlx::query_scalar(&versions).fetch_all(&models.database.pool).await.unwrap();
     assert_eq!(versions, [2]);
     let older = rebuild_projection(&models.database.pool, &Tally::new(1)).await;
     assert!(matches!(older, Err(RebuildError::NewerVersion)), "{older:?}");

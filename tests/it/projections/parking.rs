@@ -55,7 +55,9 @@ const POISONS: [(&str, u64, Tamper); 24] = [
     ("an id of another kind", 2, |event| replace(event, "\"payment_id\":\"pay_", "\"payment_id\":\"mer_")),
     ("an unreadable id", 1, |event| replace(event, "\"merchant_id\":\"mer_", "\"merchant_id\":\"mer_~")),
     ("an unreadable time", 2, |event| replace(event, "\"captured_at\":\"2", "\"captured_at\":\"x")),
-    ("an unreadable rate", 1, |event| replace(event, "\"expected_channel_fee_rate\":\"", "\"expected_channel_fee_rate\":\"a")),
+    ("an unreadable rate", 1, |event| {
+        replace(event, "\"expected_channel_fee_rate\":\"", "\"expected_channel_fee_rate\":\"a")
+    }),
     ("an unknown choice", 1, |event| replace(event, "\"cost_plus\"", "\"barter\"")),
     ("text that no database takes", 1, |event| replace(event, "\"order_no\":\"A-", "\"order_no\":\"\\u0000A-")),
 ];
@@ -107,10 +109,8 @@ impl Poisoned {
     /// Until nothing is parked in `name` any more.
     async fn retried(&self, name: &str) {
         retry(&self.models.database.pool, name).await.unwrap();
-        wait::until("nothing is parked any more", PATIENCE, async || {
-            self.parked(name).await.is_empty().then_some(())
-        })
-        .await;
+        wait::until("nothing is parked any more", PATIENCE, async || self.parked(name).await.is_empty().then_some(()))
+            .await;
         self.models.rebuilt(name).await;
     }
 }
@@ -153,7 +153,8 @@ async fn poison_parks_its_stream_and_is_applied_once_it_can_be() {
     }
     assert_eq!(poisoned.status("merchants").await.state, ProjectionState::Running);
     let pool = &poisoned.models.database.pool;
-    let incomplete = BooksFunds::new(poisoned.models.reader.clone()).net_balance(merchant_id(1), Currency::USD, 1).await;
+    let incomplete =
+        BooksFunds::new(poisoned.models.reader.clone()).net_balance(merchant_id(1), Currency::USD, 1).await;
     assert!(incomplete.is_err(), "no money moves on sums that are incomplete");
 
     // What is asked for in vain changes nothing; what was mended comes to what a clean rebuild comes to.
@@ -258,10 +259,12 @@ impl Projection for Fussy {
     async fn apply(&self, connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError> {
         let number = |event: &RecordedEvent| i32::try_from(event.position).unwrap();
         assert!(events.iter().all(|event| number(event) % 10 != 5), "a bug of the fold");
-        sqlx::query("INSERT INTO payments SELECT n, CASE n % 10 WHEN 3 THEN 70000 ELSE n END FROM unnest($1::int[]) AS n")
-            .bind(events.iter().map(number).collect::<Vec<_>>())
-            .execute(connection)
-            .await?;
+        sqlx::query(
+            "INSERT INTO payments SELECT n, CASE n % 10 WHEN 3 THEN 70000 ELSE n END FROM unnest($1::int[]) AS n",
+        )
+        .bind(events.iter().map(number).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
         Ok(())
     }
 }
@@ -280,10 +283,8 @@ async fn whoever_is_at_fault_is_found_even_if_the_error_does_not_say() {
     for (stream, expected) in parked.iter().zip(["22003", "panicked", "23514, constraint payments_number_check"]) {
         assert!(stream.error.contains(expected), "{}", stream.error);
     }
-    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM rm_fussy_1.payments")
-        .fetch_one(&models.database.pool)
-        .await
-        .unwrap();
+    let kept: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM rm_fussy_1.payments").fetch_one(&models.database.pool).await.unwrap();
     assert_eq!(kept, 28);
 }
 

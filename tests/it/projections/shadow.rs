@@ -50,7 +50,11 @@ async fn damaged_rows_are_named() {
             "UPDATE payments SET amount = 7 WHERE id = (SELECT min(id) FROM payments) RETURNING id",
             "payments {}: amount is 7, not ",
         ),
-        ("orders", "DELETE FROM orders WHERE order_no = 'A-1' RETURNING merchant_id || ' ' || order_no", "orders {}: is missing"),
+        (
+            "orders",
+            "DELETE FROM orders WHERE order_no = 'A-1' RETURNING merchant_id || ' ' || order_no",
+            "orders {}: is missing",
+        ),
         (
             "refunds",
             "INSERT INTO refund_payments VALUES ('pay_of_nobody', 'A-1') RETURNING payment_id",

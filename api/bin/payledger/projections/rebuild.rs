@@ -77,7 +77,10 @@ async fn blocked(ledger: &Ledger, name: &str, position: u64, head: u64) -> anyho
     }
     let parked = ::projections::parked(&ledger.pool, name).await?;
     Ok((!parked.is_empty()).then(|| {
-        format!("{} streams are parked, so the new {name} does not serve yet: `projections parked {name}`", parked.len())
+        format!(
+            "{} streams are parked, so the new {name} does not serve yet: `projections parked {name}`",
+            parked.len()
+        )
     }))
 }
 
