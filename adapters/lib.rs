@@ -3,6 +3,7 @@
 
 pub mod agenda;
 pub mod bank;
+pub mod channel_calls;
 pub mod channels;
 pub mod embedded_postgres;
 pub mod event_store;

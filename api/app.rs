@@ -10,6 +10,7 @@ use commands::payment::Payments;
 use commands::ports::{Agenda, Clock, EventStore, JobBoard, Nonces};
 use commands::reconciliation::Reconciliations;
 use commands::settlement::Settlements;
+use commands::story::Storyteller;
 use commands::webhook::Webhooks;
 use commands::withdrawal::Withdrawals;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -32,6 +33,7 @@ pub struct Parts {
     pub withdrawals: Withdrawals,
     pub agenda: Arc<dyn Agenda>,
     pub jobs: Arc<dyn JobBoard>,
+    pub storyteller: Storyteller,
     pub reader: projections::Reader,
     pub database: sqlx::PgPool,
     pub readiness: Arc<dyn Readiness>,

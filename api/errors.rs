@@ -62,7 +62,7 @@ catalogue! {
     DISPUTE_NOT_FOUND "dispute_not_found" 404 change "There is no such dispute"
         "Check the id and whose key you use.";
     ORDER_NOT_FOUND "order_not_found" 404 change "There is no such order"
-        "Check the order number and whose key you use.";
+        "Check the order number and whose key you use; only orders made by `POST /orders` can be paid, refunded, shipped, completed and cancelled as such.";
     WITHDRAWAL_NOT_FOUND "withdrawal_not_found" 404 change "There is no such withdrawal"
         "Check the id and whose key you use.";
     BANK_ACCOUNT_NOT_FOUND "bank_account_not_found" 404 change "There is no such bank account"
@@ -109,8 +109,26 @@ catalogue! {
         "Repeat the same request a little later: it gets the first one's answer.";
     CONFLICT "conflict" 409 retry "The object changed meanwhile, again and again"
         "Repeat the same request with the same key.";
-    ORDER_NO_IN_USE "order_no_in_use" 409 retry "The order has a payment or a pre-auth already"
+    ORDER_NO_IN_USE "order_no_in_use" 409 retry "The order number has an order, a payment or a pre-auth already"
         "Wait until the other one failed, expired or was cancelled, or use another order number.";
+    ORDER_ALREADY_EXISTS "order_already_exists" 409 change "The order number is taken by another order"
+        "Use another order number; an order keeps its number also when it is cancelled.";
+    ORDER_CANCELLED "order_cancelled" 409 change "The order is cancelled"
+        "Make another order under another number.";
+    ORDER_NOTHING_TO_REFUND "order_nothing_to_refund" 409 retry "Nothing of the order's money is left to refund"
+        "Look at `amount_paid`, at `amount_refunded` and at the refunds under way.";
+    ORDER_NOT_PAID "order_not_paid" 409 retry "The order is not paid in full"
+        "Wait until `amount_paid` has come to `amount`.";
+    ORDER_REFUNDED "order_refunded" 409 change "All of the order's money went back"
+        "Nothing is owed for it any more: cancel the order.";
+    ORDER_NOT_SHIPPED "order_not_shipped" 409 retry "The order is not shipped"
+        "Ship it first.";
+    ORDER_ALREADY_SHIPPED "order_already_shipped" 409 change "The order was shipped"
+        "It can be refunded and completed, not cancelled.";
+    ORDER_PAYMENT_IN_FLIGHT "order_payment_in_flight" 409 retry "A payment of the order is under way"
+        "Cancel the payment or the pre-auth, or wait for its outcome; then cancel the order.";
+    ORDER_NOT_REFUNDED "order_not_refunded" 409 retry "Money of the order did not go back"
+        "Refund the order; once its refunds have succeeded, cancel it.";
     PAYMENT_ALREADY_EXISTS "payment_already_exists" 409 change "The payment exists with other terms"
         "Look at the payment before you decide.";
     PAYMENT_NOT_REFUNDABLE "payment_not_refundable" 409 retry "The payment has not succeeded"
@@ -193,6 +211,26 @@ catalogue! {
         "Correct the field at `pointer`.";
     INVALID_AMOUNT "invalid_amount" 422 change "The amount is not valid"
         "Send a JSON integer from 1 to 999999999999999 in minor units: 1050 for 10.50 USD, 1050 for 1050 JPY.";
+    INVALID_ITEMS "invalid_items" 422 change "The order has no items or too many"
+        "List 1 to 100 items.";
+    INVALID_ITEM "invalid_item" 422 change "An item is not valid"
+        "Send a quantity of at least 1 and a `unit_amount` of 0 to 999999999999999 minor units.";
+    INVALID_TOTAL "invalid_total" 422 change "The order's total is not valid"
+        "The items together cost 1 to 999999999999999 minor units.";
+    ORDER_TOTAL_DIFFERS "order_total_differs" 422 change "The total is not the sum of the items"
+        "Correct `total` or the items, or leave `total` out.";
+    ORDER_CURRENCY_DIFFERS "order_currency_differs" 422 change "The order is to be paid in another currency"
+        "Pay in the order's `currency`.";
+    ORDER_FULLY_PAID "order_fully_paid" 422 retry "Payments cover the whole order already"
+        "Nothing is left to pay unless a payment under way fails.";
+    ORDER_TOTAL_EXCEEDED "order_total_exceeded" 422 retry "The payment exceeds what is left of the order"
+        "Pay at most `amount_left` of the order.";
+    TOO_MANY_PAYMENTS "too_many_payments" 422 change "The order has too many payments"
+        "An order takes 200, failed ones included: make another order.";
+    ORDER_REFUND_EXCEEDS_PAID "order_refund_exceeds_paid" 422 retry "The refund exceeds what is left of the order's money"
+        "Refund at most what was paid and neither refunded nor asked for nor disputed.";
+    ORDER_TOO_MANY_REFUNDS "order_too_many_refunds" 422 change "The order has too many refunds"
+        "An order asks for 1000: refund its payments by `POST /refunds`.";
     UNKNOWN_CURRENCY "unknown_currency" 422 change "The currency is not known"
         "Send the upper-case ISO 4217 code, or BTC, ETH, USDT or USDC.";
     INVALID_IBAN "invalid_iban" 422 change "The IBAN is not right"

@@ -42,6 +42,7 @@ mod sagas;
 mod settlements;
 mod statements;
 mod statistics;
+mod story;
 pub mod telemetry;
 mod tiers;
 mod upload;

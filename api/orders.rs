@@ -1,13 +1,21 @@
-//! Orders: what all payments under one order number have come to.
+//! Orders: what all payments under one order number have come to. `orders/` has what is done to those that are made
+//! before their payments.
+
+mod actions;
+mod create;
+mod pay;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use commands::order::Orders as OrderCommands;
 use commands::ports::Category;
+use domain::order::Order;
 use domain::payment::Payment;
-use domain::{MerchantId, OrderNo, Timestamp};
+use domain::{MerchantId, OrderNo, order};
+use futures::{StreamExt, TryStreamExt, stream};
 use projections::orders::{self as read_model, OrderRow, OrderStatus, Orders};
-use projections::{Filter, Projection, Snapshot, StatusText};
+use projections::{Filter, Projection, Snapshot};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -23,59 +31,20 @@ use crate::page::{List, ListQuery};
 use crate::params::{QueryErrors, QueryHeaders};
 use crate::position::{self, AsOf, Freshness};
 use crate::problem::Problem;
+use crate::render::order::{OrderObject, of_row};
 
 const VIEW: &[&dyn Projection] = &[&Orders];
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list_orders)).routes(routes!(batch_orders)).routes(routes!(get_order))
-}
-
-/// An order. Amounts in minor units of `currency`.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Order)]
-pub struct OrderObject {
-    #[schema(example = "A-1001")]
-    order_no: String,
-    /// Always `order`.
-    #[schema(example = "order")]
-    object: &'static str,
-    merchant_id: String,
-    /// `pending`, `paid`, `partially_refunded`, `refunded`, `failed`, `cancelled` or `expired`.
-    #[schema(example = "paid")]
-    status: &'static str,
-    #[schema(example = 10_000)]
-    amount: i64,
-    #[schema(example = "USD")]
-    currency: String,
-    amount_paid: i64,
-    amount_refunded: i64,
-    #[schema(example = "sandbox")]
-    channel: String,
-    /// Of every payment made under this number, oldest first.
-    payment_ids: Vec<String>,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
-    updated_at: Timestamp,
-}
-
-impl From<OrderRow> for OrderObject {
-    fn from(row: OrderRow) -> OrderObject {
-        OrderObject {
-            order_no: row.order_no.to_string(),
-            object: "order",
-            merchant_id: row.merchant_id.to_string(),
-            status: row.status.as_str(),
-            amount: row.amount,
-            currency: row.currency.to_string(),
-            amount_paid: row.amount_paid,
-            amount_refunded: row.amount_refunded,
-            channel: row.channel.to_string(),
-            payment_ids: row.payment_ids.iter().map(ToString::to_string).collect(),
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        }
-    }
+    OpenApiRouter::new()
+        .routes(routes!(create::create_order, list_orders))
+        .routes(routes!(batch_orders))
+        .routes(routes!(get_order))
+        .routes(routes!(pay::pay_order))
+        .routes(routes!(actions::refund_order))
+        .routes(routes!(actions::ship_order))
+        .routes(routes!(actions::complete_order))
+        .routes(routes!(actions::cancel_order))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -111,19 +80,29 @@ async fn get_order(
         row = find(&mut view, merchant_id, &order_no).await?;
     }
     let position = as_of.unwrap_or(view.position);
-    drop(view);
     if let (Some(now), Some(as_of)) = (&row, as_of) {
-        row = order_at(&app, now, as_of).await?;
+        row = order_at(&app, view, now, as_of).await?;
     }
     let row = row.ok_or_else(|| Problem::of(errors::ORDER_NOT_FOUND))?;
-    Ok(answer(StatusCode::OK, [position::header(position)], &OrderObject::from(row)))
+    let object = of_row(&OrderCommands::on(&app.payments), row).await?;
+    Ok(answer(StatusCode::OK, [position::header(position)], &object))
 }
 
-/// The order as its payments stood at `position`; none if there was no payment yet.
-async fn order_at(app: &App, now: &OrderRow, position: u64) -> Result<Option<OrderRow>, Problem> {
+/// The order as its own stream stood at `position`, or its payments if it was not made by then; none if there was no
+/// payment yet either.
+async fn order_at(app: &App, mut view: Snapshot, now: &OrderRow, position: u64) -> Result<Option<OrderRow>, Problem> {
+    let payment_ids = read_model::payments_of(&mut view, now.merchant_id, &now.order_no).await?;
+    drop(view);
+    if now.made.is_some() {
+        let stream = Category::of::<Order>().stream(order::stream_id(now.merchant_id, &now.order_no));
+        let history = outcome::events_up_to(app, &stream, position).await?;
+        if let Some(row) = read_model::of_history(&history).map_err(|error| Problem::internal(&error))? {
+            return Ok(Some(row));
+        }
+    }
     let category = Category::of::<Payment>();
     let mut histories = vec![];
-    for payment_id in &now.payment_ids {
+    for payment_id in payment_ids {
         histories.push(outcome::events_up_to(app, &category.stream(payment_id.to_string()), position).await?);
     }
     read_model::of_histories(&histories).map_err(|error| Problem::internal(&error))
@@ -161,7 +140,10 @@ async fn list_orders(
     let mut view = freshness.view(&app, VIEW, None).await?;
     let page = read_model::list(&mut view, &filter, limit, begin.as_ref()).await?;
     let headers = [position::header(view.position)];
-    Ok(answer(StatusCode::OK, headers, &List::of(page, OrderObject::from)))
+    drop(view);
+    let orders = OrderCommands::on(&app.payments);
+    let objects = stream::iter(page.rows).then(|row| of_row(&orders, row)).try_collect().await?;
+    Ok(answer(StatusCode::OK, headers, &List::<OrderObject>::new(objects, page.next)))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -200,12 +182,15 @@ async fn batch_orders(
     let valid: Vec<OrderNo> = body.order_nos.iter().filter_map(|number| number.parse().ok()).collect();
     let mut view = freshness.view(&app, VIEW, None).await?;
     let rows = read_model::find_many(&mut view, merchant_id, &valid).await?;
+    let position = position::header(view.position);
+    drop(view);
+    let orders = OrderCommands::on(&app.payments);
     let mut batch = OrderBatch { found: vec![], missing: vec![] };
     for number in body.order_nos {
         match rows.iter().find(|row| row.order_no.as_str() == number) {
-            Some(row) => batch.found.push(row.clone().into()),
+            Some(row) => batch.found.push(of_row(&orders, row.clone()).await?),
             None => batch.missing.push(number),
         }
     }
-    Ok(answer(StatusCode::OK, [position::header(view.position)], &batch))
+    Ok(answer(StatusCode::OK, [position], &batch))
 }

@@ -29,11 +29,11 @@ use crate::params::{CommandErrors, QueryErrors, QueryHeaders, WaitingCommandHead
 use crate::position::{self, AsOf, Freshness};
 use crate::problem::Problem;
 use crate::render::payment::{PaymentObject, object, of_record, of_row};
-use crate::render::story::{StoryEntry, entry};
+use crate::render::story::StoryEntry;
+use crate::story::{self, StoryQuery};
 
 /// Loads of one batch that run at once.
 const BATCH_LOADS: usize = 8;
-const STORY_EVENTS_MAX: usize = 10_000;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -76,18 +76,18 @@ pub struct CreatePaymentBody {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct PaymentMethodBody {
+pub(crate) struct PaymentMethodBody {
     #[serde(rename = "type")]
     #[schema(value_type = String, example = "card")]
-    kind: MethodType,
+    pub(crate) kind: MethodType,
     /// From the channel's own form, so that no card number comes near this server.
     #[schema(value_type = String, example = "tok_success")]
-    token: Token,
+    pub(crate) token: Token,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CustomerBody {
+pub(crate) struct CustomerBody {
     #[schema(value_type = Option<String>, example = "ada@example.com")]
     email: Option<Email>,
     #[schema(value_type = Option<String>, example = "Ada Lovelace")]
@@ -97,14 +97,15 @@ struct CustomerBody {
     country: Option<Country>,
 }
 
+impl From<CustomerBody> for Customer {
+    fn from(body: CustomerBody) -> Customer {
+        Customer { email: body.email.map(|email| email.0), name: body.name.map(|name| name.0), country: body.country }
+    }
+}
+
 impl CreatePaymentBody {
     pub(crate) fn command(self, merchant_id: MerchantId) -> Result<CreatePayment, Problem> {
         let amount = Money::new(self.amount.0, self.currency);
-        let customer = self.customer.map(|customer| Customer {
-            email: customer.email.map(|email| email.0),
-            name: customer.name.map(|name| name.0),
-            country: customer.country,
-        });
         Ok(CreatePayment {
             payment_id: PaymentId::from_uuid(Uuid::now_v7()),
             merchant_id,
@@ -114,7 +115,7 @@ impl CreatePaymentBody {
             channel: self.channel,
             details: PaymentDetails {
                 token: self.payment_method.token.0,
-                customer,
+                customer: self.customer.map(Customer::from),
                 description: self.description.map(|text| text.0),
                 return_url: self.return_url.map(|url| url.0),
                 metadata: self.metadata.map(|metadata| metadata.0),
@@ -162,7 +163,7 @@ async fn cancel_payment(
 }
 
 /// The payment as of its command, or as of the first event behind it after which `done` holds.
-async fn answer_payment(
+pub(crate) async fn answer_payment(
     app: &App,
     status: StatusCode,
     receipt: &Receipt,
@@ -289,26 +290,24 @@ async fn visible(app: &App, reader: ObjectReader, id: &str) -> Result<Option<Pay
 
 /// A payment's story
 ///
-/// Everything that happened to it, oldest first, with what each event posted to the books. Merchants do not see the
-/// platform's own accounts.
+/// Everything that happened, oldest first: events with what each posted to the books, calls that went out to the channel,
+/// webhooks that came in, and what is still due. Merchants do not see the platform's own accounts.
 #[utoipa::path(get, path = "/payments/{id}/events", tag = "payments",
-    params(("id" = String, Path, description = "`pay_...`"), QueryHeaders),
+    params(("id" = String, Path, description = "`pay_...`"), StoryQuery, QueryHeaders),
     responses((status = 200, description = "The story", body = List<StoryEntry>), QueryErrors))]
 async fn payment_story(
     State(app): State<App>,
     reader: ObjectReader,
     Named(payment_id): Named<PaymentId>,
     freshness: Freshness,
-    _query: Params<Nothing>,
+    Params(query): Params<StoryQuery>,
 ) -> Result<Response, Problem> {
-    let position = freshness.of_streams(&app);
+    let (as_of, position) = (query.position(&app).await?, freshness.of_streams(&app));
     let stream = app.payments.load(payment_id).await?;
     let owner = stream.of::<Payment>().and_then(|state| state.record()).map(|record| record.terms.merchant_id);
     if !owner.is_some_and(|owner| reader.may_see(owner)) {
         return Err(Problem::of(errors::PAYMENT_NOT_FOUND));
     }
-    let stream_id = Category::of::<Payment>().stream(payment_id.to_string());
-    let events = app.store().read_stream(&stream_id, 0, STORY_EVENTS_MAX).await?;
-    let entries = events.into_iter().map(|event| entry(event, reader)).collect::<Result<Vec<_>, _>>()?;
-    Ok(answer(StatusCode::OK, [position::header(position)], &List::new(entries, None)))
+    let stream = Category::of::<Payment>().stream(payment_id.to_string());
+    story::told(&app, &stream, reader, &query, (as_of, position), errors::PAYMENT_NOT_FOUND).await
 }

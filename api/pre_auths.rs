@@ -29,11 +29,14 @@ use crate::payments::CreatePaymentBody;
 use crate::position::{self, AsOf, Freshness};
 use crate::problem::Problem;
 use crate::render::pre_auth::{PreAuthObject, object, of_record, of_row};
+use crate::render::story::StoryEntry;
+use crate::story::{self, StoryQuery};
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(create_pre_auth, list_pre_auths))
         .routes(routes!(get_pre_auth))
+        .routes(routes!(pre_auth_story))
         .routes(routes!(capture_pre_auth))
         .routes(routes!(cancel_pre_auth))
 }
@@ -182,6 +185,29 @@ async fn get_pre_auth(
     let record = record.ok_or_else(|| Problem::of(errors::PRE_AUTH_NOT_FOUND))?;
     let object = of_record(&pre_auths, record, stream.version, stream.updated_at).await?;
     Ok(answer(StatusCode::OK, [position::header(position)], &object))
+}
+
+/// A pre-auth's story
+///
+/// As a payment's; with `follow` the stories of its captures too.
+#[utoipa::path(get, path = "/pre-auths/{id}/events", tag = "pre-auths",
+    params(("id" = String, Path, description = "`pa_...`"), StoryQuery, QueryHeaders),
+    responses((status = 200, description = "The story", body = List<StoryEntry>), QueryErrors))]
+async fn pre_auth_story(
+    State(app): State<App>,
+    reader: ObjectReader,
+    Named(pre_auth_id): Named<PreAuthId>,
+    freshness: Freshness,
+    Params(query): Params<StoryQuery>,
+) -> Result<Response, Problem> {
+    let (as_of, position) = (query.position(&app).await?, freshness.of_streams(&app));
+    let stream = PreAuths::on(&app.payments).load(pre_auth_id).await?;
+    let owner = stream.of::<PreAuth>().and_then(|state| state.record()).map(|record| record.terms.merchant_id);
+    if !owner.is_some_and(|owner| reader.may_see(owner)) {
+        return Err(Problem::of(errors::PRE_AUTH_NOT_FOUND));
+    }
+    let stream = Category::of::<PreAuth>().stream(pre_auth_id.to_string());
+    story::told(&app, &stream, reader, &query, (as_of, position), errors::PRE_AUTH_NOT_FOUND).await
 }
 
 /// List pre-auths, newest first

@@ -11,6 +11,7 @@ use domain::invariants::Violation;
 use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
 use domain::merchant_limits::MerchantLimits;
+use domain::order::Order;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
 use domain::period::Period;
@@ -46,6 +47,7 @@ static ALL: LazyLock<Vec<Aggregate>> = LazyLock::new(|| {
         Aggregate::of::<Merchant>(),
         Aggregate::of::<MerchantAccount>(),
         Aggregate::of::<MerchantLimits>(),
+        Aggregate::of::<Order>(),
         Aggregate::of::<OrderClaim>(),
         Aggregate::of::<Payment>(),
         Aggregate::of::<Period>(),

@@ -1,6 +1,7 @@
 //! Replays the whole log and checks what it alone can prove: invariants 1, 2, 3 (its half), 4, 5 and 9.
 //! What compares the log with the outside (commands, read models, a channel's book) stands with its adapter.
 
+mod orders;
 mod settled;
 
 use std::collections::{HashMap, HashSet};
@@ -8,7 +9,9 @@ use std::collections::{HashMap, HashSet};
 use domain::Decider;
 use domain::chain::ChainHash;
 use domain::invariants::{self, Books, Density, Violation};
+use domain::order::Order;
 use domain::payment::{Event, Payment, Record};
+use domain::pre_auth::PreAuth;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -168,6 +171,9 @@ impl LogAudit {
     pub fn checks(&mut self) -> Vec<Check> {
         let (states, holds) = self.state_checks();
         self.note(states);
+        let pre_auths = self.states::<PreAuth>().filter_map(|state| state.record());
+        let agreed = orders::agree(self.streams.get(Order::CATEGORY), self.payments(), pre_auths);
+        self.note(agreed);
         let available = self.books.available_balances();
         let held = available.and_then(|available| holds.map(|holds| available + holds));
         let held = held.map(|count| count as u64);

@@ -19,7 +19,7 @@ use domain::Timestamp;
 
 pub use disputes::FindMissedDisputes;
 pub use expiry::ExpireOverduePayments;
-pub use housekeeping::{ForgetJobRuns, ForgetNonces, ForgetWebhookMessages};
+pub use housekeeping::{Forget, ForgetNonces};
 pub use payouts::CollectPayouts;
 pub use reconciliation::FinishReconciliations;
 pub use settlement::CloseSettlements;

@@ -3,9 +3,11 @@
 
 pub mod adjustment;
 pub mod aggregates;
+pub mod archive;
 pub mod as_of;
 pub mod audit;
 pub mod bridge;
+pub mod calls;
 pub mod channel_account;
 pub mod channels;
 pub mod dispute;
@@ -14,6 +16,7 @@ pub mod jobs;
 pub mod keys;
 pub mod merchant;
 pub mod merchant_limits;
+pub mod order;
 pub mod payment;
 pub mod period;
 pub mod ports;
@@ -21,6 +24,7 @@ pub mod pre_auth;
 pub mod rates;
 pub mod reconciliation;
 pub mod settlement;
+pub mod story;
 pub mod tier;
 pub mod trace;
 pub mod webhook;

@@ -12,9 +12,10 @@ use domain::{Decider, MerchantId, PreAuthId, Sealed};
 
 pub use capture::CapturePreAuth;
 pub use create::CreatePreAuth;
-pub(crate) use record::{capture_events, freed_claim};
+pub(crate) use record::{capture_events, freed_claim, open_amount};
 
 use crate::executor::{CommandError, Issued};
+use crate::order;
 use crate::payment::{PaymentDetails, Payments};
 use crate::ports::{
     Category, Decision, Expected, NewEvent, Receipt, Request, StreamRef, StreamState, nth_state, state_of,
@@ -59,12 +60,14 @@ impl PreAuths {
 }
 
 /// The pre-auth, and where there is one the claim of its order's number, which is freed in the same entry if the
-/// pre-auth ends without a capture.
+/// pre-auth ends without a capture, and the order itself if it was made before: it hears what may still be captured.
 fn decide(states: &[StreamState], owner: Option<MerchantId>, command: Command) -> Decision {
     match pre_auth_events(states, 0, owner, command) {
         Ok(events) => {
             let freed = if states.len() > 1 { freed_claim(states, (0, 1), &events) } else { vec![] };
-            Decision::Append(events.into_iter().map(|event| NewEvent::of(0, event)).chain(freed).collect())
+            let order = order::followed_pre_auth(states, (0, 2), &events);
+            let events = events.into_iter().map(|event| NewEvent::of(0, event));
+            Decision::Append(events.chain(freed).chain(order).collect())
         }
         Err(rejection) => Decision::Reject(rejection.into()),
     }
@@ -111,6 +114,7 @@ impl PreAuths {
         command: Command,
     ) -> Result<Receipt, CommandError> {
         let terms = self.terms(pre_auth_id).await?;
+        let order = terms.as_ref().and_then(order::stream_of_pre_auth);
         let claim = terms.map(|terms| order_claim::stream_id(terms.merchant_id, &terms.order_no));
         let claim = claim.map(|stream| StreamRef::new::<OrderClaim>(stream, Expected::Any));
         let pre_auth = StreamRef::new::<PreAuth>(pre_auth_id.to_string(), Expected::Any);
@@ -118,7 +122,7 @@ impl PreAuths {
             metadata: issued.metadata,
             fingerprint: issued.fingerprint,
             object: pre_auth_id.to_string(),
-            streams: [pre_auth].into_iter().chain(claim).collect(),
+            streams: [pre_auth].into_iter().chain(claim).chain(order).collect(),
             decide: Arc::new(move |states| decide(states, owner, command.clone())),
         };
         self.payments.executor.execute(request).await

@@ -26,9 +26,6 @@ const GRACE: Duration = Duration::from_secs(5);
 /// With the pauses of the inbox that is about four hours in which the inbox works and acting does not.
 const ATTEMPTS_MAX: u32 = 12;
 const SWEEP_BATCH: usize = 50;
-/// Raw messages are evidence for a while; personal data may stand in them, so they are not kept for ever.
-const MESSAGES_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
-
 /// Tells whoever drives what this stream speaks of that it has news.
 pub type Nudge = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -99,7 +96,7 @@ impl Webhooks {
         let new = NewWebhook {
             id: id.clone(),
             event_type: webhook.event_type,
-            payment_id: webhook.facts.iter().find_map(payment_of),
+            stream_id: webhook.facts.iter().find_map(stream_of).map(|stream| stream.id),
             message,
             received_at,
         };
@@ -125,17 +122,6 @@ impl Webhooks {
             self.resume(webhook).await?;
         }
         Ok(taken)
-    }
-
-    /// Forgets the messages that were kept long enough; how many.
-    pub async fn forget_messages(&self, now: Timestamp) -> Result<u64, InboxError> {
-        let mut forgotten = 0;
-        loop {
-            match self.inbox.forget_messages(now.minus(MESSAGES_KEPT_FOR)).await? {
-                0 => return Ok(forgotten),
-                some => forgotten += some,
-            }
-        }
     }
 
     async fn resume(&self, webhook: StoredWebhook) -> Result<(), InboxError> {

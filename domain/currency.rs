@@ -42,6 +42,17 @@ impl Currency {
         10_i64.pow(u32::from(self.exponent))
     }
 
+    /// An amount in major units, with all of the currency's decimals: `-1.05` of -105 USD cents, `105` of 105 JPY.
+    pub fn in_major(&self, minor: i64) -> String {
+        let per_major = self.minor_per_major().unsigned_abs();
+        let sign = if minor < 0 { "-" } else { "" };
+        let (major, rest) = (minor.unsigned_abs() / per_major, minor.unsigned_abs() % per_major);
+        match usize::from(self.exponent()) {
+            0 => format!("{sign}{major}"),
+            decimals => format!("{sign}{major}.{rest:0decimals$}"),
+        }
+    }
+
     /// Every currency of the ledger, in the order of their codes.
     pub fn all() -> Vec<Currency> {
         let iso = <iso_currency::Currency as iso_currency::IntoEnumIterator>::iter().map(|iso| iso.code());
@@ -102,6 +113,22 @@ impl<'de> Deserialize<'de> for Currency {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_are_written_with_the_currencys_decimals() {
+        let table = [
+            ("USD", 12_000, "120.00"),
+            ("USD", -105, "-1.05"),
+            ("USD", -5, "-0.05"),
+            ("JPY", 105, "105"),
+            ("JPY", -1, "-1"),
+            ("KWD", 1_005, "1.005"),
+            ("USD", i64::MIN, "-92233720368547758.08"),
+        ];
+        for (code, minor, text) in table {
+            assert_eq!(code.parse::<Currency>().unwrap().in_major(minor), text, "{minor} {code}");
+        }
+    }
 
     #[test]
     fn exponents_follow_iso_4217_and_the_token_table() {

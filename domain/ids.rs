@@ -104,6 +104,18 @@ impl RefundId {
     }
 }
 
+impl RefundId {
+    /// The part of an order's refund that one of its payments sends back. Derived, so that deciding twice asks for the
+    /// same refunds; the whole refund's own time prefix keeps ids time-ordered.
+    pub fn of_part(whole: RefundId, payment: PaymentId) -> RefundId {
+        let seed = [b"order-refund:".as_slice(), whole.0.as_bytes(), payment.0.as_bytes()].concat();
+        let digest = Sha256::digest(seed);
+        let mut bytes = *whole.0.as_bytes();
+        bytes[8..].copy_from_slice(&digest[..8]);
+        RefundId(Uuid::from_bytes(bytes))
+    }
+}
+
 impl DisputeId {
     /// The dispute that a channel knows by its own reference. Derived, so that whoever hears of it first, and in which
     /// order, it is one dispute; the payment's own time prefix keeps ids time-ordered.

@@ -21,6 +21,7 @@ pub mod merchant;
 pub mod merchant_account;
 pub mod merchant_limits;
 pub mod money;
+pub mod order;
 pub mod order_claim;
 pub mod payment;
 pub mod period;

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! free --claimed--> held by one payment or pre-auth --released--> free
+//!   └---claimed--> held by an order for good
 //! ```
 //!
-//! The captures of a pre-auth claim nothing of their own: they share its place.
+//! The captures of a pre-auth claim nothing of their own: they share its place. Nor do the payments of an order that was
+//! made before them: its own stream (`order.rs`) says which of them it takes.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Decider, DomainEvent, MerchantId, OrderNo, PaymentId, PreAuthId, Rejection, RejectionClass};
+use crate::{Decider, DomainEvent, MerchantId, OrderId, OrderNo, PaymentId, PreAuthId, Rejection, RejectionClass};
 
 #[derive(Debug)]
 pub struct OrderClaim;
@@ -33,6 +35,8 @@ pub enum Holder {
     Payment(PaymentId),
     #[serde(rename = "pre_auth_id")]
     PreAuth(PreAuthId),
+    #[serde(rename = "order_id")]
+    Order(OrderId),
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -58,7 +62,7 @@ pub enum Command {
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum OrderClaimRejection {
     #[error(
-        "the order is held by a pre-auth, or by a payment that is processing, waits for the customer, or has succeeded"
+        "the order number is held by an order or a pre-auth, or by a payment that is processing, waits for the customer, or has succeeded"
     )]
     OrderNoInUse,
 }
@@ -155,7 +159,9 @@ mod tests {
     #[test]
     fn one_payment_or_pre_auth_holds_an_order_number() {
         let pre_auth = Holder::PreAuth(PreAuthId::from_uuid(Uuid::from_u128(1)));
-        for (first, second) in [(payment(1), payment(2)), (pre_auth, payment(1)), (payment(1), pre_auth)] {
+        let order = Holder::Order(OrderId::from_uuid(Uuid::from_u128(1)));
+        let pairs = [(payment(1), payment(2)), (pre_auth, payment(1)), (payment(1), pre_auth), (order, payment(1))];
+        for (first, second) in pairs.into_iter().chain([(payment(1), order), (order, pre_auth)]) {
             one_holds(first, second);
         }
     }

@@ -39,6 +39,7 @@ pub use rejection::PaymentRejection;
 use crate::decider::Holding;
 use crate::invariants::{self, Violation};
 use crate::money::{AMOUNT_MAX, floor_share};
+use crate::order::Brought;
 use crate::{Decider, PaymentId, RefundId, Sealed, Timestamp};
 
 #[derive(Debug)]
@@ -300,6 +301,22 @@ impl Record {
             }
             Phase::Failed(_) | Phase::Cancelled | Phase::Expired => 0,
         }
+    }
+
+    /// Minor units that it may still bring to its order.
+    pub fn open_amount(&self) -> i64 {
+        match &self.phase {
+            Phase::Open(_) => self.terms.amount,
+            Phase::Captured(_) | Phase::Failed(_) | Phase::Cancelled | Phase::Expired => 0,
+        }
+    }
+
+    /// What it has brought to its order. A late success is not wanted any more and goes back by itself.
+    pub fn brought(&self) -> Option<Brought> {
+        let late = |refund: &Refund| refund.cause == RefundCause::LateSuccess;
+        let capture = self.capture().filter(|capture| !capture.refunds.iter().any(late))?;
+        let refunded = capture.amount_refunded();
+        Some(Brought { payment_id: self.terms.payment_id, amount: capture.amount, refunded })
     }
 
     /// The address that the customer must visit; none any more once the payment is being cancelled.

@@ -343,6 +343,15 @@ impl Record {
         }
     }
 
+    /// Minor units that its captures may still bring to its order.
+    pub fn open_amount(&self) -> i64 {
+        match &self.phase {
+            Phase::Open(_) => self.terms.amount,
+            Phase::Authorized(hold) => hold.rest() + hold.in_flight(),
+            Phase::Failed(_) | Phase::Cancelled | Phase::Expired => 0,
+        }
+    }
+
     /// It is over and took nothing: its order number is free again.
     pub fn ended_without_capture(&self) -> bool {
         matches!(self.status(), PreAuthStatus::Failed | PreAuthStatus::Cancelled | PreAuthStatus::Expired)

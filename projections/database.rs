@@ -47,6 +47,16 @@ where
     text.parse().map_err(|error| damaged(format!("{column} {text:?} {error}")))
 }
 
+/// [`parsed`] where there is a value.
+pub(crate) fn parsed_if_any<T>(row: &PgRow, column: &str) -> Result<Option<T>, sqlx::Error>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    let text: Option<&str> = row.try_get(column)?;
+    text.map(|_| parsed(row, column)).transpose()
+}
+
 pub(crate) fn json<T: serde::de::DeserializeOwned>(row: &PgRow, column: &str) -> Result<Option<T>, sqlx::Error> {
     let text: Option<&str> = row.try_get(column)?;
     text.map(|text| serde_json::from_str(text).map_err(|error| damaged(format!("{column}: {error}")))).transpose()

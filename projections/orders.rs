@@ -1,4 +1,5 @@
-//! The read model `orders`: what a merchant's order number has come to, derived from all payments made under it.
+//! The read model `orders`: what a merchant's order number has come to. An order that was made before its payments is the
+//! fold of its own stream; any other is derived from all payments made under its number:
 //!
 //! | status | when |
 //! |---|---|
@@ -12,20 +13,24 @@
 //! else of the newest payment; sums are over the payments in that currency.
 
 mod derive;
+mod made;
 mod store;
 
 use async_trait::async_trait;
 use commands::ports::RecordedEvent;
 use commands::ports::event::Unreadable;
+use domain::order::Order;
 use domain::payment::{Event, Payment};
 use domain::{ChannelName, Currency, Decider, MerchantId, OrderNo, PaymentId, Timestamp};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, QueryBuilder, Row};
 
-use crate::database::{damaged, moment, parsed};
+use crate::database::{damaged, moment, parsed, parsed_if_any};
 use crate::filter::push_page;
 use crate::{ApplyError, Cursor, Filter, Page, Projection, ReadError, Snapshot, StatusText};
 pub(crate) use derive::{Attempt, of_attempts};
+pub use made::{Made, of_history};
+pub(crate) use made::{MadeRow, OrderKey, fold_all};
 
 #[derive(Debug, Clone, Copy)]
 pub struct Orders;
@@ -54,20 +59,24 @@ CREATE TABLE orders (
     amount           bigint             NOT NULL,
     amount_paid      bigint             NOT NULL,
     amount_refunded  bigint             NOT NULL,
-    channel          text COLLATE "C"   NOT NULL,
+    channel          text COLLATE "C",
     created_at       timestamptz        NOT NULL,
     updated_at       timestamptz        NOT NULL,
     payment_ids      text[] COLLATE "C" NOT NULL,
-    -- Tells orders of one moment apart: a payment belongs to one order only.
-    first_payment_id text COLLATE "C"   NOT NULL,
+    -- Tells orders of one moment apart: the id of an order that was made, else of its first payment, which belongs to
+    -- one order only.
+    first_id         text COLLATE "C"   NOT NULL,
+    -- Of an order that was made: the version and the fold of its stream, its personal data still sealed.
+    version          bigint,
+    made             json,
     PRIMARY KEY (merchant_id, order_no)
 );
-CREATE INDEX orders_newest_of_merchant ON orders (merchant_id, created_at, first_payment_id);
+CREATE INDEX orders_newest_of_merchant ON orders (merchant_id, created_at, first_id);
 CREATE INDEX orders_newest_of_merchant_by_status
-    ON orders (merchant_id, status, created_at, first_payment_id);
-CREATE INDEX orders_newest ON orders (created_at, first_payment_id);
-CREATE INDEX orders_newest_by_status ON orders (status, created_at, first_payment_id);
-CREATE INDEX orders_newest_by_channel ON orders (channel, created_at, first_payment_id);
+    ON orders (merchant_id, status, created_at, first_id);
+CREATE INDEX orders_newest ON orders (created_at, first_id);
+CREATE INDEX orders_newest_by_status ON orders (status, created_at, first_id);
+CREATE INDEX orders_newest_by_channel ON orders (channel, created_at, first_id);
 CREATE INDEX orders_by_number ON orders (order_no);
 CREATE INDEX orders_by_amount ON orders (currency, amount);
 "#;
@@ -79,11 +88,11 @@ impl Projection for Orders {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn categories(&self) -> &'static [&'static str] {
-        &[Payment::CATEGORY]
+        &[Order::CATEGORY, Payment::CATEGORY]
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -95,7 +104,9 @@ impl Projection for Orders {
     }
 
     async fn apply(&self, connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError> {
-        let mut attempts = store::load_attempts(connection, events).await?;
+        let (of_orders, events): (Vec<&RecordedEvent>, Vec<&RecordedEvent>) =
+            events.iter().partition(|event| event.stream.category == Order::CATEGORY);
+        let mut attempts = store::load_attempts(connection, &events).await?;
         for recorded in events {
             let event: Event = recorded.decode()?;
             if let Event::Created(terms) = &event {
@@ -106,8 +117,12 @@ impl Projection for Orders {
             attempt.fold(&event, recorded.recorded_at);
         }
         store::save_attempts(connection, &attempts).await?;
-        let orders = of_attempts(store::load_orders(connection, &attempts).await?);
-        store::save_orders(connection, &orders).await?;
+        let mut orders = store::load_made(connection, made::touched(&attempts, &of_orders)?).await?;
+        fold_all(&mut orders, &of_orders)?;
+        let simple = of_attempts(store::load_orders(connection, &attempts).await?);
+        let simple = simple.into_iter().filter(|row| !orders.contains_key(&row.key()));
+        let rows: Vec<OrderRow> = simple.chain(orders.values().map(OrderRow::from)).collect();
+        store::save_orders(connection, &rows).await?;
         Ok(())
     }
 }
@@ -122,31 +137,53 @@ pub struct OrderRow {
     pub amount: i64,
     pub amount_paid: i64,
     pub amount_refunded: i64,
-    pub channel: ChannelName,
-    /// When the first payment was created.
+    /// None before the first payment.
+    pub channel: Option<ChannelName>,
+    /// When the order was made, else when its first payment was created.
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// Oldest first, never empty.
+    /// Oldest first; never empty unless the order was made before them.
     pub payment_ids: Vec<PaymentId>,
+    pub made: Option<Made>,
+}
+
+impl OrderRow {
+    pub(crate) fn key(&self) -> OrderKey {
+        (self.merchant_id, self.order_no.clone())
+    }
+
+    /// What tells orders of one moment apart.
+    fn first_id(&self) -> String {
+        match &self.made {
+            Some(made) => made.record.terms.order_id.to_string(),
+            None => self.payment_ids.first().map(PaymentId::to_string).unwrap_or_default(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrderStatus {
     Pending,
+    PartiallyPaid,
     Paid,
     PartiallyRefunded,
     Refunded,
+    Shipped,
+    Completed,
     Failed,
     Cancelled,
     Expired,
 }
 
 impl OrderStatus {
-    pub const ALL: [OrderStatus; 7] = [
+    pub const ALL: [OrderStatus; 10] = [
         OrderStatus::Pending,
+        OrderStatus::PartiallyPaid,
         OrderStatus::Paid,
         OrderStatus::PartiallyRefunded,
         OrderStatus::Refunded,
+        OrderStatus::Shipped,
+        OrderStatus::Completed,
         OrderStatus::Failed,
         OrderStatus::Cancelled,
         OrderStatus::Expired,
@@ -157,9 +194,12 @@ impl StatusText for OrderStatus {
     fn as_str(&self) -> &'static str {
         match self {
             OrderStatus::Pending => "pending",
+            OrderStatus::PartiallyPaid => "partially_paid",
             OrderStatus::Paid => "paid",
             OrderStatus::PartiallyRefunded => "partially_refunded",
             OrderStatus::Refunded => "refunded",
+            OrderStatus::Shipped => "shipped",
+            OrderStatus::Completed => "completed",
             OrderStatus::Failed => "failed",
             OrderStatus::Cancelled => "cancelled",
             OrderStatus::Expired => "expired",
@@ -179,7 +219,7 @@ pub type OrderFilter = Filter<OrderStatus>;
 
 pub(crate) const SELECT: &str =
     "SELECT merchant_id, order_no, status, currency, amount, amount_paid, amount_refunded, channel,
-                             created_at, updated_at, payment_ids
+                             created_at, updated_at, payment_ids, version, made::text
                         FROM orders WHERE true";
 
 pub async fn find(
@@ -213,13 +253,27 @@ pub async fn list(
 ) -> Result<Page<OrderRow>, ReadError> {
     let mut query = QueryBuilder::new(SELECT);
     filter.push(&mut query);
-    push_page(&mut query, "first_payment_id", limit, cursor);
+    push_page(&mut query, "first_id", limit, cursor);
     let rows = query.build().fetch_all(view.connection()).await?;
     let rows = rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?;
-    Ok(Page::cut(rows, limit, |row: &OrderRow| Cursor {
-        key: row.created_at.as_micros(),
-        id: row.payment_ids.first().map(PaymentId::to_string).unwrap_or_default(),
-    }))
+    Ok(Page::cut(rows, limit, |row: &OrderRow| Cursor { key: row.created_at.as_micros(), id: row.first_id() }))
+}
+
+/// Every payment that was ever created under this number, oldest first.
+pub async fn payments_of(
+    view: &mut Snapshot,
+    merchant_id: MerchantId,
+    order_no: &OrderNo,
+) -> Result<Vec<PaymentId>, ReadError> {
+    let rows = sqlx::query(
+        "SELECT payment_id FROM order_payments WHERE merchant_id = $1 AND order_no = $2
+          ORDER BY created_at, payment_id",
+    )
+    .bind(merchant_id.to_string())
+    .bind(order_no.as_str())
+    .fetch_all(view.connection())
+    .await?;
+    Ok(rows.iter().map(|row| parsed(row, "payment_id")).collect::<Result<_, _>>()?)
 }
 
 /// The order that these payments make, from the events of each up to one moment; none if no payment had begun by then.
@@ -253,10 +307,11 @@ pub(crate) fn read(row: &PgRow) -> Result<OrderRow, sqlx::Error> {
         amount: row.try_get("amount")?,
         amount_paid: row.try_get("amount_paid")?,
         amount_refunded: row.try_get("amount_refunded")?,
-        channel: parsed(row, "channel")?,
+        channel: parsed_if_any(row, "channel")?,
         created_at: moment(row, "created_at")?,
         updated_at: moment(row, "updated_at")?,
         payment_ids: payment_ids.collect::<Result<_, _>>()?,
+        made: made::read(row)?,
     })
 }
 

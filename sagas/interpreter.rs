@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::ExponentialBuilder;
+use commands::calls::{self, Caller};
 use commands::ports::agenda::{ClaimedSaga, Settlement};
-use commands::ports::{Category, Clock, EventStore, Metadata, SagaId, SagaState, StoreError};
+use commands::ports::{Category, ChannelCallLog, Clock, EventStore, Metadata, SagaId, SagaState, StoreError};
 use commands::{CommandError, trace};
 use domain::Timestamp;
 use tracing::Instrument;
@@ -45,6 +46,7 @@ pub struct Interpreter {
     store: Arc<dyn EventStore>,
     clock: Arc<dyn Clock>,
     processes: Processes,
+    calls: Arc<dyn ChannelCallLog>,
     patience: Patience,
 }
 
@@ -61,9 +63,10 @@ impl Interpreter {
         store: Arc<dyn EventStore>,
         clock: Arc<dyn Clock>,
         processes: Processes,
+        calls: Arc<dyn ChannelCallLog>,
         patience: Patience,
     ) -> Interpreter {
-        Interpreter { store, clock, processes, patience }
+        Interpreter { store, clock, processes, calls, patience }
     }
 
     pub fn store(&self) -> &Arc<dyn EventStore> {
@@ -146,7 +149,8 @@ impl Interpreter {
         trace::set_parent(&span, seen.cause.as_ref().and_then(|cause| cause.traceparent.as_deref()));
         let quick_rounds = &self.patience.quick_rounds;
         let attempt = Attempt { seen, due, attempts, now: self.now(), quick_rounds };
-        let performed = process.perform(&attempt).instrument(span).await;
+        let performing = process.perform(&attempt).instrument(span);
+        let performed = calls::noted(self.caller(seen, due, attempts), performing).await;
         let outcome = match &performed {
             Ok(learned) => learned.outcome,
             Err(Trouble::Unavailable(_)) => "unavailable",
@@ -155,6 +159,16 @@ impl Interpreter {
         metrics::counter!("saga_step_total", "saga" => kind, "step" => step, "outcome" => outcome).increment(1);
         metrics::histogram!("saga_step_duration_seconds", "saga" => kind, "step" => step).record(started.elapsed());
         performed
+    }
+
+    fn caller(&self, seen: &Seen, due: &Due, attempts: u32) -> Caller {
+        Caller {
+            log: self.calls.clone(),
+            clock: self.clock.clone(),
+            stream_id: seen.saga.stream_id.clone(),
+            step: due.step.name,
+            attempt: attempts.saturating_add(1),
+        }
     }
 
     /// A newer program on the same agenda may have sagas that this one knows nothing of: they are left to it.

@@ -28,6 +28,7 @@ pub mod withdrawal;
 use std::sync::Arc;
 
 use commands::payment::Payments;
+use commands::ports::ChannelCallLog;
 use commands::settlement::Settlements;
 use commands::withdrawal::Withdrawals;
 
@@ -43,6 +44,8 @@ pub struct UseCases {
     pub payments: Payments,
     pub withdrawals: Withdrawals,
     pub settlements: Settlements,
+    /// Where the calls that they make are noted.
+    pub calls: Arc<dyn ChannelCallLog>,
 }
 
 impl UseCases {

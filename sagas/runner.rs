@@ -71,7 +71,13 @@ impl SagaRunner {
         let store = executor.store().clone();
         SagaRunner {
             node: format!("node-{}", uuid::Uuid::new_v4()).into(),
-            interpreter: Interpreter::new(store, clock.clone(), use_cases.processes(), config.patience.clone()),
+            interpreter: Interpreter::new(
+                store,
+                clock.clone(),
+                use_cases.processes(),
+                use_cases.calls.clone(),
+                config.patience.clone(),
+            ),
             agenda,
             config: Arc::new(config),
             wake: Arc::default(),

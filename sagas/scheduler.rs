@@ -81,6 +81,9 @@ impl Scheduler {
         tokio::pin!(shutdown);
         loop {
             tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                Some(_) = runs.join_next() => {}
                 _ = poll.tick() => match self.look(&mut runs, &stopped).await {
                     Ok(()) => failing = false,
                     Err(error) if failing => tracing::debug!(%error, "the board of jobs still cannot be read"),
@@ -89,8 +92,6 @@ impl Scheduler {
                         tracing::warn!(%error, "the board of jobs cannot be read: no job starts until it can");
                     }
                 },
-                Some(_) = runs.join_next() => {}
-                () = &mut shutdown => break,
             }
         }
         let _ = stop.send(true);
@@ -169,6 +170,7 @@ impl Scheduler {
         let span = tracing::info_span!("job.run", job.name = name, job.run_id = %begun.run_id);
         let work = AssertUnwindSafe(begun.job.run(self.clock.now())).catch_unwind().instrument(span);
         let outcome = tokio::select! {
+            biased;
             done = tokio::time::timeout(self.config.run_for, work) => match done {
                 Ok(Ok(done)) => done,
                 Ok(Err(_)) => Err(JobFailed("it panicked".to_owned())),

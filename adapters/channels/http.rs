@@ -5,9 +5,12 @@ use std::error::Error;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use commands::calls::{self, OpenCall};
+use commands::ports::channel_calls::CallResult;
 use commands::trace::current_traceparent;
 use domain::ChannelName;
 use metrics::{counter, histogram};
+use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use tracing::Instrument;
@@ -19,6 +22,8 @@ use super::breaker::CircuitBreaker;
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(2);
 const BODY_BYTES_MAX: usize = 256 * 1024;
+/// Of a key or a request id.
+const NOTED_BYTES_MAX: usize = 255;
 const TOO_MANY_REQUESTS: u16 = 429;
 
 pub struct HttpChannel {
@@ -128,6 +133,9 @@ impl HttpChannel {
         if self.breaker.admits(Instant::now()) {
             return Ok(());
         }
+        if let Some(call) = calls::begin(self.called(), operation) {
+            call.end(CallResult::CircuitOpen);
+        }
         self.count(operation, Silence::CircuitOpen.label());
         Err(Silence::CircuitOpen)
     }
@@ -145,7 +153,8 @@ impl HttpChannel {
             Some(traceparent) => request.header("traceparent", traceparent),
             None => request,
         };
-        let result = exchange(request).instrument(span.clone()).await;
+        let mut call = calls::begin(self.called(), operation);
+        let result = exchange(request, call.as_mut()).instrument(span.clone()).await;
         histogram!("channel_call_duration_seconds", "channel" => self.name.to_string(), "operation" => operation)
             .record(started.elapsed().as_secs_f64());
         let outcome = match &result {
@@ -157,9 +166,16 @@ impl HttpChannel {
             Ok(_) => self.breaker.succeeded(),
             Err(_) => self.breaker.failed(Instant::now()),
         }
+        if let Some(call) = call {
+            call.end(result_of(&result));
+        }
         span.record("channel.outcome", outcome);
         self.count(operation, outcome);
         result
+    }
+
+    fn called(&self) -> String {
+        format!("channel:{}", self.name)
     }
 
     fn count(&self, operation: &'static str, outcome: &'static str) {
@@ -193,8 +209,29 @@ pub fn safe_code(code: &str) -> Option<&str> {
     fits.then_some(code)
 }
 
-async fn exchange(request: RequestBuilder) -> Result<Answer, Silence> {
-    let mut response = request.send().await.map_err(|error| silence_of(&error))?;
+fn result_of(result: &Result<Answer, Silence>) -> CallResult {
+    match result {
+        Ok(answer) if answer.is_success() => CallResult::Answered,
+        Ok(_) => CallResult::Refused,
+        Err(Silence::CircuitOpen) => CallResult::CircuitOpen,
+        Err(Silence::NotSent) => CallResult::NotSent,
+        Err(Silence::TimedOut) => CallResult::TimedOut,
+        Err(Silence::ConnectionLost) => CallResult::ConnectionLost,
+        Err(Silence::ServerError { .. }) => CallResult::ServerError,
+        Err(Silence::Garbage) => CallResult::Unreadable,
+    }
+}
+
+async fn exchange(request: RequestBuilder, mut call: Option<&mut OpenCall>) -> Result<Answer, Silence> {
+    let (client, request) = request.build_split();
+    let request = request.map_err(|error| silence_of(&error))?;
+    if let (Some(call), Some(key)) = (&mut call, noted(request.headers(), &["idempotency-key"])) {
+        call.under_key(key);
+    }
+    let mut response = client.execute(request).await.map_err(|error| silence_of(&error))?;
+    if let (Some(call), Some(id)) = (&mut call, noted(response.headers(), &["request-id", "x-request-id"])) {
+        call.known_as(id);
+    }
     let status = response.status().as_u16();
     let replayed = is_replayed(&response);
     if status >= 500 || status == TOO_MANY_REQUESTS {
@@ -208,6 +245,13 @@ async fn exchange(request: RequestBuilder) -> Result<Answer, Silence> {
         body.extend_from_slice(&chunk);
     }
     Ok(Answer { status, body, replayed })
+}
+
+/// The first of these headers, if it is fit to be stored and shown.
+fn noted<'a>(headers: &'a HeaderMap, names: &[&str]) -> Option<&'a str> {
+    let value = names.iter().find_map(|name| headers.get(*name))?.to_str().ok()?;
+    let fits = (1..=NOTED_BYTES_MAX).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then_some(value)
 }
 
 fn is_replayed(response: &Response) -> bool {

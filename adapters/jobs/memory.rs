@@ -192,4 +192,9 @@ impl JobBoard for MemoryJobBoard {
         book.runs.retain(|run| run.finished_at.is_none_or(|finished_at| finished_at >= finished_before));
         Ok(u64::try_from(before - book.runs.len()).unwrap_or(u64::MAX))
     }
+
+    async fn count(&self, finished_before: Timestamp) -> Result<u64, JobBoardUnavailable> {
+        let finished = |run: &&JobRun| run.finished_at.is_some_and(|finished_at| finished_at < finished_before);
+        Ok(u64::try_from(self.book.lock().runs.iter().filter(finished).count()).unwrap_or(u64::MAX))
+    }
 }

@@ -10,6 +10,9 @@ use sqlx::query::Query;
 use sqlx::{PgPool, Postgres, Row};
 use uuid::Uuid;
 
+/// Runs forgotten in one go: short transactions, whatever has piled up.
+const FORGOTTEN_AT_ONCE: i64 = 1_000;
+
 #[derive(Debug, Clone)]
 pub struct PostgresJobBoard {
     pool: PgPool,
@@ -163,8 +166,20 @@ impl JobBoard for PostgresJobBoard {
     }
 
     async fn forget(&self, finished_before: Timestamp) -> Result<u64, JobBoardUnavailable> {
-        let query = sqlx::query("DELETE FROM job_runs WHERE finished_at < $1").bind(finished_before.to_datetime());
+        let query = sqlx::query(
+            "DELETE FROM job_runs WHERE run_id IN
+                 (SELECT run_id FROM job_runs WHERE finished_at < $1 ORDER BY finished_at LIMIT $2
+                  FOR UPDATE SKIP LOCKED)",
+        );
+        let query = query.bind(finished_before.to_datetime()).bind(FORGOTTEN_AT_ONCE);
         Ok(query.execute(&self.pool).await.map_err(unavailable)?.rows_affected())
+    }
+
+    async fn count(&self, finished_before: Timestamp) -> Result<u64, JobBoardUnavailable> {
+        let query = sqlx::query_scalar("SELECT count(*) FROM job_runs WHERE finished_at < $1");
+        let counted: i64 =
+            query.bind(finished_before.to_datetime()).fetch_one(&self.pool).await.map_err(unavailable)?;
+        Ok(u64::try_from(counted).unwrap_or_default())
     }
 }
 

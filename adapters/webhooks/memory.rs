@@ -8,7 +8,7 @@ use commands::ports::inbox::{
     Kept, NewWebhook, RawMessage, StoredWebhook, WebhookId, WebhookOutcome, WebhookRecord, pause_after,
 };
 use commands::ports::{InboxError, WebhookInbox};
-use domain::{PaymentId, Timestamp};
+use domain::Timestamp;
 use parking_lot::Mutex;
 
 #[derive(Default)]
@@ -18,7 +18,6 @@ pub struct MemoryInbox {
 
 struct Row {
     record: WebhookRecord,
-    payment_id: Option<PaymentId>,
     message: Option<RawMessage>,
     due_at: Option<Timestamp>,
     attempts: u32,
@@ -33,19 +32,15 @@ impl WebhookInbox for MemoryInbox {
         }
         let record = WebhookRecord {
             id: webhook.id.clone(),
+            stream_id: webhook.stream_id,
             event_type: webhook.event_type,
             received_at: webhook.received_at,
             outcome: None,
             settled_at: None,
             last_error: None,
         };
-        let row = Row {
-            record,
-            payment_id: webhook.payment_id,
-            message: Some(webhook.message),
-            due_at: Some(webhook.received_at.plus(grace)),
-            attempts: 0,
-        };
+        let row =
+            Row { record, message: Some(webhook.message), due_at: Some(webhook.received_at.plus(grace)), attempts: 0 };
         webhooks.insert(webhook.id, row);
         Ok(Kept::New)
     }
@@ -85,9 +80,11 @@ impl WebhookInbox for MemoryInbox {
         Ok(())
     }
 
-    async fn about(&self, payment_id: PaymentId) -> Result<Vec<WebhookRecord>, InboxError> {
+    async fn about(&self, stream_ids: &[String]) -> Result<Vec<WebhookRecord>, InboxError> {
         let webhooks = self.webhooks.lock();
-        let about = webhooks.values().filter(|row| row.payment_id == Some(payment_id));
+        let is_about =
+            |row: &&Row| row.record.stream_id.as_ref().is_some_and(|stream_id| stream_ids.contains(stream_id));
+        let about = webhooks.values().filter(is_about);
         let mut records: Vec<WebhookRecord> = about.map(|row| row.record.clone()).collect();
         records.sort_by_key(|record| record.received_at);
         Ok(records)
@@ -101,5 +98,12 @@ impl WebhookInbox for MemoryInbox {
             }
         }
         Ok(forgotten)
+    }
+
+    async fn count_messages(&self, received_before: Timestamp) -> Result<u64, InboxError> {
+        let webhooks = self.webhooks.lock();
+        let kept = webhooks.values().filter(|row| row.due_at.is_none() && row.message.is_some());
+        let counted = kept.filter(|row| row.record.received_at < received_before).count();
+        Ok(u64::try_from(counted).unwrap_or(u64::MAX))
     }
 }

@@ -10,7 +10,7 @@ use commands::ports::inbox::{
     Kept, NewWebhook, RawMessage, StoredWebhook, WebhookId, WebhookOutcome, WebhookRecord, pause_after,
 };
 use commands::ports::{InboxError, WebhookInbox};
-use domain::{PaymentId, Timestamp};
+use domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use sqlx::postgres::PgRow;
@@ -109,6 +109,7 @@ impl<'r> FromRow<'r, PgRow> for RecordRow {
         };
         Ok(RecordRow(WebhookRecord {
             id: id_of(row)?,
+            stream_id: row.try_get("stream_id")?,
             event_type: row.try_get("event_type")?,
             received_at: row.try_get::<DateTime<Utc>, _>("received_at")?.into(),
             outcome,
@@ -123,13 +124,13 @@ impl WebhookInbox for PostgresInbox {
     async fn keep(&self, webhook: NewWebhook, grace: Duration) -> Result<Kept, InboxError> {
         let sealed = self.seal(&webhook.id, &webhook.message)?;
         let inserted = sqlx::query(
-            "INSERT INTO webhooks (channel, event_id, event_type, payment_id, message, received_at, due_at)
+            "INSERT INTO webhooks (channel, event_id, event_type, stream_id, message, received_at, due_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
         )
         .bind(webhook.id.channel.as_str())
         .bind(&webhook.id.event_id)
         .bind(&webhook.event_type)
-        .bind(webhook.payment_id.map(|payment_id| payment_id.to_string()))
+        .bind(&webhook.stream_id)
         .bind(sealed)
         .bind(webhook.received_at.to_datetime())
         .bind(webhook.received_at.plus(grace).to_datetime())
@@ -205,12 +206,12 @@ impl WebhookInbox for PostgresInbox {
         Ok(())
     }
 
-    async fn about(&self, payment_id: PaymentId) -> Result<Vec<WebhookRecord>, InboxError> {
+    async fn about(&self, stream_ids: &[String]) -> Result<Vec<WebhookRecord>, InboxError> {
         let rows: Vec<RecordRow> = sqlx::query_as(
-            "SELECT channel, event_id, event_type, received_at, outcome, outcome_reason, settled_at, last_error
-             FROM webhooks WHERE payment_id = $1 ORDER BY received_at, channel, event_id",
+            "SELECT channel, event_id, stream_id, event_type, received_at, outcome, outcome_reason, settled_at, last_error
+             FROM webhooks WHERE stream_id = ANY($1) ORDER BY received_at, channel, event_id",
         )
-        .bind(payment_id.to_string())
+        .bind(stream_ids)
         .fetch_all(&self.pool)
         .await
         .map_err(failed)?;
@@ -230,5 +231,13 @@ impl WebhookInbox for PostgresInbox {
         .await
         .map_err(failed)?;
         Ok(forgotten.rows_affected())
+    }
+
+    async fn count_messages(&self, received_before: Timestamp) -> Result<u64, InboxError> {
+        let query = sqlx::query_scalar(
+            "SELECT count(*) FROM webhooks WHERE message IS NOT NULL AND due_at IS NULL AND received_at < $1",
+        );
+        let counted: i64 = query.bind(received_before.to_datetime()).fetch_one(&self.pool).await.map_err(failed)?;
+        Ok(u64::try_from(counted).unwrap_or_default())
     }
 }

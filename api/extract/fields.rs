@@ -19,6 +19,27 @@ impl<'de> Deserialize<'de> for Amount {
     }
 }
 
+/// What one of an item costs: 0 to 10^15 - 1 minor units.
+pub struct UnitAmount(pub i64);
+
+impl<'de> Deserialize<'de> for UnitAmount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let range = Integer { min: 0, max: AMOUNT_MAX, unit: "minor units" };
+        deserializer.deserialize_any(range).map(UnitAmount)
+    }
+}
+
+/// How many of an item: 1 to 1,000,000.
+pub struct Quantity(pub u32);
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let range = Integer { min: 1, max: 1_000_000, unit: "pieces" };
+        let pieces = deserializer.deserialize_any(range)?;
+        u32::try_from(pieces).map(Quantity).map_err(D::Error::custom)
+    }
+}
+
 /// Seconds until a payment without an outcome expires: one minute to 30 days.
 pub struct ExpiresIn(pub Duration);
 
@@ -98,6 +119,14 @@ texts! {
 
     PersonName "must be 1 to 200 characters without control characters"
         |text| (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+
+    /// What an item of an order is called.
+    ItemName "must be 1 to 200 characters without control characters"
+        |text| (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+
+    /// The merchant's own number of what it sells.
+    Sku "must be 1 to 64 characters without control characters"
+        |text| (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control);
 
     /// A description or a reason.
     FreeText "must be at most 1000 characters"
@@ -194,6 +223,20 @@ mod tests {
             &[json!(""), json!("é".repeat(1000)), json!("two\nlines")],
             &[json!("a".repeat(1001)), json!(1)],
         );
+    }
+
+    #[test]
+    fn items_have_bounds() {
+        check::<Quantity>(
+            &[json!(1), json!(1_000_000)],
+            &[json!(0), json!(-1), json!(1_000_001), json!(1.5), json!("1")],
+        );
+        check::<UnitAmount>(
+            &[json!(0), json!(999_999_999_999_999_i64)],
+            &[json!(-1), json!(1_000_000_000_000_000_i64), json!(0.5)],
+        );
+        check::<ItemName>(&[json!("Teapot")], &[json!(""), json!("a\nb"), json!("a".repeat(201))]);
+        check::<Sku>(&[json!("TP-1")], &[json!(""), json!("a".repeat(65))]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod dispute;
 pub mod event;
 pub mod figures;
+pub mod order;
 pub mod payment;
 pub mod pre_auth;
 pub mod refund;

@@ -75,6 +75,7 @@ pub const CATALOGUE: &[Metric] = &[
     histogram("job_run_duration_seconds", &["job"], "One run of a job."),
     gauge("job_failures", &["job"], "Runs of a job that failed since the last one that did not."),
     counter("channel_call_total", &["channel", "operation", "outcome"], "Calls to channels."),
+    counter("channel_call_lines_dropped_total", &[], "Calls to channels that could not be noted in their log."),
     histogram("channel_call_duration_seconds", &["channel", "operation"], "One call to a channel."),
     counter("webhook_total", &["channel", "result"], "Webhooks that came in, those with a bad signature included."),
     counter("webhook_parked_total", &["channel"], "Webhooks given up: somebody must look."),

@@ -20,7 +20,7 @@ pub(crate) struct Standing {
 }
 
 /// How often a merchant's agreement may change while one command of it is being decided.
-const CHANGES_MAX: usize = 5;
+pub(crate) const CHANGES_MAX: usize = 5;
 
 /// The streams of a standing, counted from the end.
 const MERCHANT: usize = 3;
@@ -35,13 +35,23 @@ pub(crate) async fn execute(
     request: impl Fn(Standing) -> Request,
 ) -> Result<Receipt, CommandError> {
     for _ in 0..CHANGES_MAX {
-        let standing = Standing::read(executor, merchant_id, at).await?;
-        match executor.execute(request(standing)).await {
+        match execute_once(executor, merchant_id, at, &request).await {
             Err(CommandError::Conflict) => {}
             answered => return answered,
         }
     }
     Err(CommandError::Conflict)
+}
+
+/// The same once: a conflict if anything that the request expects has changed.
+pub(crate) async fn execute_once(
+    executor: &Executor,
+    merchant_id: MerchantId,
+    at: Timestamp,
+    request: impl Fn(Standing) -> Request,
+) -> Result<Receipt, CommandError> {
+    let standing = Standing::read(executor, merchant_id, at).await?;
+    executor.execute(request(standing)).await
 }
 
 impl Standing {

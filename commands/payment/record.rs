@@ -14,12 +14,13 @@ use crate::ports::{
     ChannelAnswer, Decision, Expected, NewEvent, Receipt, RefundAnswer, Request, StreamRef, StreamState, nth_state,
     state_of,
 };
-use crate::pre_auth;
+use crate::{order, pre_auth};
 
 impl Payments {
     /// Records the channel's answer about the charge. In the same entry, what the payment no longer needs of its merchant's
     /// limits is given back, an order number whose payment ended without money is freed, and one whose payment succeeded
-    /// after that is claimed again, unless another payment has it; a capture's outcome is carried to its pre-auth.
+    /// after that is claimed again, unless another payment has it; a capture's outcome is carried to its pre-auth, and
+    /// where the payment stands to its order.
     pub async fn record_charge(
         &self,
         issued: Issued,
@@ -60,6 +61,7 @@ impl Payments {
             .into_iter()
             .chain(pre_auth)
             .chain(limits::stream_of(&terms))
+            .chain(order::stream_of(&terms))
             .collect(),
             decide: Arc::new(move |states| decide_outcome(states, &terms, command.clone(), at)),
         };
@@ -83,15 +85,18 @@ impl Payments {
         };
         let command = Command::RecordRefund { refund_id, outcome, at: self.clock.now() };
         let payment = self.load(payment_id).await?;
-        let limit = state_of::<Payment>(&payment).record().and_then(|record| limits::stream_of(&record.terms));
+        let terms = state_of::<Payment>(&payment).record().map(|record| &record.terms);
+        let (limit, order) = (terms.and_then(limits::stream_of), terms.and_then(order::stream_of));
+        let order_index = 1 + usize::from(limit.is_some());
         let request = Request {
             metadata: issued.metadata,
             fingerprint: issued.fingerprint,
             object: refund_id.to_string(),
             streams: std::iter::once(StreamRef::new::<Payment>(payment_id.to_string(), Expected::Any))
                 .chain(limit)
+                .chain(order)
                 .collect(),
-            decide: Arc::new(move |states| decide_refund(states, command.clone())),
+            decide: Arc::new(move |states| decide_refund(states, order_index, command.clone())),
         };
         self.execute_and_count(request).await
     }
@@ -168,17 +173,23 @@ fn decide_outcome(states: &[StreamState], terms: &Created, command: Command, at:
     // The money of a late success is a fact: if another payment has the order by now, it is booked all the same.
     let claims = claim.and_then(|command| OrderClaim::decide(nth_state::<OrderClaim>(states, 1), command).ok());
     let claims = claims.unwrap_or_default().into_iter().map(|event| NewEvent::of(1, event)).chain(freed);
+    let limit_index = if terms.pre_auth_id.is_some() { 3 } else { 2 };
+    let limit = limits::adjusted(states, limit_index, &events);
+    let order_index = limit_index + usize::from(terms.limit.is_some());
+    let open = terms.pre_auth_id.map(|_| pre_auth::open_amount(states, 2, &captures));
+    let order = order::followed(states, order_index, &events, open);
     let captures = captures.into_iter().map(|event| NewEvent::of(2, event));
-    let limit = limits::adjusted(states, if terms.pre_auth_id.is_some() { 3 } else { 2 }, &events);
     let events = events.into_iter().map(|event| NewEvent::of(0, event));
-    Decision::Append(events.chain(claims).chain(captures).chain(limit).collect())
+    Decision::Append(events.chain(claims).chain(captures).chain(limit).chain(order).collect())
 }
 
-fn decide_refund(states: &[StreamState], command: Command) -> Decision {
+fn decide_refund(states: &[StreamState], order_index: usize, command: Command) -> Decision {
     match payment_events(states, None, command) {
         Ok(events) => {
             let limit = limits::adjusted(states, 1, &events);
-            Decision::Append(events.into_iter().map(|event| NewEvent::of(0, event)).chain(limit).collect())
+            let order = order::followed(states, order_index, &events, None);
+            let events = events.into_iter().map(|event| NewEvent::of(0, event));
+            Decision::Append(events.chain(limit).chain(order).collect())
         }
         Err(rejection) => Decision::Reject(rejection.into()),
     }

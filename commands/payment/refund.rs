@@ -5,7 +5,7 @@ use domain::{Currency, MerchantId, Money, PaymentId, RefundId};
 
 use super::Payments;
 use crate::executor::{CommandError, Issued};
-use crate::ports::{Receipt, RefundOrder, StreamState, state_of};
+use crate::ports::{Category, Receipt, RefundOrder, StreamId, state_of};
 use crate::{merchant, rates};
 
 #[derive(Clone)]
@@ -55,7 +55,8 @@ impl Payments {
                     Some(reason) => self.seal_text(terms, reason).await?,
                     None => None,
                 };
-                (self.cover(terms.merchant_id, terms.currency, &payment, refund.payment_id).await?, reason)
+                let stream = Category::of::<Payment>().stream(refund.payment_id.to_string());
+                (self.cover(terms.merchant_id, terms.currency, (stream, payment.version)).await?, reason)
             }
         };
         let command = Command::RequestRefund(RequestRefund {
@@ -69,16 +70,15 @@ impl Payments {
         self.decide_on_payment(issued, refund.payment_id, object, Some(refund.merchant_id), command).await
     }
 
-    /// What the merchant's money and its credit limit cover, in minor units, with this payment's own money counted in.
-    async fn cover(
+    /// What the merchant's money and its credit limit cover, in minor units, with all money counted in that had come
+    /// when the stream got this version.
+    pub(crate) async fn cover(
         &self,
         merchant_id: MerchantId,
         currency: Currency,
-        payment: &StreamState,
-        payment_id: PaymentId,
+        (stream, version): (StreamId, u64),
     ) -> Result<i128, CommandError> {
-        let stream = crate::ports::Category::of::<Payment>().stream(payment_id.to_string());
-        let newest = self.executor.store().read_stream(&stream, payment.version.saturating_sub(1), 1).await?;
+        let newest = self.executor.store().read_stream(&stream, version.saturating_sub(1), 1).await?;
         let position = newest.first().map_or(0, |event| event.position);
         let net = self.funds.net_balance(merchant_id, currency, position).await;
         let net = net.map_err(|error| CommandError::Unavailable(error.to_string()))?;

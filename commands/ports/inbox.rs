@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{ChannelName, PaymentId, Timestamp};
+use domain::{ChannelName, Timestamp};
 
 /// Every adapter of it passes one contract suite. The raw message is sealed at rest.
 #[async_trait]
@@ -21,11 +21,15 @@ pub trait WebhookInbox: Send + Sync {
     /// Notes why an attempt failed; it stays due.
     async fn note_failure(&self, id: &WebhookId, reason: &str) -> Result<(), InboxError>;
 
-    /// What the channels told about one payment, oldest first.
-    async fn about(&self, payment_id: PaymentId) -> Result<Vec<WebhookRecord>, InboxError>;
+    /// What the channels told about the objects of these streams, oldest first.
+    async fn about(&self, stream_ids: &[String]) -> Result<Vec<WebhookRecord>, InboxError>;
 
     /// Drops the raw messages of settled webhooks received before this moment; that they came stays known.
+    /// One small batch at a time: 0 once none is left.
     async fn forget_messages(&self, received_before: Timestamp) -> Result<u64, InboxError>;
+
+    /// How many messages [`WebhookInbox::forget_messages`] would drop in all.
+    async fn count_messages(&self, received_before: Timestamp) -> Result<u64, InboxError>;
 }
 
 /// How long a webhook rests after its `attempts`-th attempt: 10 s, doubled each time, at most an hour.
@@ -44,8 +48,8 @@ pub struct WebhookId {
 pub struct NewWebhook {
     pub id: WebhookId,
     pub event_type: String,
-    /// The first of our payments that it tells about, as far as it says so itself.
-    pub payment_id: Option<PaymentId>,
+    /// The stream of the first of our objects that it tells about, as far as it says so itself: `pay_...`, `pa_...`.
+    pub stream_id: Option<String>,
     pub message: RawMessage,
     pub received_at: Timestamp,
 }
@@ -95,6 +99,7 @@ pub enum WebhookOutcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookRecord {
     pub id: WebhookId,
+    pub stream_id: Option<String>,
     pub event_type: String,
     pub received_at: Timestamp,
     /// `None` while it is due.

@@ -51,8 +51,11 @@ pub trait JobBoard: Send + Sync {
     /// A job's runs, newest first, at most `limit`.
     async fn runs(&self, job: &str, limit: usize) -> Result<Vec<JobRun>, JobBoardUnavailable>;
 
-    /// Drops the runs that finished before; how many.
+    /// Drops one small batch of the runs that finished before; how many, 0 once none is left.
     async fn forget(&self, finished_before: Timestamp) -> Result<u64, JobBoardUnavailable>;
+
+    /// How many runs [`JobBoard::forget`] would drop in all.
+    async fn count(&self, finished_before: Timestamp) -> Result<u64, JobBoardUnavailable>;
 }
 
 /// A job as it stands on the board.

@@ -171,6 +171,7 @@ fn payment_terms(
         pricing: terms.pricing,
         expected_channel_fee_rate: terms.expected_channel_fee_rate,
         limit: None,
+        order_id: terms.order_id,
         sealed,
         pre_auth_id: Some(terms.pre_auth_id),
         created_at,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::merchant_limits;
+use domain::order::{Order, Payer};
 use domain::order_claim::{self, Holder, OrderClaim};
 use domain::pre_auth::{Command, Created, PreAuth};
 use domain::pricing::Pricing;
@@ -13,6 +14,7 @@ use rust_decimal::Decimal;
 use super::{PreAuths, pre_auth_events};
 use crate::executor::{CommandError, Issued};
 use crate::merchant::standing::{self, Standing};
+use crate::order;
 use crate::payment::{EXPIRES_IN as AUTHORIZE_WITHIN, PaymentDetails};
 use crate::ports::{
     Decision, Expected, NewEvent, Receipt, RejectionRecord, Request, StreamRef, StreamState, nth_state,
@@ -48,6 +50,7 @@ struct Draft {
 /// The pre-auth's own streams, in their order.
 const PRE_AUTH: usize = 0;
 const CLAIM: usize = 1;
+const ORDER: usize = 2;
 
 impl PreAuths {
     pub async fn create(&self, issued: Issued, create: CreatePreAuth) -> Result<Receipt, CommandError> {
@@ -86,14 +89,15 @@ impl PreAuths {
 impl Draft {
     fn request(self, issued: Issued, standing: Standing) -> Request {
         let create = &self.create;
-        let claim = order_claim::stream_id(create.merchant_id, &create.order_no);
+        let order_no = order_claim::stream_id(create.merchant_id, &create.order_no);
         Request {
             metadata: issued.metadata,
             fingerprint: issued.fingerprint,
             object: create.pre_auth_id.to_string(),
             streams: standing.behind([
                 StreamRef::new::<PreAuth>(create.pre_auth_id.to_string(), Expected::New),
-                StreamRef::new::<OrderClaim>(claim, Expected::Any),
+                StreamRef::new::<OrderClaim>(order_no.clone(), Expected::Any),
+                StreamRef::new::<Order>(order_no, Expected::Any),
             ]),
             decide: Arc::new(move |states| match self.decide(states, &standing) {
                 Ok(events) => Decision::Append(events),
@@ -102,7 +106,7 @@ impl Draft {
         }
     }
 
-    /// The pre-auth before its claim, for the reason that payments have. Holding money uses up nothing of a day or a
+    /// The place in the order first, then the pre-auth, then its claim, for the reasons that payments have. Holding money uses up nothing of a day or a
     /// month, its captures do; but no more is held than one payment may be.
     fn decide(&self, states: &[StreamState], standing: &Standing) -> Result<Vec<NewEvent>, RejectionRecord> {
         let in_force = standing.in_force(states);
@@ -111,16 +115,27 @@ impl Draft {
         in_force.may_take(self.create.amount.currency())?;
         merchant_limits::fits_one_payment(standing.in_usd(states, self.create.amount)?, &in_force.limits)?;
         let terms = self.terms(in_force.pricing);
+        let (payer, money) = (Payer::PreAuth(terms.pre_auth_id), (terms.amount, terms.currency));
+        let place = order::place(states, ORDER, payer, &terms.channel, money)?;
+        let terms = Created { order_id: place.order_id, ..terms };
         let claim = order_claim::Command::Claim {
             merchant_id: terms.merchant_id,
             order_no: terms.order_no.clone(),
             holder: Holder::PreAuth(terms.pre_auth_id),
         };
         let created = pre_auth_events(states, PRE_AUTH, Some(terms.merchant_id), Command::Create(terms))?;
-        let claimed = OrderClaim::decide(nth_state::<OrderClaim>(states, CLAIM), claim)?;
+        let claimed = match place.order_id {
+            Some(_) => vec![],
+            None => OrderClaim::decide(nth_state::<OrderClaim>(states, CLAIM), claim)?,
+        };
 
         let created = created.into_iter().map(|event| NewEvent::of(PRE_AUTH, event));
-        Ok(created.chain(claimed.into_iter().map(|event| NewEvent::of(CLAIM, event))).collect())
+        Ok(place
+            .events
+            .into_iter()
+            .chain(created)
+            .chain(claimed.into_iter().map(|event| NewEvent::of(CLAIM, event)))
+            .collect())
     }
 
     fn terms(&self, pricing: Pricing) -> Created {
@@ -138,6 +153,7 @@ impl Draft {
             pricing,
             expected_channel_fee_rate: self.expected_channel_fee_rate,
             multiple_captures: self.multiple_captures,
+            order_id: None,
             sealed: self.sealed.clone(),
             created_at,
             authorize_before: created_at.plus(AUTHORIZE_WITHIN).min(expires_at),

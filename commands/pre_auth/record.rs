@@ -63,6 +63,12 @@ pub(crate) fn capture_events(
     }
 }
 
+/// What the pre-auth's captures may still bring behind these events, in minor units.
+pub(crate) fn open_amount(states: &[StreamState], pre_auth: usize, events: &[Event]) -> i64 {
+    let after = events.iter().fold(nth_state::<PreAuth>(states, pre_auth).clone(), PreAuth::evolve);
+    after.record().map_or(0, |record| record.open_amount())
+}
+
 /// The release of the order's number, where these events end the pre-auth without a capture. `states` holds the pre-auth
 /// and the claim at these places.
 pub(crate) fn freed_claim(

@@ -7,8 +7,8 @@ use crate::merchant_limits::Reservation;
 use crate::money::{AMOUNT_MAX, fee_at};
 use crate::pricing::{Pricing, PricingModel};
 use crate::{
-    BalancedEntry, ChannelName, Country, Currency, DisputeId, DomainEvent, MerchantId, OrderNo, PaymentId, PreAuthId,
-    RefundId, Sealed, Timestamp,
+    BalancedEntry, ChannelName, Country, Currency, DisputeId, DomainEvent, MerchantId, OrderId, OrderNo, PaymentId,
+    PreAuthId, RefundId, Sealed, Timestamp,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,6 +99,9 @@ pub struct Created {
     pub limit: Option<Reservation>,
     /// The payment method's token, the customer, description, metadata and return address.
     pub sealed: Sealed,
+    /// The order that this payment has a place in; none if its number alone makes the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
     /// The pre-auth that this payment is a capture of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pre_auth_id: Option<PreAuthId>,

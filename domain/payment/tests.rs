@@ -45,6 +45,7 @@ fn terms() -> Created {
         expected_channel_fee_rate: "0.01".parse().unwrap(),
         limit: None,
         sealed: sealed(),
+        order_id: None,
         pre_auth_id: None,
         created_at: at(0),
         expires_at: at(1_800),

@@ -7,8 +7,8 @@ use crate::payment::CancellationCause;
 pub use crate::payment::{ActionRequired, Failed};
 use crate::pricing::Pricing;
 use crate::{
-    BalancedEntry, ChannelName, Country, Currency, DomainEvent, MerchantId, OrderNo, PaymentId, PreAuthId, Sealed,
-    Timestamp,
+    BalancedEntry, ChannelName, Country, Currency, DomainEvent, MerchantId, OrderId, OrderNo, PaymentId, PreAuthId,
+    Sealed, Timestamp,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,6 +82,9 @@ pub struct Created {
     pub expected_channel_fee_rate: Decimal,
     /// Does the channel take several captures of one authorisation? Where it does not, the first one is the final one.
     pub multiple_captures: bool,
+    /// The order that this pre-auth has a place in; none if its number alone makes the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
     /// The payment method's token, the customer, description, metadata and return address.
     pub sealed: Sealed,
     pub created_at: Timestamp,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use commands::ports::funds::FundsUnavailable;
-use commands::ports::{PendingActivity, RecordedEvent};
+use commands::ports::{BatchPart, BatchParts, PendingActivity, RecordedEvent};
 use domain::merchant_account::{Holder, MerchantAccount, Window};
 use domain::settlement::{Item, Tally};
 use domain::{Account, BalancedEntry, Currency, Decider, MerchantId, Side};
@@ -158,5 +158,35 @@ impl PendingActivity for BooksActivity {
             tally.add(&read(&row).map_err(unavailable)?);
         }
         Ok(tally)
+    }
+}
+
+#[async_trait]
+impl BatchParts for BooksActivity {
+    async fn part_of(&self, holder: Holder, window: Window, payment: &str) -> Result<BatchPart, FundsUnavailable> {
+        let mut view = self.view(window.to).await?;
+        let row = sqlx::query(
+            "WITH brought AS (SELECT object, min(position) AS first, sum(credit::numeric - debit) AS net
+                                FROM rm_books.activity
+                               WHERE merchant_id = $1 AND currency = $2 AND position > $3 AND position <= $4
+                               GROUP BY object),
+                  own AS (SELECT first, net FROM brought WHERE object = $5)
+             SELECT coalesce((SELECT net FROM own), 0)::bigint AS net,
+                    coalesce(sum(net) FILTER (WHERE net > 0 AND first < (SELECT first FROM own)), 0)::text AS before,
+                    coalesce(sum(net) FILTER (WHERE net > 0), 0)::text AS total
+               FROM brought",
+        )
+        .bind(holder.merchant_id.to_string())
+        .bind(holder.currency.to_string())
+        .bind(to_sql(window.from))
+        .bind(to_sql(window.to))
+        .bind(payment)
+        .fetch_one(view.connection())
+        .await
+        .map_err(unavailable)?;
+        let part = || {
+            Ok(BatchPart { net: row.try_get("net")?, before: parsed(&row, "before")?, total: parsed(&row, "total")? })
+        };
+        part().map_err(unavailable)
     }
 }

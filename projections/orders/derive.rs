@@ -122,10 +122,11 @@ fn order(attempts: &[Attempt]) -> Option<OrderRow> {
         amount: speaking.amount,
         amount_paid: paid,
         amount_refunded: refunded,
-        channel: speaking.channel.clone(),
+        channel: Some(speaking.channel.clone()),
         created_at: first.created_at,
         updated_at: attempts.iter().map(|attempt| attempt.updated_at).max().unwrap_or(first.updated_at),
         payment_ids: attempts.iter().map(|attempt| attempt.payment_id).collect(),
+        made: None,
     })
 }
 

@@ -1,21 +1,22 @@
 //! The SQL by which payments' contributions and orders are loaded and saved, a batch at a time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use commands::ports::RecordedEvent;
 use domain::payment::PaymentStatus;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
-use super::OrderRow;
 use super::derive::Attempt;
+use super::made::{self, Made, MadeRow};
+use super::{OrderKey, OrderRow};
 use crate::StatusText;
-use crate::database::{damaged, moment, parsed};
+use crate::database::{damaged, moment, parsed, to_sql};
 
 /// The payments that the events are about, by stream id, as far as they are known.
 pub(super) async fn load_attempts(
     connection: &mut PgConnection,
-    events: &[RecordedEvent],
+    events: &[&RecordedEvent],
 ) -> Result<HashMap<String, Attempt>, sqlx::Error> {
     let ids: BTreeSet<&str> = events.iter().map(|event| event.stream.id.as_str()).collect();
     let ids: Vec<&str> = ids.into_iter().collect();
@@ -41,6 +42,26 @@ pub(super) async fn load_orders(
     .fetch_all(connection)
     .await?;
     rows.iter().map(read_attempt).collect()
+}
+
+/// Those of the orders that were made, by merchant and number.
+pub(super) async fn load_made(
+    connection: &mut PgConnection,
+    keys: BTreeSet<OrderKey>,
+) -> Result<BTreeMap<OrderKey, MadeRow>, sqlx::Error> {
+    let (merchants, order_nos): (Vec<String>, Vec<String>) =
+        keys.iter().map(|(merchant, order_no)| (merchant.to_string(), order_no.to_string())).unzip();
+    let rows = sqlx::query(
+        "SELECT orders.updated_at, orders.version, orders.made::text
+           FROM unnest($1::text[], $2::text[]) AS wanted (merchant_id, order_no)
+           JOIN orders USING (merchant_id, order_no)
+          WHERE orders.made IS NOT NULL",
+    )
+    .bind(merchants)
+    .bind(order_nos)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().filter_map(|row| made::read_row(row).transpose()).collect()
 }
 
 fn read_attempt(row: &PgRow) -> Result<Attempt, sqlx::Error> {
@@ -100,18 +121,21 @@ pub(super) async fn save_orders(connection: &mut PgConnection, orders: &[OrderRo
         let ids: Vec<String> = order.payment_ids.iter().map(|id| id.to_string()).collect();
         ids.join(",")
     };
+    let made = orders.iter().map(|row| row.made.as_ref().map(Made::text).transpose()).collect::<Result<Vec<_>, _>>()?;
     sqlx::query(
         "INSERT INTO orders
          SELECT merchant, order_no, status, currency, amount, paid, refunded, channel, created, updated,
-                string_to_array(ids, ','), split_part(ids, ',', 1)
+                string_to_array(ids, ','), first_id, version, made::json
            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
-                       $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[])
-             AS t (merchant, order_no, status, currency, amount, paid, refunded, channel, created, updated, ids)
+                       $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[], $13::bigint[], $14::text[])
+             AS t (merchant, order_no, status, currency, amount, paid, refunded, channel, created, updated, ids, first_id,
+                   version, made)
          ON CONFLICT (merchant_id, order_no) DO UPDATE
             SET status = excluded.status, currency = excluded.currency, amount = excluded.amount,
                 amount_paid = excluded.amount_paid, amount_refunded = excluded.amount_refunded,
                 channel = excluded.channel, created_at = excluded.created_at, updated_at = excluded.updated_at,
-                payment_ids = excluded.payment_ids, first_payment_id = excluded.first_payment_id",
+                payment_ids = excluded.payment_ids, first_id = excluded.first_id, version = excluded.version,
+                made = excluded.made",
     )
     .bind(column(orders, |row| row.merchant_id.to_string()))
     .bind(column(orders, |row| row.order_no.to_string()))
@@ -120,10 +144,13 @@ pub(super) async fn save_orders(connection: &mut PgConnection, orders: &[OrderRo
     .bind(column(orders, |row| row.amount))
     .bind(column(orders, |row| row.amount_paid))
     .bind(column(orders, |row| row.amount_refunded))
-    .bind(column(orders, |row| row.channel.to_string()))
+    .bind(column(orders, |row| row.channel.as_ref().map(ToString::to_string)))
     .bind(column(orders, |row| row.created_at.to_datetime()))
     .bind(column(orders, |row| row.updated_at.to_datetime()))
     .bind(column(orders, ids))
+    .bind(column(orders, OrderRow::first_id))
+    .bind(column(orders, |row| row.made.as_ref().map(|made| to_sql(made.version))))
+    .bind(made)
     .execute(connection)
     .await?;
     Ok(())

@@ -40,6 +40,7 @@ pub(crate) fn record(events: &[Event]) -> Record {
         expected_channel_fee_rate: "0.008".parse().unwrap(),
         limit: None,
         sealed: sealed(),
+        order_id: None,
         pre_auth_id: None,
         created_at: minutes(0),
         expires_at: minutes(30),

@@ -37,6 +37,7 @@ fn create() -> Command {
         },
         expected_channel_fee_rate: "0.01".parse().unwrap(),
         multiple_captures: true,
+        order_id: None,
         sealed: sealed(),
         created_at: at(0),
         authorize_before: at(1_800),

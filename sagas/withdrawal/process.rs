@@ -1,6 +1,8 @@
 //! The withdrawal saga's part in the machinery, and the effects of its steps.
 
 use async_trait::async_trait;
+use commands::calls;
+use commands::ports::channel_calls::CallResult;
 use commands::ports::{Category, RecordedEvent, SagaId, StreamState, state_of};
 use commands::withdrawal::Withdrawals;
 use domain::Timestamp;
@@ -79,7 +81,13 @@ impl WithdrawalProcess {
         let bank = bank.ok_or_else(|| Trouble::Parked(format!("the bank {} is not configured", record.terms.bank)))?;
         let order = self.withdrawals.order(record, since).await?;
         let order = order.ok_or_else(|| Trouble::Parked("the bank account's details were erased".to_owned()))?;
-        match bank.send(&order).await {
+        let call = calls::begin(format!("bank:{}", bank.name()), "send");
+        let sent = bank.send(&order).await;
+        if let Some(mut call) = call {
+            call.under_key(&order.withdrawal_id.to_string());
+            call.end(if sent.is_ok() { CallResult::Answered } else { CallResult::NotSent });
+        }
+        match sent {
             Ok(()) => {
                 accepted(self.withdrawals.record_sent(attempt.issued("sent"), record).await?)?;
                 Ok(Learned { outcome: "sent", error: None })

@@ -14,6 +14,7 @@ use domain::dispute::Dispute;
 use domain::merchant::Merchant;
 use domain::merchant_account::MerchantAccount;
 use domain::merchant_limits::MerchantLimits;
+use domain::order::Order;
 use domain::order_claim::OrderClaim;
 use domain::payment::Payment;
 use domain::period::Period;
@@ -66,6 +67,7 @@ fn every_event_is_in_the_catalogue_and_stays_readable() {
     describe::<Merchant>(&mut page);
     describe::<MerchantAccount>(&mut page);
     describe::<MerchantLimits>(&mut page);
+    describe::<Order>(&mut page);
     describe::<OrderClaim>(&mut page);
     describe::<Payment>(&mut page);
     describe::<Period>(&mut page);

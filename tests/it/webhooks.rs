@@ -37,7 +37,7 @@ fn webhook(event_id: &str, payment_id: Option<PaymentId>, received_at: Timestamp
     NewWebhook {
         id: WebhookId { channel: "scripted".parse().unwrap(), event_id: event_id.to_owned() },
         event_type: "news".to_owned(),
-        payment_id,
+        stream_id: payment_id.map(|payment_id| payment_id.to_string()),
         message: RawMessage { headers: vec![("a".to_owned(), "b".to_owned())], body: vec![0, 159, 146, 150] },
         received_at,
     }
@@ -87,7 +87,7 @@ async fn contract(inbox: &dyn WebhookInbox) {
     inbox.settle(&first.id, &parked, at(20)).await.unwrap();
     inbox.settle(&first.id, &WebhookOutcome::Acted, at(21)).await.unwrap();
 
-    let about = inbox.about(payment_id).await.unwrap();
+    let about = inbox.about(&[payment_id.to_string()]).await.unwrap();
     let told: Vec<_> = about.iter().map(|record| (&record.id, &record.outcome, record.settled_at)).collect();
     assert_eq!(
         told,
@@ -95,7 +95,9 @@ async fn contract(inbox: &dyn WebhookInbox) {
         "the first outcome stays"
     );
     assert_eq!(about[0].last_error.as_deref(), Some("the store is away"));
+    assert_eq!(inbox.count_messages(at(1)).await, Ok(1));
     assert_eq!(inbox.forget_messages(at(1)).await, Ok(1));
+    assert_eq!(inbox.count_messages(at(1)).await, Ok(0));
     assert_eq!(inbox.forget_messages(at(1)).await, Ok(0));
     assert_eq!(inbox.keep(first, GRACE).await, Ok(Kept::Duplicate), "a forgotten message is still a known one");
 }
@@ -260,7 +262,7 @@ impl Stage {
     }
 
     async fn outcome(&self, payment_id: PaymentId) -> Option<WebhookOutcome> {
-        self.webhooks.inbox.about(payment_id).await.unwrap().remove(0).outcome
+        self.webhooks.inbox.about(&[payment_id.to_string()]).await.unwrap().remove(0).outcome
     }
 
     fn nudged(&self) -> Vec<PaymentId> {
@@ -310,7 +312,7 @@ async fn what_is_not_verified_is_not_kept() {
     assert_eq!(stage.receive_raw(body, Some(signature)).await, Err(WebhookRefused::BadSignature), "too old");
     let unknown = stage.webhooks.receive(&"nobody".parse().unwrap(), &|_| None, b"").await;
     assert_eq!(unknown, Err(WebhookRefused::UnknownChannel));
-    assert_eq!(stage.webhooks.inbox.about(payment_id).await, Ok(vec![]));
+    assert_eq!(stage.webhooks.inbox.about(&[payment_id.to_string()]).await, Ok(vec![]));
     assert_eq!(stage.status(payment_id).await, PaymentStatus::Processing);
 }
 

@@ -7,8 +7,9 @@ use domain::invariants::{self, Books};
 use crate::draw::{Draw, at};
 use crate::model::{Stream, streams};
 use crate::{
-    adjustment, bank_account, channel_account, dispute, merchant, merchant_account, merchant_limits, order_claim,
-    payment, period, pre_auth, rates, reconciliation, reconciliation_exception, settlement, tier, withdrawal,
+    adjustment, bank_account, channel_account, dispute, merchant, merchant_account, merchant_limits, order,
+    order_claim, payment, period, pre_auth, rates, reconciliation, reconciliation_exception, settlement, tier,
+    withdrawal,
 };
 
 pub struct Ledger {
@@ -29,6 +30,7 @@ impl Ledger {
             .chain(streams::<merchant::Merchants>())
             .chain(streams::<merchant_account::MerchantAccounts>())
             .chain(streams::<merchant_limits::Limited>())
+            .chain(streams::<order::Orders>())
             .chain(streams::<order_claim::OrderClaims>())
             .chain(streams::<payment::Payments>())
             .chain(streams::<period::Periods>())

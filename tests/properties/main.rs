@@ -14,6 +14,7 @@ mod merchant;
 mod merchant_account;
 mod merchant_limits;
 mod model;
+mod order;
 mod order_claim;
 mod payment;
 mod period;

@@ -60,6 +60,7 @@ fn terms(stream: u128, draw: &Draw, now: Timestamp) -> Created {
         payment_id: PaymentId::from_uuid(draw.uuid_of(stream, 0)),
         merchant_id: MerchantId::from_uuid(draw.uuid_of(0, 1)),
         order_no: "A-1".parse().unwrap(),
+        order_id: None,
         pre_auth_id: draw.pick(&[None, None, None, Some(PreAuthId::from_uuid(draw.uuid_of(stream, 0)))]),
         limit: None,
         amount: draw.amount,

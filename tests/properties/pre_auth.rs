@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use domain::payment::Failure;
 use domain::pre_auth::{
-    AuthorizationOutcome, Capture, CaptureOutcome, Command, Created, Phase, PreAuth, Record, RequestCapture, State,
+    AuthorizationOutcome, Capture, CaptureOutcome, CaptureStatus, Command, Created, Phase, PreAuth, Record,
+    RequestCapture, State,
 };
 use domain::pricing::{Pricing, PricingModel, RefundFeePolicy};
 use domain::{MerchantId, PaymentId, PreAuthId, Timestamp};
@@ -50,8 +51,12 @@ fn captures(record: &Record) -> &[Capture] {
     }
 }
 
-/// A capture's of this pre-auth, or another.
+/// A capture's of this pre-auth, now and then one that had failed, or another.
 fn payment_id(record: &Record, draw: &Draw, stream: u128) -> PaymentId {
+    let failed = captures(record).iter().find(|capture| capture.status == CaptureStatus::Failed);
+    if let Some(failed) = failed.filter(|_| draw.one_in(3)) {
+        return failed.payment_id;
+    }
     match captures(record).get(usize::from(draw.id)) {
         Some(capture) if draw.kind % 16 > 10 || draw.one_in(5) => capture.payment_id,
         _ => PaymentId::from_uuid(draw.uuid_of(stream, draw.choice)),
@@ -76,10 +81,11 @@ fn terms(stream: u128, draw: &Draw, now: Timestamp) -> Created {
         },
         expected_channel_fee_rate: Decimal::new(1, 2),
         multiple_captures: !draw.one_in(4),
+        order_id: None,
         sealed: sealed(),
         created_at: now,
         authorize_before: seconds(u64::from(draw.kind) * 60),
-        expires_at: seconds(u64::from(draw.kind) * 600),
+        expires_at: seconds(u64::from(draw.kind) * 6_000),
     }
 }
 
@@ -88,7 +94,7 @@ fn authorization(record: &Record, draw: &Draw, now: Timestamp) -> AuthorizationO
     match draw.choice % 12 {
         0..=4 => {
             let amount = if draw.one_in(6) { draw.amount } else { record.terms.amount };
-            let capture_before = draw.pick(&[None, Some(now.plus(Duration::from_secs(3_600))), Some(now)]);
+            let capture_before = draw.pick(&[None, None, Some(now.plus(Duration::from_secs(3_600))), Some(now)]);
             AuthorizationOutcome::Authorized { channel_reference, amount, capture_before }
         }
         5 => AuthorizationOutcome::ActionRequired { channel_reference, action: sealed() },

@@ -3,10 +3,12 @@
 
 mod accounts;
 mod books;
+mod disputes;
 mod journal;
 mod log;
 mod orders;
 mod payments;
+mod payouts;
 mod people;
 mod pre_auths;
 mod windows;
@@ -37,31 +39,38 @@ pub fn audit(evidence: &Evidence<'_>, rest: Result<(), Finding>) -> Result<(), F
     log::is_chained(evidence.log)?;
     log::holds_what_was_acknowledged(evidence.log, evidence.acknowledged)?;
     let mut journal = journal::Journal::default();
+    let mut disputes = disputes::Disputes::default();
     let mut orders = orders::Orders::default();
     let mut payments = payments::Payments::default();
+    let mut payouts = payouts::Payouts::default();
     let mut people = people::People::default();
     let mut pre_auths = pre_auths::PreAuths::default();
     let mut withdrawals = withdrawals::Withdrawals::default();
     for event in evidence.log {
         let body = body(event)?;
         journal.take(event, &body, evidence.tampering)?;
+        disputes.take(event, &body)?;
         orders.take(event, &body)?;
         payments.take(event, &body)?;
+        payouts.take(event, &body)?;
         people.take(event, &body)?;
         pre_auths.take(event, &body)?;
         withdrawals.take(event, &body)?;
     }
     rest?;
+    disputes.have_ended()?;
     payments.have_ended()?;
     pre_auths.have_ended()?;
     people.have_decided()?;
     withdrawals.have_ended()?;
     journal.has_emptied_what_belongs_to_one_object()?;
+    disputes.agree_with(evidence.provider)?;
     payments.agree_with(evidence.provider)?;
     pre_auths.agree_with(evidence.provider)?;
     withdrawals.agree_with(evidence.transfers)?;
     journal.agrees_with(evidence.provider)?;
-    journal.agrees_with_the_bank(evidence.transfers)
+    payouts.agree_with(evidence.provider)?;
+    journal.agrees_with_the_bank(evidence.transfers, evidence.provider)
 }
 
 /// What stands under the event's type.

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::event_store::MemoryEventStore;
+use commands::ports::channel::StatementAnswer;
 use commands::ports::{
-    ChannelAnswer, EventStore, Receipt, RecordedEvent, Request, StoreError, StreamId, StreamState, TransferOrder,
+    ChannelAnswer, DisputeAnswer, DisputeReport, EventStore, Receipt, RecordedEvent, Request, StoreError, StreamId,
+    StreamState, TransferOrder,
 };
 use parking_lot::Mutex;
 
@@ -37,6 +39,12 @@ pub enum Canary {
     InstructsAnew,
     /// A message of the bank is acknowledged before it is recorded.
     LosesBankNews,
+    /// What the channel says of a dispute when it is asked is taken for news that may be old.
+    DoubtsAnswers,
+    /// The last line of a payout's statement is not read.
+    SkipsStatementLines,
+    /// A job whose node died counts as running for ever.
+    KeepsDeadRuns,
     /// Somebody edits a stored event.
     EditsHistory,
     /// Somebody deletes a stored event.
@@ -44,7 +52,7 @@ pub enum Canary {
 }
 
 impl Canary {
-    pub const ALL: [Canary; 13] = [
+    pub const ALL: [Canary; 16] = [
         Canary::AnswersBeforeTheCommit,
         Canary::ForgetsCommands,
         Canary::DecidesOnStaleStates,
@@ -56,6 +64,9 @@ impl Canary {
         Canary::KeepsHolds,
         Canary::InstructsAnew,
         Canary::LosesBankNews,
+        Canary::DoubtsAnswers,
+        Canary::SkipsStatementLines,
+        Canary::KeepsDeadRuns,
         Canary::EditsHistory,
         Canary::DeletesHistory,
     ];
@@ -65,10 +76,13 @@ impl Canary {
         match self {
             Canary::AnswersBeforeTheCommit | Canary::ForgetsCommands => &[3],
             // Debts that are not repaid show first in the books.
-            Canary::DecidesOnStaleStates => &[1, 4, 5],
-            Canary::MakesKeysFromAttempts | Canary::GuessesOutcomes | Canary::CapturesUnderNewKeys => &[6],
-            Canary::KeepsHolds => &[8],
-            Canary::InstructsAnew => &[6],
+            Canary::DecidesOnStaleStates => &[1, 4, 5, 6],
+            // News of the other charge, or of a dispute of what is called failed, can never be booked.
+            Canary::MakesKeysFromAttempts | Canary::CapturesUnderNewKeys | Canary::GuessesOutcomes => &[6, 8],
+            Canary::KeepsHolds | Canary::KeepsDeadRuns => &[8],
+            Canary::InstructsAnew | Canary::SkipsStatementLines => &[6],
+            // A verdict that cannot be booked is found by the webhook that a person would have to look at.
+            Canary::DoubtsAnswers => &[6, 8],
             // A withdrawal of which nothing is heard never ends.
             Canary::LosesBankNews => &[6, 8],
             // A batch that is never released is found by what it leaves behind.
@@ -83,7 +97,7 @@ impl Canary {
     pub fn seeds_max(&self) -> u64 {
         match self {
             Canary::EditsHistory | Canary::DeletesHistory => 1,
-            _ => 200,
+            _ => 500,
         }
     }
 }
@@ -164,6 +178,25 @@ impl Tampering {
         self.strikes(Canary::KeepsHolds, 50)
     }
 
+    pub fn dispute(&self, answer: DisputeAnswer) -> DisputeAnswer {
+        match answer {
+            DisputeAnswer::Told(report) if self.is(Canary::DoubtsAnswers) => {
+                DisputeAnswer::Told(DisputeReport { asked: false, ..report })
+            }
+            answer => answer,
+        }
+    }
+
+    pub fn statement(&self, answer: StatementAnswer) -> StatementAnswer {
+        match answer {
+            StatementAnswer::Lines(mut lines) if self.is(Canary::SkipsStatementLines) => {
+                lines.pop();
+                StatementAnswer::Lines(lines)
+            }
+            answer => answer,
+        }
+    }
+
     pub fn instruction(&self, order: &TransferOrder) -> TransferOrder {
         let later = if self.is(Canary::InstructsAnew) { self.chance.millis(0..=9_000) } else { Duration::ZERO };
         TransferOrder { ordered_at: order.ordered_at.plus(later), ..order.clone() }
@@ -181,6 +214,10 @@ impl Tampering {
             },
             answer => answer,
         }
+    }
+
+    pub fn keeps_dead_runs(&self) -> bool {
+        self.is(Canary::KeepsDeadRuns)
     }
 
     pub fn forgets_what_is_due(&self) -> bool {

@@ -3,9 +3,11 @@
 //! its mind, tells its fee late. Calls may be lost, and lost ones may arrive later.
 
 mod book;
+mod disputes;
 mod hold_line;
 mod holds;
 mod line;
+mod payouts;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -93,6 +95,10 @@ impl Provider {
     /// What a new charge comes to, and what the provider will do about it later.
     fn charged(&self, payment_id: PaymentId, state: ChargeState, fee_is_told: bool) {
         let chance = &self.chance;
+        let is_capture = self.book().is_capture(payment_id);
+        if state == ChargeState::Captured {
+            self.may_be_disputed(payment_id);
+        }
         match state {
             ChargeState::Captured if fee_is_told => {}
             ChargeState::Captured => self.after(chance.seconds(30..=9_000), move |provider| {
@@ -101,7 +107,7 @@ impl Provider {
             }),
             ChargeState::Accepted | ChargeState::ActionRequired => {
                 // A customer may never act, but a capture of held money is always answered.
-                let never = if self.book().is_capture(payment_id) { 0 } else { 15 };
+                let never = if is_capture { 0 } else { 15 };
                 let ends = [(70, Some(ChargeState::Captured)), (15, Some(ChargeState::Declined)), (never, None)];
                 let Some(end) = chance.weighted(&ends) else { return };
                 self.after(chance.seconds(1..=2_000), move |provider| {
@@ -112,8 +118,9 @@ impl Provider {
                     }
                 });
             }
-            ChargeState::Declined if chance.percent(15) => {
-                self.after(chance.seconds(1..=3_600), move |provider| {
+            ChargeState::Declined if chance.percent(if is_capture { 60 } else { 15 }) => {
+                let within_s = if is_capture { 60 } else { 3_600 };
+                self.after(chance.seconds(1..=within_s), move |provider| {
                     let is_news = provider.book().change_its_mind(payment_id);
                     if is_news {
                         provider.tell_charge(payment_id, true);

@@ -45,6 +45,10 @@ pub enum Wish {
     /// Of what waits for a person: a withdrawal, a settlement, an adjustment.
     Approval,
     Refusal,
+    /// Of a payout's difference.
+    Explanation,
+    /// By the merchant.
+    DisputeAnswer,
 }
 
 /// What must stand in the log of a wish that was granted.
@@ -72,6 +76,10 @@ impl Wish {
             Wish::Settlement => Mark::Elsewhere,
             Wish::Adjustment => Mark::Event("adjustment.proposed"),
             Wish::Approval => Mark::Rest(&["withdrawal.approved", "settlement.approved", "adjustment.approved"]),
+            Wish::Explanation => {
+                Mark::Rest(&["channel_account.resolution_requested", "channel_account.difference_resolved"])
+            }
+            Wish::DisputeAnswer => Mark::Rest(&["dispute.evidence_submitted", "dispute.accepted"]),
             Wish::Refusal => Mark::Rest(&["withdrawal.rejected", "settlement.held", "adjustment.rejected"]),
         }
     }

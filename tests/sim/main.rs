@@ -8,6 +8,7 @@
 mod agenda;
 mod auditor;
 mod bank;
+mod board;
 mod canary;
 mod chance;
 mod channel;
@@ -72,22 +73,16 @@ fn run_until_failure(seeds: u64, canary: Option<Canary>) -> Census {
     census.into_inner()
 }
 
-/// What no world brings about yet, by the beginning of the type of event.
-const NOT_SIMULATED: [&str; 13] = [
-    "channel_account.",
-    "dispute.",
-    "merchant.activated",
-    "merchant.closed",
-    "merchant.suspended",
-    "merchant.tier_changed",
-    "order.",
-    "payment.dispute",
-    "payment.over_returned",
-    "period.",
-    "rates.",
-    "statement.",
-    "tier.",
+/// What no world brings about, by the beginning of the type of event, and why.
+const NOT_SIMULATED: [(&str, &str); 6] = [
+    ("merchant.activated", MOVES_NOTHING),
+    ("merchant.closed", MOVES_NOTHING),
+    ("merchant.suspended", MOVES_NOTHING),
+    ("merchant.tier_changed", MOVES_NOTHING),
+    ("order.", "an order follows its payments and moves no money of its own"),
+    ("period.", "a period is closed for months, and a world lasts for days"),
 ];
+const MOVES_NOTHING: &str = "one command of an operator on one stream, which only new business asks about";
 
 #[test]
 fn money_survives_every_seed() {
@@ -105,7 +100,7 @@ fn money_survives_every_seed() {
         panic!("seed {seed}: {finding}\nprint its history with PAYLEDGER_SIM_SEED={seed}");
     }
     let types = aggregates::all().iter().flat_map(|aggregate| aggregate.types).map(|(name, _)| *name);
-    let is_simulated = |name: &&str| !NOT_SIMULATED.iter().any(|beginning| name.starts_with(beginning));
+    let is_simulated = |name: &&str| !NOT_SIMULATED.iter().any(|(beginning, _)| name.starts_with(beginning));
     let unseen: Vec<&str> = types.filter(is_simulated).filter(|name| !census.types.contains(*name)).collect();
     assert!(seeds < SEEDS || unseen.is_empty(), "the simulation does not bring about {unseen:?}");
 }

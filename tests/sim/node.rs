@@ -5,7 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::agenda::MemoryAgenda;
+use adapters::channel_calls::MemoryChannelCalls;
 use adapters::event_store::MemoryEventStore;
+use adapters::jobs::MemoryJobBoard;
+use commands::channel_account::ChannelAccounts;
+use commands::dispute::Disputes;
+use commands::jobs::{CloseSettlements, CollectPayouts, FindMissedDisputes};
 use commands::payment::Payments;
 use commands::ports::EventStore;
 use commands::settlement::Settlements;
@@ -13,12 +18,13 @@ use commands::webhook::Webhooks;
 use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, Executor};
 use parking_lot::Mutex;
-use sagas::{Patience, SagaConfig, SagaRunner, UseCases};
+use sagas::{Patience, SagaConfig, SagaRunner, Scheduler, SchedulerConfig, UseCases};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::agenda::AgendaLine;
-use crate::bank::{BankLine, House};
+use crate::bank::{BANK, BankLine, House};
+use crate::board::BoardLine;
 use crate::canary::Tampering;
 use crate::channel::{ChannelLine, Provider};
 use crate::funds::FoldedBooks;
@@ -33,6 +39,7 @@ pub struct Surroundings {
     pub clock: VirtualClock,
     pub log: MemoryEventStore,
     pub agenda: Arc<MemoryAgenda>,
+    pub board: Arc<MemoryJobBoard>,
     pub inbox: Arc<Inbox>,
     pub provider: Provider,
     pub house: House,
@@ -46,6 +53,7 @@ pub struct Surroundings {
 
 pub struct Node {
     pub payments: Payments,
+    pub channel_accounts: ChannelAccounts,
     pub settlements: Settlements,
     pub withdrawals: Withdrawals,
     pub webhooks: Webhooks,
@@ -82,16 +90,32 @@ impl Node {
             policy: around.policy.clone(),
             clock: payments.clock.clone(),
         };
-        let use_cases =
-            UseCases { payments: payments.clone(), withdrawals: withdrawals.clone(), settlements: settlements.clone() };
+        let use_cases = UseCases {
+            payments: payments.clone(),
+            withdrawals: withdrawals.clone(),
+            settlements: settlements.clone(),
+            calls: Arc::new(MemoryChannelCalls::default()),
+        };
         let runner = SagaRunner::new(&use_cases, Arc::new(agenda), pace.sagas);
         let inbox = Arc::new(InboxLine::new(around.inbox.clone(), around.inside.clone()));
         let webhooks = Webhooks { payments: payments.clone(), inbox, nudge: nudge(&runner) };
+        let channel_accounts =
+            ChannelAccounts { payments: payments.clone(), bank: BANK.parse().expect("a bank's name") };
+        let scheduler = Scheduler::new(
+            vec![
+                Arc::new(CloseSettlements { settlements: settlements.clone() }),
+                Arc::new(CollectPayouts { channel_accounts: channel_accounts.clone() }),
+                Arc::new(FindMissedDisputes::new(Disputes { payments: payments.clone() })),
+            ],
+            Arc::new(BoardLine::new(around.board.clone(), around.inside.clone(), around.tampering.clone())),
+            payments.clock.clone(),
+            SchedulerConfig { poll_every: pace.sweep_every, ..SchedulerConfig::default() },
+        );
         let (stop, stopped) = watch::channel(false);
-        let routine = routine(webhooks.clone(), settlements.clone(), withdrawals.clone(), pace.sweep_every);
-        let running = tokio::spawn(run(runner, routine, stopped));
+        let routine = routine(webhooks.clone(), withdrawals.clone(), pace.sweep_every);
+        let running = tokio::spawn(run(runner, scheduler, routine, stopped));
         let (tasks, running) = (Mutex::default(), Mutex::new(Some(running)));
-        Node { payments, settlements, withdrawals, webhooks, tasks, stop, running }
+        Node { payments, channel_accounts, settlements, withdrawals, webhooks, tasks, stop, running }
     }
 
     /// Dies with the node.
@@ -120,25 +144,31 @@ impl Node {
     }
 }
 
-async fn run(runner: SagaRunner, routine: impl Future<Output = ()>, stopped: watch::Receiver<bool>) {
-    let (mut stop_of_runner, mut stop_of_routine) = (stopped.clone(), stopped);
+async fn run(
+    runner: SagaRunner,
+    scheduler: Scheduler,
+    routine: impl Future<Output = ()>,
+    stopped: watch::Receiver<bool>,
+) {
+    let stop = || {
+        let mut stopped = stopped.clone();
+        async move { drop(stopped.wait_for(|stop| *stop).await) }
+    };
     let routine = async {
         tokio::select! {
             biased;
-            _ = stop_of_routine.wait_for(|stop| *stop) => {}
+            () = stop() => {}
             () = routine => {}
         }
     };
-    tokio::join!(runner.run(async move { drop(stop_of_runner.wait_for(|stop| *stop).await) }), routine);
+    tokio::join!(runner.run(stop()), scheduler.run(stop()), routine);
 }
 
-/// What is done again and again: webhooks that were left over, settlements whose time has come, news of the bank. Every
-/// node does it.
-async fn routine(webhooks: Webhooks, settlements: Settlements, withdrawals: Withdrawals, every: Duration) {
+/// What every node does again and again beside its jobs: webhooks that were left over, news of the bank.
+async fn routine(webhooks: Webhooks, withdrawals: Withdrawals, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
         let _ = webhooks.sweep().await;
-        let _ = settlements.settle_due(settlements.clock.now()).await;
         let _ = withdrawals.record_news().await;
     }
 }
@@ -161,7 +191,7 @@ impl Pace {
     fn of(is_rough: bool) -> Pace {
         let (poll_every, lead_for, sweep_every) = match is_rough {
             true => (Duration::from_secs(4), Duration::from_secs(9), Duration::from_secs(11)),
-            false => (Duration::from_secs(3_600), Duration::from_secs(21_600), Duration::from_secs(7_200)),
+            false => (Duration::from_secs(7_200), Duration::from_secs(43_200), Duration::from_secs(14_400)),
         };
         let patience = Patience { park: Duration::from_secs(600), ..Patience::default() };
         let watch_every = lead_for;

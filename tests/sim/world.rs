@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::auditor::{self, Evidence};
 use crate::bank::House;
+use crate::board;
 use crate::canary::{Canary, Tampering};
 use crate::chance::Chance;
 use crate::channel::Provider;
@@ -69,6 +70,7 @@ async fn live(seed: u64, canary: Option<Canary>) -> Outcome {
         clock,
         log: MemoryEventStore::new(Arc::new(clock)),
         agenda: Arc::default(),
+        board: Arc::default(),
         inbox: Arc::default(),
         provider,
         house,
@@ -83,6 +85,7 @@ async fn live(seed: u64, canary: Option<Canary>) -> Outcome {
     seeds::sow(&Executor::new(Arc::new(around.log.clone()))).await;
     clients.settle();
     clients.keep_the_desk();
+    around.provider.pay_out_at_times();
     for _ in 0..chance.between(1..=2) {
         let terms = onboard(&around, &chance).await;
         if chance.percent(75) {
@@ -208,6 +211,9 @@ async fn left_to_do(around: &Surroundings, clients: &Clients) -> Option<String> 
     if !around.provider.is_done() {
         return Some("the channel is not done".to_owned());
     }
+    if clients.payouts_booked() < around.provider.book().payouts().count() {
+        return Some("a payout was not collected".to_owned());
+    }
     if !around.house.is_done() {
         return Some("the bank is not done".to_owned());
     }
@@ -217,7 +223,10 @@ async fn left_to_do(around: &Surroundings, clients: &Clients) -> Option<String> 
     if let Some(webhook) = around.inbox.left_to_do() {
         return Some(webhook);
     }
-    rows.first().map(|row| format!("a saga is not finished: {row:?}"))
+    if let Some(row) = rows.first() {
+        return Some(format!("a saga is not finished: {row:?}"));
+    }
+    board::left_to_do(&around.board, around.clock).await
 }
 
 thread_local! {

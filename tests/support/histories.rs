@@ -105,6 +105,7 @@ pub fn terms(n: u32) -> Created {
         expected_channel_fee_rate: rust_decimal::Decimal::new(1, 2),
         limit: None,
         sealed: sealed(),
+        order_id: None,
         pre_auth_id: None,
         created_at: at(i64::from(n)),
         expires_at: at(i64::from(n) + 1_800),

@@ -20,7 +20,7 @@ use super::desk::{Outcome, SharedDesk};
 use super::faults::{CallFault, FaultSwitch};
 use super::render::Renderer;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -30,6 +30,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
@@ -70,6 +71,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .fallback(|| async { ApiError::no_route() })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), delay_answer))
+        .layer(axum::middleware::from_fn(number_answer))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(app)
 }
@@ -83,6 +85,16 @@ async fn delay_answer(State(app): SharedApp, request: Request, next: Next) -> Re
     let answer = next.run(request).await;
     if !app.latency.is_zero() {
         tokio::time::sleep(app.latency).await;
+    }
+    answer
+}
+
+/// Every answer has an id of its own, by which the provider could be asked about the call.
+async fn number_answer(request: Request, next: Next) -> Response {
+    let mut answer = next.run(request).await;
+    let id = format!("sbq_{}", Uuid::now_v7().simple());
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        answer.headers_mut().insert("request-id", id);
     }
     answer
 }

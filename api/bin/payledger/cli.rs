@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use api::telemetry::TRACE_SAMPLE_RATIO;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use commands::archive::Terms;
 use domain::Currency;
 
-use crate::{bank, database, dev, events, jobs, keys, merchants, projections, sagas, sandbox, serve, verify};
+use crate::{archive, bank, database, dev, events, jobs, keys, merchants, projections, sagas, sandbox, serve, verify};
 
 /// An event-sourced payment ledger.
 #[derive(Debug, Parser)]
@@ -52,6 +53,8 @@ pub enum Command {
     /// Look after the sagas.
     #[command(subcommand)]
     Sagas(Sagas),
+    /// Throw away what stands beside the log and has had its term; events are kept for ever.
+    Archive(Archive),
     /// Check every invariant on the whole store.
     Verify(Verify),
 }
@@ -111,6 +114,8 @@ pub struct Serve {
     pub bank: BankFlags,
     #[command(flatten)]
     pub withdrawals: WithdrawalFlags,
+    #[command(flatten)]
+    pub terms: TermFlags,
     #[command(flatten)]
     pub telemetry: Telemetry,
 }
@@ -447,6 +452,37 @@ pub enum Sagas {
 }
 
 #[derive(Debug, Clone, Args)]
+pub struct Archive {
+    #[command(flatten)]
+    pub database: Database,
+    #[command(flatten)]
+    pub terms: TermFlags,
+    /// Say how much would go.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// How long what stands beside the log is kept.
+#[derive(Debug, Clone, Args)]
+pub struct TermFlags {
+    #[arg(long, env = "PAYLEDGER_KEEP_CHANNEL_CALLS_DAYS", value_name = "DAYS", default_value_t = 30)]
+    pub keep_channel_calls_days: u32,
+    #[arg(long, env = "PAYLEDGER_KEEP_JOB_RUNS_DAYS", value_name = "DAYS", default_value_t = 90)]
+    pub keep_job_runs_days: u32,
+    #[arg(long, env = "PAYLEDGER_KEEP_WEBHOOK_MESSAGES_DAYS", value_name = "DAYS", default_value_t = 90)]
+    pub keep_webhook_messages_days: u32,
+}
+
+impl TermFlags {
+    pub fn terms(&self) -> Terms {
+        Terms::in_days(self.keep_channel_calls_days, self.keep_job_runs_days, self.keep_webhook_messages_days)
+    }
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct Verify {
     #[command(flatten)]
     pub database: Database,
@@ -468,6 +504,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Projections(command) => return projections::run(command, as_json).await,
         Command::Jobs(command) => return jobs::run(command, as_json).await,
         Command::Sagas(command) => sagas::run(command, as_json).await?,
+        Command::Archive(flags) => archive::run(flags, as_json).await?,
         Command::Verify(flags) => return verify::run(flags, as_json).await,
     }
     Ok(ExitCode::SUCCESS)

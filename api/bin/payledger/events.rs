@@ -1,21 +1,31 @@
 //! `payledger events`: an auditor's replay of the log.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use api::auth::roles::ObjectReader;
 use api::render::event::EventObject;
+use api::render::story::entries;
 use commands::aggregates;
-use commands::ports::{EventStore, RecordedEvent, StreamId};
-use domain::Timestamp;
+use commands::ports::{Category, EventStore, RecordedEvent, StreamId};
+use commands::story::{Reach, Story};
+use domain::payment::Payment;
+use domain::pre_auth::PreAuth;
+use domain::{Decider, Timestamp};
 use projections::as_of::position_at;
+use projections::books::Books;
+use projections::refunds::{self, Refunds};
 use serde_json::{Value, json};
 
 use crate::cli::{self, Events, ExportFormat};
 use crate::operator::Operator;
-use crate::{output, signals};
+use crate::{output, signals, story as text};
 
 /// Events read at once.
 const PAGE: usize = 1_000;
+/// Whose money is followed through batches.
+const FOLLOWED: [&str; 2] = [Payment::CATEGORY, PreAuth::CATEGORY];
 
 pub async fn run(command: Events, as_json: bool) -> anyhow::Result<()> {
     match command {
@@ -44,42 +54,42 @@ async fn show(
     as_json: bool,
 ) -> anyhow::Result<()> {
     let operator = Operator::open(database).await?;
-    let store = operator.ledger.store.as_ref();
-    let until = match as_of {
-        None => u64::MAX,
-        Some(text) => moment(store, &text).await?,
+    let as_of = match as_of {
+        None => None,
+        Some(text) => Some(moment(operator.ledger.store.as_ref(), &text).await?),
     };
-    let stream = StreamId::new(category.to_owned(), id);
-    let mut events = vec![];
-    loop {
-        let after = events.last().map_or(0, |event: &RecordedEvent| event.version);
-        let page = store.read_stream(&stream, after, PAGE).await?;
-        let ended = page.len() < PAGE;
-        events.extend(page.into_iter().filter(|event| event.position <= until));
-        if ended || events.len() % PAGE != 0 {
-            break;
-        }
+    let subject = subject(&operator, category, id).await?;
+    if FOLLOWED.contains(&subject.category.as_ref()) {
+        // Shares in batches are read from the books, which a ledger without a server has to catch up with first.
+        operator.view(Arc::new(Books)).await?;
     }
+    let story = operator.ledger.storyteller().tell(&subject, Reach::Money, as_of).await?;
     operator.close().await?;
-    if events.is_empty() {
-        bail!("there is no {category}/{id}");
-    }
-    let state = fold(category, &events)?;
-    print_story(events, &state, as_json)
+    let Some(story) = story else { bail!("there is no {category}/{id}") };
+    let state = fold(&subject.category, &story.own_events())?;
+    print_story(&story, &state, as_json)
 }
 
-fn print_story(events: Vec<RecordedEvent>, state: &Value, as_json: bool) -> anyhow::Result<()> {
-    let objects = events.into_iter().map(object).collect::<anyhow::Result<Vec<_>>>()?;
+/// A refund lives in its payment.
+async fn subject(operator: &Operator, category: &str, id: &str) -> anyhow::Result<StreamId> {
+    if category != "refund" {
+        return Ok(StreamId::new(category.to_owned(), id));
+    }
+    let missing = || format!("there is no refund {id}");
+    let refund_id = id.parse().map_err(|_| anyhow::anyhow!(missing()))?;
+    let mut view = operator.view(Arc::new(Refunds)).await?;
+    let refund = refunds::find(&mut view, refund_id).await?.with_context(missing)?;
+    Ok(Category::of::<Payment>().stream(refund.payment_id.to_string()))
+}
+
+fn print_story(story: &Story, state: &Value, as_json: bool) -> anyhow::Result<()> {
     if as_json {
-        return output::json(&json!({"events": objects, "state": state}));
+        let events = story.own_events().into_iter().map(object).collect::<anyhow::Result<Vec<_>>>()?;
+        let entries = entries(story, ObjectReader::All).map_err(|_| anyhow::anyhow!("the story cannot be told"))?;
+        let money = json!({"trails": story.trails, "made_of": story.made_of});
+        return output::json(&json!({"events": events, "state": state, "story": entries, "money": money}));
     }
-    for event in &objects {
-        println!(
-            "#{} {} {} v{}\n    {}",
-            event.position, event.recorded_at, event.event_type, event.version, event.data
-        );
-    }
-    println!("\nstate: {}", serde_json::to_string_pretty(state)?);
+    println!("{}\nState\n{}", text::text(story)?, serde_json::to_string_pretty(state)?);
     Ok(())
 }
 

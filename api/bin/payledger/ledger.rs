@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use adapters::agenda::PostgresAgenda;
 use adapters::bank::SandboxBankConfig;
+use adapters::channel_calls::PostgresChannelCalls;
 use adapters::channels::sandbox::{SandboxChannel, SandboxChannelConfig};
 use adapters::channels::stripe::{StripeChannel, StripeConfig};
 use adapters::event_store::postgres::{PostgresEventStore, PostgresOptions};
@@ -16,19 +17,20 @@ use adapters::vault::{KeyVault, MasterKey, PostgresVault};
 use adapters::webhooks::PostgresInbox;
 use anyhow::{Context, bail};
 use api::CallLimits;
+use commands::archive::{Archive, Shelf, Terms};
 use commands::channel_account::ChannelAccounts;
 use commands::dispute::Disputes;
 use commands::jobs::{
-    CloseSettlements, CollectPayouts, ExpireOverduePayments, FindMissedDisputes, FinishReconciliations, ForgetJobRuns,
-    ForgetNonces, ForgetWebhookMessages, Job,
+    CloseSettlements, CollectPayouts, ExpireOverduePayments, FindMissedDisputes, FinishReconciliations, Forget,
+    ForgetNonces, Job,
 };
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
 use commands::ports::clock::SystemClock;
-use commands::ports::{Agenda, Channel, Clock, EventStore, JobBoard, Nonces, WebhookInbox};
+use commands::ports::{Agenda, Channel, ChannelCallLog, Clock, EventStore, JobBoard, Nonces, WebhookInbox};
 use commands::reconciliation::Reconciliations;
 use commands::settlement::Settlements;
-use commands::webhook::Webhooks;
+use commands::story::Storyteller;
 use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, Executor};
 use projections::books::{BooksActivity, BooksFunds};
@@ -59,6 +61,9 @@ pub struct Ledger {
     pub inbox: Arc<dyn WebhookInbox>,
     pub agenda: Arc<dyn Agenda>,
     pub jobs: Arc<dyn JobBoard>,
+    pub calls: Arc<dyn ChannelCallLog>,
+    /// How long this node's jobs keep what stands beside the log.
+    pub terms: Terms,
     pub progress: Progress,
     pub reader: Reader,
     /// What its nodes do about merchants that call more often than agreed.
@@ -118,6 +123,8 @@ impl Ledger {
             inbox: Arc::new(PostgresInbox::new(pool.clone(), master)),
             agenda: Arc::new(PostgresAgenda::new(pool.clone())),
             jobs: Arc::new(PostgresJobBoard::new(pool.clone())),
+            calls: Arc::new(PostgresChannelCalls::start(pool.clone())),
+            terms: Terms::default(),
             progress,
             reader,
             call_limits: CallLimits::default(),
@@ -126,19 +133,20 @@ impl Ledger {
     }
 
     /// Every job of the ledger, one line each, and who runs them.
-    pub fn scheduler(&self, webhooks: Webhooks) -> Scheduler {
+    pub fn scheduler(&self) -> Scheduler {
         let overdue = Arc::new(OverdueOfReadModel::new(self.reader.clone()));
         let pending = Arc::new(PendingRunsOfReadModel::new(self.reader.clone()));
-        let jobs: Vec<Arc<dyn Job>> = vec![
+        let archive = self.archive(self.terms);
+        let forget = |shelf: Shelf| -> Arc<dyn Job> { Arc::new(Forget { archive: archive.clone(), shelf }) };
+        let mut jobs: Vec<Arc<dyn Job>> = vec![
             Arc::new(CloseSettlements { settlements: self.settlements.clone() }),
             Arc::new(CollectPayouts { channel_accounts: self.channel_accounts.clone() }),
             Arc::new(ExpireOverduePayments { payments: self.payments.clone(), overdue }),
             Arc::new(FindMissedDisputes::new(Disputes { payments: self.payments.clone() })),
             Arc::new(FinishReconciliations { reconciliations: self.reconciliations.clone(), pending }),
-            Arc::new(ForgetJobRuns { board: self.jobs.clone() }),
             Arc::new(ForgetNonces { nonces: self.nonces.clone() }),
-            Arc::new(ForgetWebhookMessages { webhooks }),
         ];
+        jobs.extend(Shelf::ALL.map(forget));
         Scheduler::new(jobs, self.jobs.clone(), self.payments.clock.clone(), SchedulerConfig::default())
     }
 
@@ -148,6 +156,29 @@ impl Ledger {
             payments: self.payments.clone(),
             settlements: self.settlements.clone(),
             withdrawals: self.withdrawals.clone(),
+            calls: self.calls.clone(),
+        }
+    }
+
+    /// What is thrown away once it has had its time.
+    pub fn archive(&self, terms: Terms) -> Archive {
+        Archive { calls: self.calls.clone(), board: self.jobs.clone(), inbox: self.inbox.clone(), terms }
+    }
+
+    /// The same ledger with other terms.
+    pub fn keeping(mut self, terms: Terms) -> Ledger {
+        self.terms = terms;
+        self
+    }
+
+    /// Where the stories of objects are read from.
+    pub fn storyteller(&self) -> Storyteller {
+        Storyteller {
+            store: self.store.clone(),
+            calls: self.calls.clone(),
+            inbox: self.inbox.clone(),
+            agenda: self.agenda.clone(),
+            batches: Arc::new(BooksActivity::new(self.reader.clone())),
         }
     }
 

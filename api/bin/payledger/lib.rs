@@ -1,5 +1,6 @@
 //! What the binary is made of, as a library, so that tests put the same parts together.
 
+pub mod archive;
 pub mod bank;
 pub mod cli;
 pub mod config_file;
@@ -19,5 +20,6 @@ pub mod sagas;
 pub mod sandbox;
 pub mod serve;
 pub mod signals;
+pub mod story;
 pub mod telemetry;
 pub mod verify;

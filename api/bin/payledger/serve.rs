@@ -7,6 +7,7 @@ use std::time::Duration;
 use adapters::bank::SandboxBank;
 use anyhow::Context;
 use api::App;
+use commands::ports::ChannelCallLog;
 use commands::webhook::Webhooks;
 use commands::withdrawal::Withdrawals;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -33,7 +34,8 @@ pub async fn run(flags: cli::Serve) -> anyhow::Result<()> {
     let pool = database.pool(CONNECTIONS_MAX).await?;
     let channels = ledger::channels(&flags.channels)?;
     let ledger = Ledger::open(pool, &master_key::read(&flags.database)?, channels).await?;
-    let mut ledger = ledger.limiting_calls(flags.api_call_limits.into());
+    let ledger = ledger.limiting_calls(flags.api_call_limits.into());
+    let mut ledger = ledger.keeping(flags.terms.terms());
     let sandbox_folder = flags.channels.sandbox_url.as_ref().map(|_| flags.database.data_dir.join("bank"));
     if let Some(counter) = bank::counter(&flags.bank, sandbox_folder)? {
         ledger = ledger.paying_out(counter, flags.withdrawals.policy());
@@ -52,6 +54,7 @@ pub struct Node {
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     projections: Option<projections::Running>,
+    calls: Arc<dyn ChannelCallLog>,
 }
 
 impl Node {
@@ -79,7 +82,7 @@ impl Node {
             if let Some(config) = ledger.sandbox_bank.clone() {
                 tasks.push(tokio::spawn(SandboxBank::open(config)?.run(stopped.clone())));
             }
-            let scheduler = ledger.scheduler(webhooks.clone());
+            let scheduler = ledger.scheduler();
             tasks.push(tokio::spawn({
                 let stopped = stopped.clone();
                 async move { scheduler.run(ordered(stopped)).await }
@@ -100,6 +103,7 @@ impl Node {
             webhooks,
             agenda: ledger.agenda.clone(),
             jobs: ledger.jobs.clone(),
+            storyteller: ledger.storyteller(),
             reader: ledger.reader.clone(),
             database: ledger.pool.clone(),
             readiness: Arc::new(crate::readiness::DatabaseReadiness { pool: ledger.pool.clone() }),
@@ -120,7 +124,7 @@ impl Node {
                 TcpListener::bind(ops_bind).await.with_context(|| format!("{ops_bind} cannot be listened on"))?;
             tasks.push(tokio::spawn(listen(listener, api::ops_router(app), stopped)));
         }
-        Ok(Node { address, stop, tasks, projections })
+        Ok(Node { address, stop, tasks, projections, calls: ledger.calls.clone() })
     }
 
     /// Finishes what is running and takes nothing new.
@@ -134,6 +138,7 @@ impl Node {
         if let Some(projections) = self.projections {
             projections.stop().await;
         }
+        self.calls.flush().await;
     }
 }
 

@@ -48,7 +48,7 @@ fn held_by(state: &StreamState) -> Option<u128> {
     match state.of::<OrderClaim>().unwrap() {
         State::Free => None,
         State::HeldBy(Holder::Payment(payment)) => Some(payment.as_uuid().as_u128()),
-        State::HeldBy(Holder::PreAuth(_)) => unreachable!("the contract claims for payments"),
+        State::HeldBy(Holder::PreAuth(_) | Holder::Order(_)) => unreachable!("the contract claims for payments"),
     }
 }
 

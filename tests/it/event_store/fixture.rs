@@ -125,6 +125,7 @@ pub fn terms(number: u128) -> payment::Created {
         sealed: Sealed {
             key: "k".to_owned(), nonce: "n".to_owned(), data: "ünïcödé \"quoted\" \\ 数据".to_owned()
         },
+        order_id: None,
         pre_auth_id: None,
         created_at: Timestamp::from_micros(1_790_000_000_123_456),
         expires_at: Timestamp::from_micros(1_790_000_001_000_000),

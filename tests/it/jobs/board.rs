@@ -134,7 +134,9 @@ async fn only_what_has_finished_is_forgotten(board: Arc<dyn JobBoard>) {
             assert!(board.end(run.run_id, &RunEnd::Completed { processed: 1 }, at(10 * number)).await.unwrap());
         }
     }
+    assert_eq!(board.count(at(10)).await.unwrap(), 1);
     assert_eq!(board.forget(at(10)).await.unwrap(), 1);
+    assert_eq!(board.count(at(10)).await.unwrap(), 0);
     assert_eq!(board.forget(at(1_000)).await.unwrap(), 1);
     assert_eq!(board.runs(JOB, 10).await.unwrap().len(), 1, "it still runs");
 }

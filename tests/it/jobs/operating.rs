@@ -29,6 +29,7 @@ async fn operators_see_jobs_and_run_them() {
             "close_settlements",
             "expire_overdue_payments",
             "find_missed_disputes",
+            "forget_channel_calls",
             "forget_job_runs",
             "forget_nonces",
             "forget_webhook_messages",
@@ -86,6 +87,8 @@ async fn a_payment_whose_saga_was_lost_is_expired_all_the_same() {
     let overdue = Arc::new(OverdueOfReadModel::new(app.ledger.reader.clone()));
     let job = ExpireOverduePayments { payments: payments.clone(), overdue };
     assert_eq!(job.run(app.ledger.payments.clock.now()).await, Ok(0), "its time is not over");
+    let soon_after = app.ledger.payments.clock.now().plus(Duration::from_secs(10 * 60));
+    assert_eq!(job.run(soon_after).await, Ok(0), "its saga still has time");
     assert_eq!(job.run(clock.now()).await, Ok(1));
     let stream = payments.load(payment_id).await.unwrap();
     let record = stream.of::<Payment>().and_then(|state| state.record()).unwrap();

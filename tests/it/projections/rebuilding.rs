@@ -218,7 +218,7 @@ async fn tampered_rows_are_named() {
         ),
         (
             "orders",
-            "UPDATE rm_orders.orders SET amount_paid = amount_paid + 1 WHERE first_payment_id = (SELECT min(first_payment_id) FROM rm_orders.orders)",
+            "UPDATE rm_orders.orders SET amount_paid = amount_paid + 1 WHERE first_id = (SELECT min(first_id) FROM rm_orders.orders)",
         ),
         ("merchants", "DELETE FROM rm_merchants.merchants"),
         (

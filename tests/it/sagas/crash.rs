@@ -58,7 +58,12 @@ pub fn doomed_node(stage: &Stage, crash: &Crash) -> Node {
     let settlements = settlements(store.clone(), stage.clock.clone());
     let mut mortal = payments(store, channel, stage.clock.clone());
     mortal.vault = stage.payments.vault.clone();
-    let use_cases = sagas::UseCases { withdrawals: stage.withdrawals(&mortal), payments: mortal, settlements };
+    let use_cases = sagas::UseCases {
+        withdrawals: stage.withdrawals(&mortal),
+        payments: mortal,
+        settlements,
+        calls: stage.calls.clone(),
+    };
     Node::start(sagas::SagaRunner::new(&use_cases, agenda, config()))
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use commands::dispute::Disputes;
 use commands::ports::{Channel, ReportedStage};
-use domain::dispute::{Dispute, Record};
+use domain::dispute::{Answer, Dispute, Record};
 use domain::{DisputeId, PaymentId};
 use test_support::scripted_channel::Loss;
 
@@ -92,7 +92,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 end(stage, payment_id).await
             })
         },
-        end: "lost, 0 answers, -1680 pending",
+        end: "lost, 0 answers and one unsent, -1680 pending",
     },
     Scenario {
         name: "asked about, and no dispute comes of it",
@@ -169,9 +169,12 @@ async fn record(stage: &Stage, payment_id: PaymentId) -> Record {
     stream.of::<Dispute>().and_then(|state| state.record()).unwrap().clone()
 }
 
-/// How it stands, how many answers the channel has taken, and what the merchant is left with.
+/// How it stands, how many answers the channel has taken, whether one is on its way, and what the merchant is left with.
 async fn end(stage: &Stage, payment_id: PaymentId) -> String {
-    let status = record(stage, payment_id).await.status();
+    let record = record(stage, payment_id).await;
+    let is_unsent =
+        matches!(record.answer, Answer::Evidence { sent: false, .. } | Answer::Accepted { sent: false, .. });
+    let (status, unsent) = (record.status(), if is_unsent { " and one unsent" } else { "" });
     let pending = stage.pending(&stage.assert_books().await);
-    format!("{}, {} answers, {pending} pending", status.as_str(), stage.channel.dispute_answers(payment_id))
+    format!("{}, {} answers{unsent}, {pending} pending", status.as_str(), stage.channel.dispute_answers(payment_id))
 }

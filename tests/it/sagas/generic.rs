@@ -37,7 +37,8 @@ struct Twice {
 impl Twice {
     fn new(stage: &Stage) -> Twice {
         let (store, clock) = (stage.store.clone(), Arc::new(stage.clock.clone()));
-        let interpreter = Interpreter::new(store, clock, stage.use_cases().processes(), config().patience);
+        let processes = stage.use_cases().processes();
+        let interpreter = Interpreter::new(store, clock, processes, stage.calls.clone(), config().patience);
         Twice { interpreter, waiting: HashMap::new(), done: BTreeSet::new() }
     }
 

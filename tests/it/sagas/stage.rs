@@ -1,6 +1,6 @@
 //! A merchant, a provider, a log and an agenda, and nodes that run the sagas between them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use adapters::agenda::MemoryAgenda;
 use adapters::bank::{FolderBank, SandboxBank};
+use adapters::channel_calls::MemoryChannelCalls;
 use adapters::event_store::MemoryEventStore;
 use adapters::vault::MemoryVault;
 use async_trait::async_trait;
@@ -40,6 +41,8 @@ use uuid::Uuid;
 pub const AMOUNT: i64 = 10_000;
 /// Of the requests that create payments.
 pub const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+/// Of each withdrawal in USD.
+pub const WITHDRAWAL_FEE: i64 = 100;
 /// Of new bank accounts.
 pub const COOLING_OFF: Duration = Duration::from_secs(60 * 60);
 const LIMIT: Duration = Duration::from_secs(20);
@@ -54,6 +57,7 @@ pub struct Stage {
     pub payments: Payments,
     pub merchant_id: MerchantId,
     pub bank: Arc<StageBank>,
+    pub calls: Arc<MemoryChannelCalls>,
 }
 
 impl Stage {
@@ -79,7 +83,8 @@ impl Stage {
         };
         test_support::seeds::sow(&payments.executor).await;
         commands::merchant::onboard(&payments.executor, issued("onboard"), terms).await.unwrap();
-        Stage { clock, store, channel, agenda, payments, merchant_id, bank: Arc::new(StageBank::open()) }
+        let (bank, calls) = (Arc::new(StageBank::open()), Arc::default());
+        Stage { clock, store, channel, agenda, payments, merchant_id, bank, calls }
     }
 
     pub async fn create(&self, token: &str) -> PaymentId {
@@ -150,6 +155,7 @@ impl Stage {
             payments: self.payments.clone(),
             settlements: self.settlements(),
             withdrawals: self.withdrawals(&self.payments),
+            calls: self.calls.clone(),
         }
     }
 
@@ -161,7 +167,11 @@ impl Stage {
             index: Arc::new(MemoryVault::in_memory()),
             pending: Arc::new(FundsOfLog(self.store.clone())),
             bank: Some(Arc::new(self.bank.bank.clone())),
-            policy: Arc::new(WithdrawalPolicy { cooling_off: COOLING_OFF, ..WithdrawalPolicy::default() }),
+            policy: Arc::new(WithdrawalPolicy {
+                cooling_off: COOLING_OFF,
+                fees: BTreeMap::from([(Currency::USD, WITHDRAWAL_FEE)]),
+                ..WithdrawalPolicy::default()
+            }),
             clock: payments.clock.clone(),
         }
     }

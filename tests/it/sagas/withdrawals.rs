@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use adapters::bank::iso20022::camt053::{self, Booking, EntrySide};
 use commands::ports::{Category, Clock, Decision, Expected, NewEvent, Request, StreamRef, nth_state, state_of};
 use commands::withdrawal::RequestWithdrawal;
 use domain::bank_details::{BankDetails, BankNumber};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::scenarios::{Driver, Scenario, pass};
-use super::stage::{COOLING_OFF, Stage, issued};
+use super::stage::{COOLING_OFF, Stage, WITHDRAWAL_FEE, issued};
 
 const FUNDS: i64 = 20_000;
 const AMOUNT: i64 = 5_000;
@@ -21,7 +22,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "withdrawal paid",
         play: |stage, driver| Box::pin(withdrawn(stage, driver, "Acme")),
-        end: "paid, 15000 available, 1 instructions",
+        end: "paid, 14900 available, 1 instructions",
     },
     Scenario {
         name: "withdrawal refused by the bank",
@@ -31,7 +32,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "withdrawal that the bank never speaks of",
         play: |stage, driver| Box::pin(withdrawn(stage, driver, "Silent")),
-        end: "sent, 15000 available, 1 instructions",
+        end: "sent, 14900 available, 1 instructions",
     },
 ];
 
@@ -122,10 +123,10 @@ async fn news_that_several_nodes_hear_at_once_are_recorded_once() {
     fund(&stage).await;
     let table = [
         ("Acme", vec!["sent", "paid"], 0),
-        ("Reject", vec!["sent", "failed"], 3_000),
-        ("Return", vec!["sent", "paid", "returned"], 3_000),
+        ("Reject", vec!["sent", "failed"], 3_100),
+        ("Return", vec!["sent", "paid", "returned"], 3_100),
         // What the bank kept is ours to bear.
-        ("Short return", vec!["sent", "paid", "returned"], 3_000),
+        ("Short return", vec!["sent", "paid", "returned"], 3_100),
     ];
     let mut sent = vec![];
     for (name, events, back) in &table {
@@ -157,7 +158,41 @@ async fn news_that_several_nodes_hear_at_once_are_recorded_once() {
         assert_eq!(history(&stage, *withdrawal_id).await, **events);
     }
     let back: i64 = sent.iter().map(|(.., back)| **back).sum();
-    assert_eq!(available(&stage).await, FUNDS - 4 * 3_000 + back);
+    assert_eq!(available(&stage).await, FUNDS - 4 * (3_000 + WITHDRAWAL_FEE) + back);
+    stage.assert_books().await;
+}
+
+/// A statement of money that cannot have moved is for a person to look at, and books nothing.
+#[tokio::test]
+async fn a_statement_of_another_amount_or_currency_is_not_believed() {
+    let stage = Stage::new().await;
+    let node = stage.node();
+    fund(&stage).await;
+    let withdrawal_id = requested(&stage, "Silent", 3_000).await;
+    approve(&stage, withdrawal_id).await;
+    stage.until_quiet().await;
+    stage.pass(COOLING_OFF).await;
+    node.stop().await;
+    stage.bank.sandbox.work(stage.clock.now()).unwrap();
+    let told = async |id: &str, side, amount, currency| {
+        let amount = Money::new(amount, currency).unwrap();
+        let booking = Booking { withdrawal_id, side, amount, return_reason: None };
+        let statement = camt053::write(&booking, "DE02120300000000202051", id, stage.clock.now());
+        std::fs::write(stage.bank.folder.path().join("inbox").join(format!("{id}.xml")), statement).unwrap();
+        assert!(stage.use_cases().withdrawals.record_news().await.unwrap() > 0);
+        history(&stage, withdrawal_id).await
+    };
+    for (id, side, amount, currency) in [
+        ("less", EntrySide::Debit, 2_999, Currency::USD),
+        ("more", EntrySide::Debit, 3_001, Currency::USD),
+        ("elsewhere", EntrySide::Debit, 3_000, Currency::EUR),
+        ("back-elsewhere", EntrySide::Credit, 3_000, Currency::EUR),
+        ("too-much-back", EntrySide::Credit, 3_001, Currency::USD),
+    ] {
+        assert_eq!(told(id, side, amount, currency).await, ["sent"], "{id}");
+    }
+    assert_eq!(told("right", EntrySide::Debit, 3_000, Currency::USD).await, ["sent", "paid"]);
+    assert_eq!(available(&stage).await, FUNDS - 3_000 - WITHDRAWAL_FEE);
     stage.assert_books().await;
 }
 

@@ -52,11 +52,17 @@ pub fn entry(event_type: &str, body: &Value) -> Result<Option<Entry>, String> {
         "payment.refund_succeeded" => refunded(body, &refund_hold(body), 1),
         "payment.refund_succeeded_late" => refunded(body, &pending(body), 1),
         "payment.refund_reversed" => refunded(body, &pending(body), -1),
+        "payment.dispute_opened" | "payment.dispute_adjusted" => disputed(body),
+        "payment.dispute_closed" => dispute_closed(body, 1),
+        "payment.dispute_reopened" => dispute_closed(body, -1),
         "pre_auth.authorized" => authorized(body, amount(body)),
         "pre_auth.captured" => authorized(body, -amount(body) - minor(body, "released")),
         "pre_auth.captured_late" => authorized(body, -minor(body, "covered")),
         "pre_auth.capture_failed" | "pre_auth.closed" => authorized(body, -minor(body, "released")),
         "adjustment.approved" => adjusted(body),
+        "channel_account.payout_received" => paid_out(body),
+        "channel_account.difference_resolved" => explained(body),
+        "channel_account.resolution_requested" => return Ok(None),
         "adjustment.proposed" | "adjustment.rejected" => return Ok(None),
         other if WORKFLOW.iter().any(|category| other.starts_with(category)) => return Ok(None),
         "order_claim.claimed"
@@ -70,7 +76,8 @@ pub fn entry(event_type: &str, body: &Value) -> Result<Option<Entry>, String> {
         | "payment.cancelled"
         | "payment.expired"
         | "payment.refund_accepted"
-        | "payment.refund_outcome_unknown" => return Ok(None),
+        | "payment.refund_outcome_unknown"
+        | "payment.over_returned" => return Ok(None),
         unknown => return Err(format!("{unknown} is not in the auditor's chart")),
     };
     Ok(Some(entry))
@@ -134,6 +141,36 @@ fn refunded(body: &Value, source: &str, sign: i128) -> Entry {
         .transfer("recovery:channel_fee", &pending(body), sign * borne_by_merchant(body, fee))
 }
 
+fn dispute_hold(body: &Value) -> String {
+    format!("merchant:{}:dispute_hold:{}", text(body, "merchant_id"), text(body, "dispute_id"))
+}
+
+fn disputed_at_channel(body: &Value) -> String {
+    format!("channel:{}:disputed:{}", text(body, "channel"), text(body, "dispute_id"))
+}
+
+/// What the channel takes, or takes more; the whole of its fee is the merchant's to bear.
+fn disputed(body: &Value) -> Entry {
+    let (fee, expense) = (minor(body, "fee"), format!("expense:dispute_fee:{}", text(body, "channel")));
+    Entry::in_currency_of(body)
+        .transfer(&disputed_at_channel(body), &receivable(body), amount(body))
+        .transfer(&expense, &receivable(body), fee)
+        .transfer(&pending(body), &dispute_hold(body), amount(body))
+        .transfer(&pending(body), "revenue:dispute_fee", fee)
+}
+
+/// What is won comes back to the merchant, what is lost is gone, or all of that undone.
+fn dispute_closed(body: &Value, sign: i128) -> Entry {
+    let (won, lost, fee) = (minor(body, "won"), minor(body, "lost"), minor(body, "fee_returned"));
+    let expense = format!("expense:dispute_fee:{}", text(body, "channel"));
+    Entry::in_currency_of(body)
+        .transfer(&receivable(body), &disputed_at_channel(body), sign * won)
+        .transfer(&dispute_hold(body), &pending(body), sign * won)
+        .transfer(&dispute_hold(body), &disputed_at_channel(body), sign * lost)
+        .transfer(&receivable(body), &expense, sign * fee)
+        .transfer("revenue:dispute_fee", &pending(body), sign * fee)
+}
+
 /// What is held at the channel for this pre-auth, off the balance sheet; below zero, what is held no more.
 fn authorized(body: &Value, amount: i128) -> Entry {
     let of_merchant = format!("memo:merchant:{}:authorized:{}", text(body, "merchant_id"), text(body, "pre_auth_id"));
@@ -149,4 +186,25 @@ fn adjusted(body: &Value) -> Entry {
     };
     let currency = legs.first().map(|leg| text(leg, "currency").to_owned()).unwrap_or_default();
     Entry { currency, lines: legs.iter().map(line).collect() }
+}
+
+/// What arrived, and beside it what its statement says that did not.
+fn paid_out(body: &Value) -> Entry {
+    let (arrived, expected) = (amount(body), minor(body, "expected"));
+    Entry::in_currency_of(body)
+        .transfer(&format!("bank:{}:cash", text(body, "bank")), &receivable(body), arrived)
+        .transfer(&suspense(body), &receivable(body), expected - arrived)
+}
+
+fn explained(body: &Value) -> Entry {
+    let by = match text(body, "reason") {
+        "bank_fee" => "expense:bank_fee",
+        "fx_difference" => "fx:gain_loss",
+        _ => "expense:recon_writeoff",
+    };
+    Entry::in_currency_of(body).transfer(&suspense(body), by, minor(body, "difference"))
+}
+
+fn suspense(body: &Value) -> String {
+    format!("suspense:recon:{}", text(body, "channel"))
 }

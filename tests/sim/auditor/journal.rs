@@ -58,7 +58,7 @@ impl Journal {
 
     /// Whatever is kept for one payment, refund, dispute, withdrawal or batch is empty once all of them have ended.
     pub fn has_emptied_what_belongs_to_one_object(&self) -> Result<(), Finding> {
-        const KEPT_FOR_ONE: [&str; 8] = [
+        const KEPT_FOR_ONE: [&str; 9] = [
             ":refund_hold:",
             ":dispute_hold:",
             ":withdrawal_hold:",
@@ -67,6 +67,7 @@ impl Journal {
             ":fee_accrual:",
             ":disputed:",
             ":authorized:",
+            "suspense:",
         ];
         let kept = |account: &str| KEPT_FOR_ONE.iter().any(|part| account.contains(part));
         match self.sums.iter().find(|((account, _), amount)| kept(account) && **amount != 0) {
@@ -86,6 +87,12 @@ impl Journal {
         for (_, refund) in provider.refunds().filter(|(_, refund)| refund.state == RefundState::Succeeded) {
             *owed.entry(refund.currency.to_string()).or_default() -= i128::from(refund.amount - refund.fee_returned);
         }
+        for (_, dispute) in provider.disputes() {
+            *owed.entry(dispute.currency.to_string()).or_default() -= i128::from(dispute.taken());
+        }
+        for paid in provider.payouts() {
+            *owed.entry(paid.payout.currency.to_string()).or_default() -= i128::from(paid.expected());
+        }
         let receivable = format!("channel:{CHANNEL}:receivable");
         for (currency, owed) in owed {
             let booked = self.sums.get(&(receivable.clone(), currency.clone())).copied().unwrap_or_default();
@@ -96,8 +103,8 @@ impl Journal {
         Ok(())
     }
 
-    /// What the bank has taken from our account and not given back, by its own book.
-    pub fn agrees_with_the_bank(&self, transfers: &Transfers) -> Result<(), Finding> {
+    /// What the bank has taken from our account and not given back, by its own book, less what the channel paid in.
+    pub fn agrees_with_the_bank(&self, transfers: &Transfers, provider: &Book) -> Result<(), Finding> {
         let mut gone: BTreeMap<String, i128> = BTreeMap::new();
         for transfer in transfers.values() {
             let left = match transfer.state {
@@ -106,6 +113,9 @@ impl Journal {
                 TransferState::Taken | TransferState::Refused => 0,
             };
             *gone.entry(transfer.amount.currency().to_string()).or_default() += i128::from(left);
+        }
+        for paid in provider.payouts() {
+            *gone.entry(paid.payout.currency.to_string()).or_default() -= i128::from(paid.payout.amount);
         }
         for (currency, gone) in gone {
             let booked = self.sums.get(&(format!("bank:{BANK}:cash"), currency.clone())).copied().unwrap_or_default();

@@ -36,6 +36,10 @@ struct Payment {
     wanted: bool,
     captured: i128,
     refunds: BTreeMap<String, (i128, Going)>,
+    /// What the channel keeps for each dispute: all of it until it is closed, then what was lost.
+    disputed: BTreeMap<String, i128>,
+    /// The most by which the ledger has said that more went back than came in.
+    over_returned: i128,
 }
 
 #[derive(Default)]
@@ -64,14 +68,23 @@ impl Payments {
             }
             "failed" | "cancelled" | "expired" => (payment.stage, payment.wanted) = (Stage::Over, false),
             "cancellation_requested" => payment.wanted = false,
-            "refund_requested" => payment.refund(body, Going::Pending),
+            "refund_requested" => {
+                payment.refund(body, Going::Pending);
+                // A late success may have taken too much, which nobody could refuse; nothing is added to that.
+                if payment.goes_back() + payment.in_dispute() > payment.captured {
+                    return wrong("a refund is taken on beyond what was captured");
+                }
+            }
+            "dispute_opened" | "dispute_adjusted" => payment.dispute(body, minor(body, "amount")),
+            "dispute_closed" => payment.dispute(body, -minor(body, "won")),
+            "dispute_reopened" => payment.dispute(body, minor(body, "won")),
+            "over_returned" => payment.over_returned = minor(body, "excess"),
             "refund_succeeded" => payment.refund(body, Going::Back),
             "refund_succeeded_late" => payment.refund(body, Going::BackLate),
             "refund_failed" | "refund_reversed" => payment.refund(body, Going::Nowhere),
             _ => {}
         }
-        let going = payment.refunds.values().filter(|(_, going)| matches!(going, Going::Pending | Going::Back));
-        if going.map(|(amount, _)| amount).sum::<i128>() > payment.captured {
+        if payment.goes_back() > payment.captured {
             return wrong("more goes back than was captured");
         }
         Ok(())
@@ -86,6 +99,8 @@ impl Payments {
             wanted: true,
             captured: 0,
             refunds: BTreeMap::new(),
+            disputed: BTreeMap::new(),
+            over_returned: 0,
         };
         self.by_id.insert(id.to_owned(), payment);
     }
@@ -96,7 +111,11 @@ impl Payments {
             if payment.stage == Stage::Open || pending {
                 return Err(Finding::of(8, format!("{id} has not ended: {payment:?}")));
             }
-            if !payment.wanted && payment.gone_back() < payment.captured {
+            let gone = payment.gone_back() + payment.in_dispute();
+            if gone > payment.captured && payment.over_returned < gone - payment.captured {
+                return Err(Finding::of(4, format!("{id}: more went back than came in, untold: {payment:?}")));
+            }
+            if !payment.wanted && gone < payment.captured {
                 return Err(Finding::of(
                     8,
                     format!("{id} is not wanted, and its money has not gone back: {payment:?}"),
@@ -135,6 +154,20 @@ impl Payments {
 impl Payment {
     fn refund(&mut self, body: &Value, going: Going) {
         self.refunds.insert(text(body, "refund_id").to_owned(), (minor(body, "amount"), going));
+    }
+
+    fn dispute(&mut self, body: &Value, more: i128) {
+        *self.disputed.entry(text(body, "dispute_id").to_owned()).or_default() += more;
+    }
+
+    fn in_dispute(&self) -> i128 {
+        self.disputed.values().sum()
+    }
+
+    /// Has gone back or may, but for what came too late to be refused.
+    fn goes_back(&self) -> i128 {
+        let going = self.refunds.values().filter(|(_, going)| matches!(going, Going::Pending | Going::Back));
+        going.map(|(amount, _)| amount).sum()
     }
 
     fn gone_back(&self) -> i128 {

@@ -13,6 +13,8 @@ use crate::finding::Finding;
 #[derive(Debug, Default)]
 struct Withdrawal {
     amount: i128,
+    fee: i128,
+    fee_returned: i128,
     bank_account: String,
     /// The newest of what its approvals say, as text: times of the log sort by it.
     send_not_before: String,
@@ -40,12 +42,15 @@ impl Withdrawals {
             let details: Value = serde_json::from_str(details).unwrap_or_default();
             self.numbers.insert(id.clone(), text(&details, "iban").to_owned());
         }
+        if event.event_type.starts_with("merchant_account.withdrawal_") {
+            return self.give_fee_back(event, body);
+        }
         let Some(kind) = event.event_type.strip_prefix("withdrawal.") else { return Ok(()) };
         let wrong = |detail: &str| Err(Finding::of(4, format!("{id} at position {}: {detail}", event.position)));
         let withdrawal = self.by_id.entry(id.clone()).or_default();
         match kind {
             "requested" => {
-                withdrawal.amount = minor(body, "amount");
+                (withdrawal.amount, withdrawal.fee) = (minor(body, "amount"), minor(body, "fee"));
                 withdrawal.bank_account = text(body, "bank_account_id").to_owned();
             }
             "approved" => withdrawal.send_not_before = text(body, "send_not_before").to_owned(),
@@ -63,6 +68,18 @@ impl Withdrawals {
         }
         if withdrawal.is_stopped && (withdrawal.is_sent || withdrawal.is_paid) {
             return wrong("it was stopped and goes on");
+        }
+        Ok(())
+    }
+
+    /// What the merchant paid for it goes back once, whatever the bank does after that. The account's event comes before
+    /// the workflow's, so a withdrawal may not be known yet.
+    fn give_fee_back(&mut self, event: &RecordedEvent, body: &Value) -> Result<(), Finding> {
+        let Some(withdrawal) = self.by_id.get_mut(text(body, "withdrawal_id")) else { return Ok(()) };
+        withdrawal.fee_returned += minor(body, "fee_returned");
+        if withdrawal.fee_returned > withdrawal.fee {
+            let detail = format!("position {} gives back more than the fee of {withdrawal:?}", event.position);
+            return Err(Finding::of(5, detail));
         }
         Ok(())
     }

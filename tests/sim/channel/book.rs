@@ -6,7 +6,9 @@ use commands::ports::{ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder};
 use domain::payment::Failure;
 use domain::{Currency, PaymentId, PreAuthId, RefundId};
 
+use super::disputes::Dispute;
 use super::holds::Hold;
+use super::payouts::PaidOut;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChargeState {
@@ -55,6 +57,8 @@ pub struct Book {
     refund_keys: BTreeSet<String>,
     /// Payments whose charge was voided before it came.
     tombstones: BTreeSet<PaymentId>,
+    pub(super) payouts: Vec<PaidOut>,
+    pub(super) disputes: BTreeMap<String, Dispute>,
     pub(super) holds: BTreeMap<String, Hold>,
     /// Pre-auths that were released before they came.
     pub(super) released_unseen: BTreeSet<PreAuthId>,
@@ -212,6 +216,10 @@ impl Book {
 
     pub fn fee_of(&self, payment_id: PaymentId) -> Option<i64> {
         self.charges.values().find(|charge| charge.payment_id == payment_id).map(|charge| charge.fee)
+    }
+
+    pub fn currency_of(&self, payment_id: PaymentId) -> Option<Currency> {
+        self.charges.values().find(|charge| charge.payment_id == payment_id).map(|charge| charge.currency)
     }
 
     pub fn captured_of(&self, payment_id: PaymentId) -> i64 {

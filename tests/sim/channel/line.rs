@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use commands::ports::channel::{Webhook, WebhookError};
-use commands::ports::{Authorizations, Channel, ChannelAnswer, ChargeOrder, RefundAnswer, RefundOrder};
+use commands::ports::channel::{PayoutsAnswer, StatementAnswer, Webhook, WebhookError};
+use commands::ports::{
+    Authorizations, Channel, ChannelAnswer, ChargeOrder, DisputeAnswer, DisputeOrder, DisputeReport, RefundAnswer,
+    RefundOrder, ReportedStage,
+};
 use domain::{ChannelName, Money, Timestamp};
 use rust_decimal::Decimal;
 
@@ -54,6 +57,18 @@ impl ChannelLine {
             }
         }
     }
+}
+
+impl ChannelLine {
+    async fn answer_dispute(&self, order: &DisputeOrder, to: ReportedStage) -> DisputeAnswer {
+        let (reference, asked) = (order.channel_reference.clone(), order.channel_reference.clone());
+        let answer = move |provider: &Provider| provider.answer_dispute(&asked, to);
+        self.call(answer, |provider| provider.book().answer_taken(&reference, to), unknown_dispute).await
+    }
+}
+
+fn unknown_dispute(reason: String) -> DisputeAnswer {
+    DisputeAnswer::Unknown { reason }
 }
 
 fn charge(provider: &Provider, order: &ChargeOrder) {
@@ -139,6 +154,34 @@ impl Channel for ChannelLine {
 
     async fn find_refund(&self, order: &RefundOrder) -> RefundAnswer {
         self.call(|_| {}, |provider| provider.book().refund_answer(order.refund_id), unknown_refund).await
+    }
+
+    async fn find_dispute(&self, reference: &str) -> DisputeAnswer {
+        let told = self.call(|_| {}, |provider| provider.book().dispute_answer(reference), unknown_dispute).await;
+        self.tampering.dispute(told)
+    }
+
+    async fn disputes_since(&self, since: Timestamp) -> Result<Vec<DisputeReport>, String> {
+        self.call(|_| {}, |provider| Ok(provider.book().disputes_since(since)), Err).await
+    }
+
+    async fn submit_evidence(&self, order: &DisputeOrder, _: &str) -> DisputeAnswer {
+        self.answer_dispute(order, ReportedStage::UnderReview).await
+    }
+
+    async fn accept_dispute(&self, order: &DisputeOrder) -> DisputeAnswer {
+        self.answer_dispute(order, ReportedStage::Closed { won: 0, fee_returned: 0 }).await
+    }
+
+    async fn payouts(&self, page: Option<&str>) -> PayoutsAnswer {
+        let unknown = |reason| PayoutsAnswer::Unknown { reason };
+        self.call(|_| {}, |provider| provider.book().payout_page(page), unknown).await
+    }
+
+    async fn payout_statement(&self, payout: &str) -> StatementAnswer {
+        let unknown = |reason| StatementAnswer::Unknown { reason };
+        let told = self.call(|_| {}, |provider| provider.book().statement(payout), unknown).await;
+        self.tampering.statement(told)
     }
 
     fn authorizations(&self) -> Option<&dyn Authorizations> {

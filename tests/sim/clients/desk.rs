@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use commands::Issued;
 use commands::adjustment;
+use commands::dispute::Disputes;
 use commands::ports::{EventStore, RecordedEvent};
+use domain::channel_account::{self, DifferenceReason};
 use domain::withdrawal::Requested;
-use domain::{AdjustmentId, SettlementId, settlement, withdrawal};
+use domain::{AdjustmentId, Currency, DisputeId, MerchantId, SettlementId, dispute, settlement, withdrawal};
 use tokio::time::sleep;
 
-use super::{Clients, Wish};
+use super::{Clients, Wish, actor};
+use crate::channel::CHANNEL;
 use crate::node::Node;
 
 const PEOPLE: [&str; 3] = ["finance:ada", "finance:bob", "finance:cyd"];
@@ -21,6 +24,7 @@ const PEOPLE: [&str; 3] = ["finance:ada", "finance:bob", "finance:cyd"];
 pub struct Desk {
     seen: u64,
     waiting: BTreeMap<String, Case>,
+    payouts: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -28,12 +32,19 @@ enum Case {
     Withdrawal(Box<Requested>),
     Settlement(SettlementId),
     Adjustment(AdjustmentId),
+    /// A payout that is not what its statement says.
+    Difference(Currency, String),
+    /// Its merchant may answer, and does not have to.
+    Dispute(DisputeId, MerchantId),
 }
 
 impl Desk {
     fn see(&mut self, event: &RecordedEvent) {
         self.seen = event.position;
         let (id, name) = (event.stream.id.clone(), event.event_type.as_str());
+        if name.starts_with("channel_account.") {
+            return self.see_payout(event);
+        }
         let case = match name {
             "withdrawal.requested" | "withdrawal.approved" => match event.decode::<withdrawal::Event>() {
                 Ok(withdrawal::Event::Requested(terms)) => Case::Withdrawal(terms),
@@ -45,6 +56,13 @@ impl Desk {
                 _ => Case::Settlement(id.parse().expect("a settlement's id")),
             },
             "adjustment.proposed" => Case::Adjustment(id.parse().expect("an adjustment's id")),
+            "dispute.inquired" | "dispute.opened" => match event.decode::<dispute::Event>() {
+                Ok(dispute::Event::Inquired(terms) | dispute::Event::Opened(terms)) => {
+                    Case::Dispute(terms.dispute_id, terms.merchant_id)
+                }
+                _ => return,
+            },
+            "dispute.closed" | "dispute.accepted" => return drop(self.waiting.remove(&id)),
             "withdrawal.rejected"
             | "withdrawal.cancelled"
             | "settlement.approved"
@@ -54,6 +72,20 @@ impl Desk {
             _ => return,
         };
         self.waiting.insert(id, case);
+    }
+
+    fn see_payout(&mut self, event: &RecordedEvent) {
+        match event.decode::<channel_account::Event>() {
+            Ok(channel_account::Event::PayoutReceived(received)) => {
+                self.payouts += 1;
+                if received.amount != received.expected {
+                    let case = Case::Difference(received.currency, received.payout.clone());
+                    self.waiting.insert(received.payout, case);
+                }
+            }
+            Ok(channel_account::Event::DifferenceResolved(resolved)) => drop(self.waiting.remove(&resolved.payout)),
+            _ => {}
+        }
     }
 }
 
@@ -82,9 +114,15 @@ impl Clients {
         });
     }
 
-    /// Decides everything that lies there; what that was.
+    /// How many payouts are booked, as of the last look.
+    pub fn payouts_booked(&self) -> usize {
+        self.desk.lock().payouts
+    }
+
+    /// Decides everything that lies there; what that was. Disputes end by themselves.
     pub async fn clear_the_desk(&self) -> Option<String> {
-        let waiting = self.look_at_the_desk().await;
+        let mut waiting = self.look_at_the_desk().await;
+        waiting.retain(|case| !matches!(case, Case::Dispute(..)));
         for case in &waiting {
             self.decide(case).await;
         }
@@ -92,26 +130,44 @@ impl Clients {
     }
 
     async fn decide(&self, case: &Case) {
-        let (by, is_yes, case) = (self.chance.pick(&PEOPLE), self.chance.percent(75), case.clone());
+        let (is_yes, case) = (self.chance.percent(75), case.clone());
+        let by = match &case {
+            Case::Dispute(_, merchant_id) => actor(*merchant_id),
+            _ => self.chance.pick(&PEOPLE).to_owned(),
+        };
+        let wish = match &case {
+            Case::Difference(..) => Wish::Explanation,
+            Case::Dispute(..) => Wish::DisputeAnswer,
+            _ if is_yes => Wish::Approval,
+            _ => Wish::Refusal,
+        };
+        let person = by.clone();
         let ask = move |node: Arc<Node>, issued: Issued| {
-            let case = case.clone();
+            let (case, by) = (case.clone(), person.clone());
             async move {
                 let (at, executor) = (node.payments.clock.now(), &node.payments.executor);
+                let disputes = Disputes { payments: node.payments.clone() };
                 match case {
                     Case::Withdrawal(terms) if is_yes => {
-                        node.withdrawals.approve(issued, terms.withdrawal_id, by).await
+                        node.withdrawals.approve(issued, terms.withdrawal_id, &by).await
                     }
-                    Case::Withdrawal(terms) => node.withdrawals.reject(issued, terms.withdrawal_id, by, None).await,
+                    Case::Withdrawal(terms) => node.withdrawals.reject(issued, terms.withdrawal_id, &by, None).await,
                     Case::Settlement(id) if is_yes => node.settlements.approve(issued, id).await,
                     Case::Settlement(id) => node.settlements.hold(issued, id).await,
-                    Case::Adjustment(id) if is_yes => {
-                        adjustment::approve(executor, issued, id, by.to_owned(), at).await
+                    Case::Adjustment(id) if is_yes => adjustment::approve(executor, issued, id, by, at).await,
+                    Case::Difference(currency, payout) => {
+                        let about = (&CHANNEL.parse().expect("a channel's name"), currency);
+                        let reason = DifferenceReason::BankFee;
+                        node.channel_accounts.resolve(issued, about, payout, reason, by).await
                     }
-                    Case::Adjustment(id) => adjustment::reject(executor, issued, id, by.to_owned(), at).await,
+                    Case::Dispute(id, merchant) if is_yes => {
+                        disputes.submit_evidence(issued, id, merchant, "It was sent.").await
+                    }
+                    Case::Dispute(id, merchant) => disputes.accept(issued, id, merchant).await,
+                    Case::Adjustment(id) => adjustment::reject(executor, issued, id, by, at).await,
                 }
             }
         };
-        let wish = if is_yes { Wish::Approval } else { Wish::Refusal };
-        self.insist(wish, by, &self.key(), ask).await;
+        self.insist(wish, &by, &self.key(), ask).await;
     }
 }

@@ -37,7 +37,17 @@ impl Clients {
 
     async fn pre_auth(&self, merchant_id: MerchantId, currency: Currency, order_no: &str) {
         let amount = self.chance.pick(&[1, 100, 2_501, 10_000, 99_999]);
-        let expires_in = self.chance.pick(&[Some(90), Some(600), Some(600), Some(7_200), None]);
+        let expires_in = self.chance.pick(&[
+            Some(90),
+            Some(90),
+            Some(600),
+            Some(600),
+            Some(600),
+            Some(600),
+            Some(600),
+            Some(7_200),
+            None,
+        ]);
         let chance = self.chance.clone();
         let create = CreatePreAuth {
             pre_auth_id: PreAuthId::from_uuid(Uuid::nil()),

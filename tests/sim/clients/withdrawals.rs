@@ -23,7 +23,7 @@ impl Clients {
         for _ in 0..withdrawals {
             let (clients, merchant_id) = (self.clone(), merchant.merchant_id);
             let currency = merchant.home_currency.unwrap_or(Currency::USD);
-            let within_s = self.chance.pick(&[200, 200, 200, 150_000]);
+            let within_s = self.chance.pick(&[200, 200, 200, 200, 200, 100_000]);
             self.start(async move {
                 sleep(clients.chance.seconds(0..=within_s)).await;
                 clients.withdrawal(merchant_id, currency).await;

@@ -1,8 +1,9 @@
 //! `dev --payments N`: plays a month's mix of business through the real path, the same each time: four merchants of four
-//! tiers, payments, refunds, disputes and pre-auths, then a settlement and what the merchants have paid out.
+//! tiers, payments, refunds, disputes, pre-auths and orders, then a settlement and what the merchants have paid out.
 
 mod client;
 mod deal;
+mod order;
 mod payout;
 
 use futures::{StreamExt, TryStreamExt, stream};

@@ -1,11 +1,12 @@
-//! One deal of a merchant with a customer: a payment that may be refunded or disputed, or a pre-auth that is captured in
-//! parts or given back.
+//! One deal of a merchant with a customer: a payment that may be refunded or disputed, a pre-auth that is captured in
+//! parts or given back, or an order.
 
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::order;
 
 /// What a sample payment does, and how often out of a hundred.
 const TOKENS: [(&str, u32); 12] = [
@@ -51,6 +52,8 @@ enum Kind {
     Payment { refund: Option<i64> },
     /// With the parts to capture; whatever is left is given back.
     PreAuth { captures: Vec<i64> },
+    /// With the part that is paid first.
+    Order { first: i64 },
 }
 
 /// The index of what was drawn, by weight.
@@ -78,7 +81,9 @@ impl Deal {
             let captures = [vec![], vec![first], vec![first, amount - first]][random.random_range(0..3)].clone();
             return Deal { number, merchant, token: "tok_success", currency, amount, kind: Kind::PreAuth { captures } };
         }
-        Deal { number, merchant, token, currency, amount, kind: Kind::Payment { refund } }
+        let is_order = number % order::EVERY == order::EVERY - 1;
+        let kind = if is_order { Kind::Order { first } } else { Kind::Payment { refund } };
+        Deal { number, merchant, token, currency, amount, kind }
     }
 
     /// Which of the merchants it is.
@@ -104,6 +109,10 @@ impl Deal {
             Kind::PreAuth { captures } => {
                 let pre_auth = client.post("/pre-auths", secret, &key, &request).await?;
                 self.capture(client, secret, &pre_auth, captures).await
+            }
+            Kind::Order { first } => {
+                let (number, currency, amount, token) = (self.number, self.currency, self.amount, self.token);
+                order::Sample { number, currency, amount, first: *first, token }.play(client, secret).await
             }
         }
     }
