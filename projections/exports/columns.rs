@@ -128,8 +128,8 @@ pub(super) const ORDERS: &[Column<OrderRow>] = &[
     ("amount_paid", |row| Cell::number(row.amount_paid)),
     ("amount_refunded", |row| Cell::number(row.amount_refunded)),
     ("currency", |row| Cell::text(row.currency)),
-    ("channel", |row| Cell::text(&row.channel)),
-    ("payments", |row| Cell::texts(&row.payment_ids)),
+    ("channel", |row| Cell::maybe(row.channel.as_ref())),
+    ("payment_ids", |row| Cell::texts(&row.payment_ids)),
     ("created_at", |row| row.created_at.into()),
     ("updated_at", |row| row.updated_at.into()),
 ];

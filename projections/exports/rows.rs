@@ -76,7 +76,7 @@ async fn of_refunds(view: &mut Snapshot, wanted: &Selection, sheet: &mut Sheet<'
 async fn of_orders(view: &mut Snapshot, wanted: &Selection, sheet: &mut Sheet<'_>) -> Result<(), Failure> {
     let mut query = QueryBuilder::new(orders::SELECT);
     wanted.filter::<OrderStatus>()?.push(&mut query);
-    query.push(" ORDER BY created_at DESC, first_payment_id DESC");
+    query.push(" ORDER BY created_at DESC, first_id DESC");
     each(view, query, orders::read, columns::ORDERS, sheet).await
 }
 
