@@ -154,14 +154,14 @@ pub(super) async fn expire(pool: &PgPool) -> Result<(), sqlx::Error> {
 }
 
 impl Claim {
-    /// Goes on holding the export for as long as it is polled; ends only when another attempt has begun. A database
-    /// that cannot be reached is no loss yet: what is written decides.
+    /// Goes on holding the export for as long as it is polled; ends only when another attempt has begun or nobody waits
+    /// for it, not when this one has just ended it. A database that cannot be reached is no loss yet: what is written decides.
     pub(super) async fn keep(&self, pool: &PgPool) -> Failure {
         loop {
             tokio::time::sleep(self.lease / 3).await;
             let kept = sqlx::query(
                 "UPDATE exports SET held_until = clock_timestamp() + make_interval(secs => $3)
-                  WHERE export_id = $1 AND attempt = $2 AND state = 'running'",
+                  WHERE export_id = $1 AND attempt = $2 AND state IN ('running', 'ready')",
             )
             .bind(self.export_id.to_string())
             .bind(self.attempt)
