@@ -17,7 +17,7 @@ use crate::router::{BASE, with_keys, with_uploads};
 use crate::{docs, health, problem, webhooks};
 
 /// Tags whose answers speak for a position of the log.
-const POSITIONED: [&str; 13] = [
+const POSITIONED: [&str; 14] = [
     "analytics",
     "payments",
     "pre-auths",
@@ -30,6 +30,7 @@ const POSITIONED: [&str; 13] = [
     "ledger",
     "reconciliation",
     "log",
+    "exports",
     "merchants",
 ];
 
@@ -91,6 +92,7 @@ fn preface() -> OpenApi {
         ("ledger", "The books, for finance and auditors"),
         ("reconciliation", "Statements of channels and banks beside the books, for finance and auditors"),
         ("log", "The events, for auditors, operators and admins"),
+        ("exports", "Files of rows, to be downloaded"),
         ("merchants", "Onboarding, for admins"),
         ("keys", "API keys, for admins"),
         ("operations", "Jobs, projections and sagas, for operators and admins"),

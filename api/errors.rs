@@ -89,6 +89,8 @@ catalogue! {
         "`POST /reconciliation/statements` answers with the run over the statement.";
     EXCEPTION_NOT_FOUND "exception_not_found" 404 change "No reconciliation has found such a difference"
         "`GET /reconciliation/exceptions` lists them.";
+    EXPORT_NOT_FOUND "export_not_found" 404 change "There is no such export"
+        "Check the id and whose key you use.";
     STREAM_NOT_FOUND "stream_not_found" 404 change "There is no such stream"
         "Check the category and the id.";
     PROJECTION_NOT_FOUND "projection_not_found" 404 change "There is no such projection"
@@ -187,10 +189,18 @@ catalogue! {
         "Wait until `GET /projections` says that it is running.";
     NOTHING_TO_ROLL_BACK_TO "nothing_to_roll_back_to" 409 change "No other generation of the projection is kept"
         "One is kept for a day after a rebuild; rebuild the projection instead.";
+    EXPORT_NOT_READY "export_not_ready" 409 retry "The file is not made yet"
+        "Wait until `GET /exports/{id}` says `ready`.";
+    EXPORT_FAILED "export_failed" 409 change "The file could not be made"
+        "Ask for another export; tell us the id if that fails too.";
+    EXPORT_EXPIRED "export_expired" 410 change "The file was deleted"
+        "Its `expires_at` has passed: ask for another export.";
     BODY_TOO_LARGE "body_too_large" 413 change "The body is larger than 64 kB, or than 256 MB for a statement"
         "Send less.";
     UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" 415 change "The body is not declared as JSON"
         "Send `Content-Type: application/json`.";
+    RANGE_NOT_SATISFIABLE "range_not_satisfiable" 416 change "The file does not reach as far"
+        "`Content-Range` tells its length.";
     UNKNOWN_FIELD "unknown_field" 422 change "The body has an unknown field"
         "Remove the field at `pointer`.";
     DUPLICATE_FIELD "duplicate_field" 422 change "The body names a field twice"
@@ -349,6 +359,8 @@ catalogue! {
         "Nothing was booked: an operator compares the payment with the channel.";
     CALL_LIMIT_EXCEEDED "call_limit_exceeded" 429 retry "The merchant calls more often than agreed"
         "Repeat with the same Idempotency-Key after `Retry-After`; `RateLimit` on every answer says what is left. Ask for a higher tier if it stays.";
+    TOO_MANY_EXPORTS "too_many_exports" 429 retry "Five exports wait or are being made"
+        "Repeat with the same Idempotency-Key once one of them is ready.";
     INTERNAL_ERROR "internal_error" 500 retry "Something is wrong on our side"
         "Repeat with the same Idempotency-Key; tell us the `request_id` if it stays.";
     UNAVAILABLE "unavailable" 503 retry "A part of the ledger cannot be reached"

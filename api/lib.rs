@@ -12,6 +12,7 @@ mod docs;
 mod document;
 pub mod errors;
 mod events;
+mod exports;
 pub mod extract;
 pub mod health;
 mod idempotency;

@@ -62,9 +62,10 @@ fn header(name: &str, required: bool, description: &str, example: &str) -> Param
         .build()
 }
 
-/// Errors of a command, of a query and of a webhook: every status with its codes.
+/// Errors of a command, of a query, of a download and of a webhook: every status with its codes.
 pub struct CommandErrors;
 pub struct QueryErrors;
+pub struct DownloadErrors;
 pub struct WebhookErrors;
 
 impl IntoResponses for CommandErrors {
@@ -76,6 +77,12 @@ impl IntoResponses for CommandErrors {
 impl IntoResponses for QueryErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         errors(&[400, 401, 403, 404, 422, 429, 500, 503])
+    }
+}
+
+impl IntoResponses for DownloadErrors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        errors(&[400, 401, 403, 404, 409, 410, 416, 429, 500, 503])
     }
 }
 

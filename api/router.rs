@@ -16,9 +16,9 @@ use crate::middleware::{CallMeter, meter_calls, observe, shed};
 use crate::problem::Problem;
 use crate::upload::{UPLOADS_MAX, authenticate_upload};
 use crate::{
-    adjustments, analytics, balances, bank_accounts, disputes, docs, document, events, health, jobs, keys, ledger,
-    merchants, orders, payments, payouts, periods, pre_auths, projections, rates, reconciliation, refunds, sagas,
-    settlements, statements, statistics, tiers, webhooks, withdrawals,
+    adjustments, analytics, balances, bank_accounts, disputes, docs, document, events, exports, health, jobs, keys,
+    ledger, merchants, orders, payments, payouts, periods, pre_auths, projections, rates, reconciliation, refunds,
+    sagas, settlements, statements, statistics, tiers, webhooks, withdrawals,
 };
 
 pub const BASE: &str = "/api/v1";
@@ -60,6 +60,7 @@ pub fn with_keys() -> OpenApiRouter<App> {
         .merge(periods::routes())
         .merge(reconciliation::routes())
         .merge(events::routes())
+        .merge(exports::routes())
         .merge(merchants::routes())
         .merge(tiers::routes())
         .merge(rates::routes())

@@ -89,6 +89,7 @@ ids! {
     JobRunId "run";
     ReconciliationRunId "rec";
     ExceptionId "exc";
+    ExportId "exp";
 }
 
 impl RefundId {

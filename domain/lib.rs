@@ -42,9 +42,9 @@ pub use currency::Currency;
 pub use decider::{Decider, DomainEvent, Holding, Rejection, RejectionClass};
 pub use entry::{BalancedEntry, Leg, NotAnEntry, Side};
 pub use ids::{
-    AdjustmentId, ApiKeyId, BankAccountId, BankName, ChannelName, DisputeId, ExceptionId, JobRunId, MerchantId,
-    OrderId, OrderNo, PaymentId, PreAuthId, ReconciliationRunId, RefundId, SettlementId, StatementId, TimeZone,
-    WithdrawalId,
+    AdjustmentId, ApiKeyId, BankAccountId, BankName, ChannelName, DisputeId, ExceptionId, ExportId, JobRunId,
+    MerchantId, OrderId, OrderNo, PaymentId, PreAuthId, ReconciliationRunId, RefundId, SettlementId, StatementId,
+    TimeZone, WithdrawalId,
 };
 pub use money::Money;
 pub use sealed::Sealed;

@@ -14,6 +14,7 @@
 mod charge;
 mod dispute;
 mod event;
+mod fees;
 mod postings;
 mod refund;
 mod rejection;
@@ -31,6 +32,7 @@ pub use event::{
     DisputeOpened, DisputeReopened, Event, Failed, Failure, FeeTruedUp, OverReturned, RefundCause, RefundFailed,
     RefundRequested, RefundReversed, RefundSucceeded,
 };
+pub use fees::Fees;
 pub use refund::{Refund, RefundOutcome, RefundStatus};
 pub use rejection::PaymentRejection;
 

@@ -21,6 +21,7 @@ pub use activity::{BooksActivity, items, of as activity_of};
 pub use at::At;
 pub use balances::{MerchantBalance, balances};
 pub use entries::{EntryLine, entries, transaction};
+pub(crate) use entries::{SELECT as ENTRIES, read as read_entry};
 pub use funds::BooksFunds;
 pub(crate) use sums::merchants;
 pub use trial_balance::{AccountFilter, AccountLine, CurrencyBalance, accounts, trial_balance};

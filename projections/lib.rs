@@ -10,6 +10,7 @@ mod checkpoint;
 pub mod daily_assertions;
 mod database;
 pub mod disputes;
+pub mod exports;
 mod feeder;
 mod filter;
 mod generation;

@@ -217,7 +217,8 @@ impl std::str::FromStr for OrderStatus {
 
 pub type OrderFilter = Filter<OrderStatus>;
 
-const SELECT: &str = "SELECT merchant_id, order_no, status, currency, amount, amount_paid, amount_refunded, channel,
+pub(crate) const SELECT: &str =
+    "SELECT merchant_id, order_no, status, currency, amount, amount_paid, amount_refunded, channel,
                              created_at, updated_at, payment_ids, version, made::text
                         FROM orders WHERE true";
 
@@ -295,7 +296,7 @@ pub fn of_histories(histories: &[Vec<RecordedEvent>]) -> Result<Option<OrderRow>
     Ok(of_attempts(attempts).pop())
 }
 
-fn read(row: &PgRow) -> Result<OrderRow, sqlx::Error> {
+pub(crate) fn read(row: &PgRow) -> Result<OrderRow, sqlx::Error> {
     let payment_ids: Vec<String> = row.try_get("payment_ids")?;
     let payment_ids = payment_ids.iter().map(|id| id.parse().map_err(|_| damaged(format!("{id} is no payment"))));
     Ok(OrderRow {

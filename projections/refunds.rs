@@ -171,7 +171,8 @@ pub struct RefundFilter {
     pub payment_id: Option<PaymentId>,
 }
 
-const SELECT: &str = "SELECT refund_id, payment_id, merchant_id, order_no, status, currency, amount, channel,
+pub(crate) const SELECT: &str =
+    "SELECT refund_id, payment_id, merchant_id, order_no, status, currency, amount, channel,
                              created_at, updated_at, version, reason::text, failure::text
                         FROM refunds WHERE true";
 
@@ -203,7 +204,7 @@ pub async fn list(
     }))
 }
 
-fn read(row: &PgRow) -> Result<RefundRow, sqlx::Error> {
+pub(crate) fn read(row: &PgRow) -> Result<RefundRow, sqlx::Error> {
     Ok(RefundRow {
         refund_id: parsed(row, "refund_id")?,
         payment_id: parsed(row, "payment_id")?,

@@ -88,6 +88,29 @@ pub struct Movement {
     pub effective_at: Timestamp,
 }
 
+impl Movement {
+    /// By what the movement is about, else by the category of its event: `payment`, `fee`, `refund`, `dispute`,
+    /// `settlement`, `withdrawal`, `adjustment`.
+    pub fn kind(&self) -> &str {
+        kind_of(&self.event_type, &self.object)
+    }
+}
+
+fn kind_of<'a>(event_type: &'a str, object: &str) -> &'a str {
+    let (category, _) = event_type.split_once('.').unwrap_or((event_type, ""));
+    match object.split_once('_').map(|(prefix, _)| prefix) {
+        _ if event_type == "payment.fee_trued_up" => "fee",
+        // A refund made or undone after all touches no hold, and stands under its payment.
+        _ if event_type.starts_with("payment.refund_") => "refund",
+        Some("re") => "refund",
+        Some("dp") => "dispute",
+        Some("set") => "settlement",
+        Some("wd") => "withdrawal",
+        Some("adj") => "adjustment",
+        _ => category,
+    }
+}
+
 /// Whose money, and from which position (excluded) to which (included).
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
@@ -138,11 +161,12 @@ pub async fn movements(
     Ok(Page::cut(rows, limit, |row: &Movement| Cursor { key: to_sql(row.position), id: String::new() }))
 }
 
-const SELECT: &str = "SELECT merchant_id, currency, position, event_type, object, amount::text, balance::text,
+pub(crate) const SELECT: &str =
+    "SELECT merchant_id, currency, position, event_type, object, amount::text, balance::text,
                              recorded_at, effective_at
                         FROM movements";
 
-fn read(row: &PgRow) -> Result<Movement, sqlx::Error> {
+pub(crate) fn read(row: &PgRow) -> Result<Movement, sqlx::Error> {
     Ok(Movement {
         merchant_id: parsed(row, "merchant_id")?,
         currency: parsed(row, "currency")?,
@@ -160,4 +184,26 @@ fn read(row: &PgRow) -> Result<Movement, sqlx::Error> {
 pub(crate) async fn stored(view: &mut Snapshot) -> Result<Vec<Movement>, ReadError> {
     let rows = sqlx::query(SELECT).fetch_all(view.connection()).await?;
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_movement_is_named_by_what_it_is_about() {
+        let table = [
+            ("payment.captured", "pay_1", "payment"),
+            ("payment.fee_trued_up", "pay_1", "fee"),
+            ("payment.refund_succeeded", "re_1", "refund"),
+            ("payment.refund_reversed", "pay_1", "refund"),
+            ("payment.dispute_opened", "dp_1", "dispute"),
+            ("merchant_account.withdrawal_sent", "wd_1", "withdrawal"),
+            ("adjustment.approved", "adj_1", "adjustment"),
+            ("merchant_account.adjustment_credited", "adj_1", "adjustment"),
+        ];
+        for (event_type, object, kind) in table {
+            assert_eq!(kind_of(event_type, object), kind, "{event_type}");
+        }
+    }
 }

@@ -297,7 +297,7 @@ pub(crate) async fn read_all<S: serde::de::DeserializeOwned>(
     Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
 }
 
-fn read<S: serde::de::DeserializeOwned>(row: &PgRow) -> Result<StreamRow<S>, sqlx::Error> {
+pub(crate) fn read<S: serde::de::DeserializeOwned>(row: &PgRow) -> Result<StreamRow<S>, sqlx::Error> {
     let state = json(row, "state")?.ok_or_else(|| damaged("a row without its state".to_owned()))?;
     Ok(StreamRow { version: position(row, "version")?, updated_at: moment(row, "updated_at")?, state })
 }

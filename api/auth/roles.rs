@@ -94,7 +94,31 @@ impl<S: Send + Sync> FromRequestParts<S> for ObjectReader {
     }
 }
 
+/// Takes data out of the ledger: a merchant its own, and the books only whoever reads them anyway.
+pub struct ExportCaller {
+    pub reader: ObjectReader,
+    pub reads_books: bool,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ExportCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<ExportCaller, Problem> {
+        let reader = ObjectReader::from_request_parts(parts, state).await?;
+        let reads_books = BooksReader::from_request_parts(parts, state).await.is_ok();
+        Ok(ExportCaller { reader, reads_books })
+    }
+}
+
 impl ObjectReader {
+    /// The merchant who reads; none if it is somebody of the platform.
+    pub fn own(&self) -> Option<MerchantId> {
+        match self {
+            ObjectReader::Own(merchant_id) => Some(*merchant_id),
+            ObjectReader::All => None,
+        }
+    }
+
     pub fn may_see(&self, owner: MerchantId) -> bool {
         match self {
             ObjectReader::Own(merchant_id) => *merchant_id == owner,

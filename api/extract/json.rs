@@ -63,8 +63,13 @@ fn is_json(content_type: &str) -> bool {
 }
 
 fn decode<T: DeserializeOwned>(tree: &Value) -> Result<T, Problem> {
+    part(tree, "")
+}
+
+/// The value of that part of a body that stands at `root`, for a part whose shape another field tells.
+pub fn part<T: DeserializeOwned>(tree: &Value, root: &str) -> Result<T, Problem> {
     serde_path_to_error::deserialize(tree).map_err(|failure| {
-        let pointer = pointer(failure.path());
+        let pointer = format!("{root}{}", pointer(failure.path()));
         fault(pointer, &failure.inner().to_string())
     })
 }

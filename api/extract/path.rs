@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use chrono::NaiveDate;
 use domain::tier::TierName;
 use domain::{
-    Account, AdjustmentId, ApiKeyId, BankAccountId, ChannelName, DisputeId, ExceptionId, MerchantId, OrderNo,
+    Account, AdjustmentId, ApiKeyId, BankAccountId, ChannelName, DisputeId, ExceptionId, ExportId, MerchantId, OrderNo,
     PaymentId, PreAuthId, ReconciliationRunId, RefundId, SettlementId, WithdrawalId,
 };
 
@@ -85,6 +85,10 @@ impl Addressed for ReconciliationRunId {
 
 impl Addressed for ExceptionId {
     const MISSING: &'static ErrorCode = errors::EXCEPTION_NOT_FOUND;
+}
+
+impl Addressed for ExportId {
+    const MISSING: &'static ErrorCode = errors::EXPORT_NOT_FOUND;
 }
 
 impl Addressed for ChannelName {

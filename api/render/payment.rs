@@ -6,7 +6,6 @@ use commands::CommandError;
 use commands::payment::Payments;
 use commands::ports::StreamState;
 use domain::payment::{Capture, Charge, Open, Payment, Phase, Record};
-use domain::pricing::PricingModel;
 use domain::{Timestamp, payment};
 use projections::payments::PaymentRow;
 use serde::Serialize;
@@ -123,7 +122,7 @@ pub async fn of_record(
         amount_captured: capture.map_or(0, |capture| capture.amount),
         amount_refunded: capture.map_or(0, Capture::amount_refunded),
         amount_disputed: capture.map_or(0, Capture::amount_disputed),
-        fees: fees(terms.pricing.model, capture),
+        fees: record.fees().into(),
         failure: match &record.phase {
             Phase::Failed(failure) => Some(Failure::from(failure)),
             _ => None,
@@ -146,16 +145,10 @@ fn channel_outcome(phase: &Phase) -> Option<&'static str> {
     }
 }
 
-fn fees(model: PricingModel, capture: Option<&Capture>) -> Fees {
-    let Some(capture) = capture else {
-        return Fees { channel: (model == PricingModel::CostPlus).then_some(0), ..Fees::default() };
-    };
-    let markup = capture.markup - capture.markup_returned;
-    let channel = match model {
-        PricingModel::CostPlus => Some(capture.channel_fee.amount() - capture.channel_fee_returned),
-        PricingModel::Blended => None,
-    };
-    Fees { channel, markup, total: markup + channel.unwrap_or(0) }
+impl From<payment::Fees> for Fees {
+    fn from(fees: payment::Fees) -> Fees {
+        Fees { channel: fees.channel, markup: fees.markup, total: fees.total() }
+    }
 }
 
 async fn next_action(payments: &Payments, record: &Record) -> Result<Option<NextAction>, CommandError> {

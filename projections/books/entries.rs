@@ -55,7 +55,7 @@ pub(super) async fn append(
     Ok(())
 }
 
-const SELECT: &str = "SELECT position, line, account, currency, debit, credit, recorded_at, effective_at
+pub(crate) const SELECT: &str = "SELECT position, line, account, currency, debit, credit, recorded_at, effective_at
                         FROM journal";
 
 /// A page of an account's lines at a point, newest first.
@@ -88,7 +88,7 @@ pub async fn transaction(view: &mut Snapshot, position: u64) -> Result<Vec<Entry
     Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
 }
 
-fn read(row: &PgRow) -> Result<EntryLine, sqlx::Error> {
+pub(crate) fn read(row: &PgRow) -> Result<EntryLine, sqlx::Error> {
     Ok(EntryLine {
         position: position(row, "position")?,
         line: row.try_get("line")?,

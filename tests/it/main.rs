@@ -18,6 +18,7 @@ mod disputes;
 mod event_catalogue;
 mod event_store;
 mod events;
+mod exports;
 mod idempotency;
 mod jobs;
 mod keys;

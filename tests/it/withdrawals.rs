@@ -19,7 +19,7 @@ use crate::app::{TestApp, TestMerchant};
 const IBAN: &str = "DE89370400440532013000";
 
 /// Money that the merchant can withdraw, by an adjustment.
-async fn fund(app: &TestApp, merchant_id: MerchantId, currency: Currency, amount: i64) {
+pub async fn fund(app: &TestApp, merchant_id: MerchantId, currency: Currency, amount: i64) {
     let holder = Holder { merchant_id, currency };
     let adjustment_id = AdjustmentId::from_uuid(Uuid::now_v7());
     let adjust = Adjust { adjustment_id, counter: Account::EquityOwner, amount };

@@ -12,6 +12,7 @@ use commands::webhook::Webhooks;
 use commands::withdrawal::Withdrawals;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::Runner;
+use projections::exports::{ExportTerms, Exporter};
 use sagas::{SagaConfig, SagaRunner};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -71,6 +72,10 @@ impl Node {
         let projections = roles.contains(&Role::Projections).then(|| {
             Runner::new(ledger.pool.clone(), ledger.store.clone(), ledger.progress.clone()).start(projections::all())
         });
+        if roles.contains(&Role::Projections) {
+            let exporter = Exporter::new(ledger.pool.clone(), ledger.reader.clone(), ExportTerms::default());
+            tasks.push(tokio::spawn(exporter.run(ordered(stopped.clone()))));
+        }
         if roles.contains(&Role::Sagas) {
             tasks.push(tokio::spawn(sweep(webhooks.clone(), stopped.clone())));
             tasks.push(tokio::spawn(look_for_bank_news(ledger.withdrawals.clone(), stopped.clone())));
