@@ -20,10 +20,10 @@ use crate::rebuild::{self, RebuildError};
 use crate::runner::retry_after;
 use crate::{ApplyError, Order, Projection, Runner, status};
 
-/// Events read and applied at once by a projection that is nearly there.
+/// Events read and applied at once: every projection of a node may be at it, each with a page in hand and one ahead.
 const PAGE: usize = 5_000;
-/// By one that is far behind.
-const CATCH_UP_PAGE: usize = 20_000;
+/// The same in a build, of which there are few at a time.
+const BUILD_PAGE: usize = 20_000;
 const STREAM_PAGE: usize = 1_000;
 /// How often a runner looks for events, or for a free lease, that nobody told it of.
 const POLL_EVERY: Duration = Duration::from_secs(1);
@@ -178,8 +178,7 @@ impl Turn<'_> {
             self.retry().await?;
             return Ok(Step::Applied);
         }
-        let behind = self.runner.store.watch_head().borrow().saturating_sub(self.at.position);
-        let limit = if behind > CATCH_UP_PAGE as u64 { CATCH_UP_PAGE } else { PAGE };
+        let limit = if self.at.standing == Standing::Building { BUILD_PAGE } else { PAGE };
         let Page { events, is_last } = self.pages.next(self.at.position, limit).await?;
         let Some(last) = events.last() else {
             let took_place = self.at.standing == Standing::Building && self.take_place().await?;
