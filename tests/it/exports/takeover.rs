@@ -79,7 +79,7 @@ impl Exports {
             .fetch_one(&self.models.database.pool)
             .await
             .unwrap();
-        assert_eq!(sum as u64, file.bytes, "chunks of another attempt are left");
+        assert_eq!(u64::try_from(sum).unwrap(), file.bytes, "chunks of another attempt are left");
     }
 }
 
