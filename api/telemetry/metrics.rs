@@ -63,7 +63,6 @@ pub const CATALOGUE: &[Metric] = &[
         "Streams whose events wait in a projection: somebody must look.",
     ),
     histogram("projection_batch_duration_seconds", &["projection"], "One transaction of a projection."),
-    gauge("projection_parked_streams", &["projection"], "Streams that wait for somebody to look."),
     counter("saga_step_total", &["saga", "step", "outcome"], "Steps of sagas."),
     histogram("saga_step_duration_seconds", &["saga", "step"], "One step of a saga, calls to channels included."),
     gauge("saga_agenda_rows", &["state"], "Sagas on the agenda."),
