@@ -94,13 +94,17 @@ async fn projection_checks(ledger: &Ledger) -> anyhow::Result<Vec<Check>> {
 fn name_of(projection: &str) -> &'static str {
     match projection {
         "adjustments" => "adjustments equal their rebuild",
+        "analytics" => "analytics equal their rebuild",
         "bank_accounts" => "bank accounts equal their rebuild",
         "books" => "the books equal their rebuild",
+        "channel_operations" => "channel operations equal their rebuild",
         "disputes" => "disputes equal their rebuild",
         "merchants" => "merchants equal their rebuild",
         "orders" => "orders equal their rebuild",
         "payments" => "payments equal their rebuild",
         "pre_auths" => "pre-auths equal their rebuild",
+        "reconciliation_exceptions" => "exceptions equal their rebuild",
+        "reconciliations" => "reconciliations equal their rebuild",
         "refunds" => "refunds equal their rebuild",
         "settlements" => "settlements equal their rebuild",
         "statements" => "statements equal their rebuild",
