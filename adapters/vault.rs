@@ -184,6 +184,22 @@ impl<K: SubjectKeys> Vault for KeyVault<K> {
         key.map(|key| seal_with(&key, sealed.key.clone(), context, plaintext)).transpose()
     }
 
+    async fn prepare(&self, sealed: &[&Sealed]) -> Result<(), VaultError> {
+        let mut unknown: Vec<String> = sealed.iter().map(|sealed| sealed.key.clone()).collect();
+        unknown.sort();
+        unknown.dedup();
+        unknown.retain(|key_id| self.cache.get(key_id).is_none());
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let seen = self.cache.withdrawals();
+        for (key_id, wrapped) in self.keys.find_live(&unknown).await? {
+            let key = self.unwrap(&key_id, &wrapped)?;
+            self.cache.put(key_id, key, seen);
+        }
+        Ok(())
+    }
+
     async fn open(&self, context: &str, sealed: &Sealed) -> Result<Option<Vec<u8>>, VaultError> {
         let Some(key) = self.known_key(&sealed.key).await? else {
             return Ok(None);
