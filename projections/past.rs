@@ -165,3 +165,41 @@ where
     let next = if is_cut { rows.last().map(|(cursor, _)| cursor.clone()) } else { end };
     Ok(Page { rows: rows.into_iter().map(|(_, row)| row).collect(), next })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `.` is unchanged, `x` unwanted, `c` changed and wanted, `-` changed and not; keys fall from 9.
+    fn candidates(text: &str) -> Vec<Candidate<i64, Option<i64>>> {
+        let candidate = |(key, is): (i64, char)| {
+            let found = match is {
+                '.' => Found::Unchanged(key),
+                'x' => Found::Unwanted,
+                'c' => Found::Changed(Some(key)),
+                _ => Found::Changed(None),
+            };
+            Candidate { cursor: Cursor { key, id: String::new() }, found }
+        };
+        (0..=9).rev().zip(text.chars()).map(candidate).collect()
+    }
+
+    #[tokio::test]
+    async fn a_page_goes_on_behind_what_it_looked_at() {
+        for (text, examined, limit, rows, next) in [
+            ("", 3, 3, vec![], None),
+            ("..", 3, 3, vec![9, 8], None),
+            ("...", 3, 3, vec![9, 8, 7], None),
+            ("....", 3, 3, vec![9, 8, 7], Some(7)),
+            ("c-.x", 9, 3, vec![9, 7], None),
+            ("c-.xc", 9, 2, vec![9, 7], Some(7)),
+            ("c-.xx", 9, 2, vec![9, 7], None),
+            ("xxxx", 3, 2, vec![], Some(7)),
+            ("x.xc", 3, 2, vec![8], Some(7)),
+            ("cc", 9, 1, vec![9], Some(9)),
+        ] {
+            let page = page(candidates(text), examined, limit, async |key: Option<i64>| Ok(key)).await.unwrap();
+            assert_eq!((page.rows, page.next.map(|next| next.key)), (rows, next), "{text}");
+        }
+    }
+}

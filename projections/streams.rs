@@ -120,7 +120,7 @@ macro_rules! stream_read_model {
                         WHERE channel IS NOT NULL;
                     CREATE INDEX of_order ON ", $table, " (order_no, merchant_id)
                         WHERE order_no IS NOT NULL;
-                    CREATE INDEX by_amount ON ", $table, " (currency, amount) WHERE amount IS NOT NULL;"
+                    CREATE INDEX by_amount ON ", $table, " (currency, amount);"
                     $(, "CREATE INDEX ", $index, " ON ", $table, " (", $expression, ");")?
                 )
             }

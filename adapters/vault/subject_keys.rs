@@ -15,8 +15,8 @@ pub trait SubjectKeys: Send + Sync {
 
     async fn find(&self, key_id: &str) -> Result<Stored, VaultError>;
 
-    /// Those of the keys that are live, wrapped, each with its id.
-    async fn find_live(&self, key_ids: &[String]) -> Result<Vec<(String, Vec<u8>)>, VaultError>;
+    /// Those of the keys that are not absent, each with its id: wrapped, or `None` once erased.
+    async fn find_many(&self, key_ids: &[String]) -> Result<Vec<(String, Option<Vec<u8>>)>, VaultError>;
 
     async fn erase(&self, key_id: &str) -> Result<(), VaultError>;
 }
@@ -68,14 +68,12 @@ impl SubjectKeys for PostgresSubjectKeys {
         })
     }
 
-    async fn find_live(&self, key_ids: &[String]) -> Result<Vec<(String, Vec<u8>)>, VaultError> {
-        sqlx::query_as(
-            "SELECT key_id, wrapped_key FROM subject_keys WHERE key_id = ANY($1) AND wrapped_key IS NOT NULL",
-        )
-        .bind(key_ids)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(unavailable)
+    async fn find_many(&self, key_ids: &[String]) -> Result<Vec<(String, Option<Vec<u8>>)>, VaultError> {
+        sqlx::query_as("SELECT key_id, wrapped_key FROM subject_keys WHERE key_id = ANY($1)")
+            .bind(key_ids)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(unavailable)
     }
 
     async fn erase(&self, key_id: &str) -> Result<(), VaultError> {
@@ -115,10 +113,10 @@ impl SubjectKeys for MemorySubjectKeys {
         })
     }
 
-    async fn find_live(&self, key_ids: &[String]) -> Result<Vec<(String, Vec<u8>)>, VaultError> {
+    async fn find_many(&self, key_ids: &[String]) -> Result<Vec<(String, Option<Vec<u8>>)>, VaultError> {
         let keys = self.keys.lock();
-        let live = |key_id: &String| Some((key_id.clone(), keys.get(key_id)?.clone()?));
-        Ok(key_ids.iter().filter_map(live).collect())
+        let known = |key_id: &String| Some((key_id.clone(), keys.get(key_id)?.clone()));
+        Ok(key_ids.iter().filter_map(known).collect())
     }
 
     async fn erase(&self, key_id: &str) -> Result<(), VaultError> {
