@@ -20,12 +20,13 @@ use projections::orders::{self, OrderFilter, OrderRow, OrderStatus, Orders};
 use projections::payments::Payments;
 use projections::settlements::Settlements;
 use projections::{Cursor, Filter, Page, Progress, Projection, Reader, Runner, Running, Snapshot, StatusText};
-use projections::{past, streams};
+use projections::{ReadError, past, streams};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use test_support::histories::{Story, at, decide, merchant_id, sealed};
+use test_support::histories::{Story, at, capture, create, decide, merchant_id, sealed, terms};
 use test_support::manual_clock::ManualClock;
 use test_support::read_models::{PATIENCE, ReadModels};
+use test_support::tampered_log::TamperedLog;
 use test_support::{TestDatabase, volatile_test_database};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -405,4 +406,39 @@ async fn the_past_is_what_a_replay_says_and_stays_so() {
         }
         running.stop().await;
     }
+}
+
+/// What is parked will be applied some day, and the answer about then must be the same after as before.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_past_is_not_told_while_something_of_it_is_parked() {
+    let models = ReadModels::new().await;
+    let log = Arc::new(TamperedLog::over(&models.store));
+    let runner = Runner::new(models.database.pool.clone(), log.clone(), models.progress.clone());
+    let paid = create(models.store.as_ref(), terms(1)).await;
+    capture(models.store.as_ref(), paid, 10_000, Some(100)).await;
+    create(models.store.as_ref(), terms(2)).await;
+    log.tamper(2, |event| event.payload.clear());
+    let running = runner.start(vec![Arc::new(Orders), Arc::new(Payments)]);
+    let payments = async |as_of| {
+        let view = models.view(&[&Payments]).await;
+        let filter = Filter::<PaymentStatus>::default();
+        past::list::<Payments, _>(view, models.store.as_ref(), &filter, as_of, 9, None)
+            .await
+            .map(|page| page.rows.len())
+    };
+    let orders = async |as_of| {
+        let (view, filter) = (models.view(&[&Orders]).await, OrderFilter::default());
+        orders::list_at(view, models.store.as_ref(), &filter, as_of, 9, None).await.map(|page| page.rows.len())
+    };
+    for (as_of, expected) in [
+        (0, Ok(0)),
+        (1, Ok(1)),
+        (2, Err(ReadError::Behind { position: 1 })),
+        (3, Err(ReadError::Behind { position: 1 })),
+        (4, Err(ReadError::Behind { position: 3 })),
+    ] {
+        assert_eq!(payments(as_of).await, expected, "payments, {as_of}");
+        assert_eq!(orders(as_of).await, expected, "orders, {as_of}");
+    }
+    running.stop().await;
 }
