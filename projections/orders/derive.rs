@@ -213,6 +213,23 @@ mod tests {
     }
 
     #[test]
+    fn what_ended_stays_ended() {
+        let id = attempt(1, PaymentStatus::Processing, 0, 0).payment_id;
+        let accepted = || Event::Accepted { channel_reference: "ch_1".to_owned() };
+        for (given, event, expected) in [
+            (PaymentStatus::RequiresAction, accepted(), PaymentStatus::Processing),
+            (PaymentStatus::Processing, Event::Expired { payment_id: id }, PaymentStatus::Expired),
+            (PaymentStatus::Cancelled, Event::Expired { payment_id: id }, PaymentStatus::Cancelled),
+            (PaymentStatus::Failed, accepted(), PaymentStatus::Failed),
+            (PaymentStatus::Succeeded, Event::Cancelled { payment_id: id }, PaymentStatus::Succeeded),
+        ] {
+            let mut attempt = attempt(1, given, 0, 0);
+            attempt.fold(&event, Timestamp::from_micros(99));
+            assert_eq!((attempt.status, attempt.updated_at.as_micros()), (expected, 99), "{given:?}, {event:?}");
+        }
+    }
+
+    #[test]
     fn the_payment_that_captured_speaks_for_the_order() {
         let captured = attempt(1, PaymentStatus::Succeeded, 90, 10);
         let other = Attempt { currency: Currency::EUR, amount: 7, ..attempt(2, PaymentStatus::Failed, 0, 0) };

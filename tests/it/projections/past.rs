@@ -19,6 +19,7 @@ use projections::books::{self, AccountFilter, Books};
 use projections::orders::{self, OrderFilter, OrderRow, OrderStatus, Orders};
 use projections::payments::Payments;
 use projections::settlements::Settlements;
+use projections::verify::verify;
 use projections::{Cursor, Filter, Page, Progress, Projection, Reader, Runner, Running, Snapshot, StatusText};
 use projections::{ReadError, past, streams};
 use rand::rngs::StdRng;
@@ -403,6 +404,10 @@ async fn the_past_is_what_a_replay_says_and_stays_so() {
         for (position, then) in told {
             let when = format!("seed {seed}, position {position}, told again at {later}");
             assert_same(&then, &asked(&reader, later, Some(position), store.as_ref()).await, &when);
+        }
+        for name in ["books", "orders", "payments", "settlements"] {
+            let verified = verify(&reader, store.as_ref(), name).await.unwrap().unwrap();
+            assert_eq!(verified.differences, [""; 0], "seed {seed}, {name}");
         }
         running.stop().await;
     }
