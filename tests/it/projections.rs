@@ -6,3 +6,4 @@ mod parking;
 mod positions;
 mod rebuilding;
 mod shadow;
+mod under_load;
