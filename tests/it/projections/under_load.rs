@@ -6,7 +6,7 @@ use std::time::Duration;
 use test_support::under_load::{Plan, play};
 
 /// What a debug build keeps up with on two busy cores.
-const COMMANDS_PER_SECOND: u32 = 20;
+const COMMANDS_PER_SECOND: u32 = 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_read_model_is_rebuilt_under_load_and_nobody_notices() {

@@ -13,7 +13,9 @@ use uuid::Uuid;
 use super::stage::Stage;
 
 /// What nobody has answered by then has failed.
-const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// A read model that is fed late on a busy machine is waited for.
+const PATIENT: &str = "wait=30";
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 /// More say nothing new.
 const FAULTS_MAX: usize = 30;
@@ -102,7 +104,7 @@ impl Line {
 
     async fn ask(&self, route: &str, path: &str, request: RequestBuilder, of: Of) -> Option<Answer> {
         let request = match of.at_least {
-            Some(position) => request.header("Ledger-Min-Position", token(position)),
+            Some(position) => request.header("Ledger-Min-Position", token(position)).header("Prefer", PATIENT),
             None => request,
         };
         let earlier = self.newest.lock().get(route).copied().unwrap_or_default();

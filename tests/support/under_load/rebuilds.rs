@@ -25,6 +25,11 @@ pub(super) async fn drive(run: Arc<Run>) -> Vec<String> {
     told.push(format!("{} read models one after another: {:?}", names.len(), began.elapsed()));
     told.push(kill_a_builder(&run).await);
     roll_back(&run).await;
+    let (code, text) = run.stage.binary.run(&["projections", "verify"]).await.expect("the program runs");
+    if code != 0 {
+        run.line.faults.note(format!("projections verify under load ended with {code}: {text}"));
+    }
+    told.push(format!("projections verify under load: exit {code}"));
     let began = Instant::now();
     futures::future::join_all(names.iter().map(|name| rebuild(&run, name, "all"))).await;
     told.push(format!("{} read models at once: {:?}", names.len(), began.elapsed()));
