@@ -19,7 +19,7 @@ async fn every_read_model_is_rebuilt_under_load_and_nobody_notices() {
         askers: 1,
         before: Duration::from_secs(3),
         at_least: Duration::from_secs(10),
-        at_most: Duration::from_secs(240),
+        at_most: Duration::from_secs(480),
         seed: 20_261_121,
     })
     .await;
