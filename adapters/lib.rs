@@ -2,6 +2,7 @@
 //! Adapters implement the traits of `commands::ports`; they know no business rule and no HTTP route of ours.
 
 pub mod agenda;
+pub mod archive;
 pub mod bank;
 pub mod channel_calls;
 pub mod channels;

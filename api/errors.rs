@@ -184,7 +184,7 @@ catalogue! {
     PERIOD_ALREADY_CLOSED "period_already_closed" 409 change "The month is closed"
         "Nothing is to be done.";
     MERCHANT_CLOSED "merchant_closed" 409 change "The merchant is closed"
-        "Nothing more is agreed with a merchant that is closed; onboard it anew.";
+        "No new business is taken and nothing more is agreed; refunds, withdrawals and whatever was begun go on. Onboard it anew.";
     REBUILD_RUNNING "rebuild_running" 409 retry "The projection is being rebuilt already"
         "Wait until `GET /projections` says that it is running.";
     NOTHING_TO_ROLL_BACK_TO "nothing_to_roll_back_to" 409 change "No other generation of the projection is kept"
@@ -290,7 +290,7 @@ catalogue! {
     PAYOUT_OUT_OF_RANGE "payout_out_of_range" 422 change "The channel tells an impossible payout"
         "Nothing was booked: an operator looks at the channel's answer.";
     MERCHANT_SUSPENDED "merchant_suspended" 422 retry "The merchant takes no new business"
-        "Refunds and whatever was begun go on. Ask the platform why it was suspended or closed.";
+        "Refunds and whatever was begun go on. Ask the platform why it was suspended.";
     CURRENCY_NOT_ENABLED "currency_not_enabled" 422 change "The merchant does not take this currency"
         "Send the merchant's home currency, which is USD unless another was agreed, or ask for a tier with several currencies.";
     PRE_AUTH_NOT_ENABLED "pre_auth_not_enabled" 422 change "The merchant has no pre-authorisations"

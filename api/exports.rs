@@ -122,7 +122,7 @@ impl ExportObject {
 /// Ask for an export
 ///
 /// A node makes the file from one snapshot of the read model, which speaks for the `Ledger-Position` of this answer at
-/// least. It holds no personal data, and can be downloaded for seven days.
+/// least. It holds no personal data, and can be downloaded until its term is over: 180 days unless the ledger was told otherwise.
 #[utoipa::path(post, path = "/exports", tag = "exports", params(CommandHeaders), request_body = CreateExportBody,
     responses((status = 202, description = "The export, pending", body = ExportObject), CommandErrors))]
 async fn create_export(

@@ -9,6 +9,7 @@ use domain::payment::{self, Closing, Created, Payment, PaymentRejection};
 use domain::{ChannelName, Decider, DisputeId, MerchantId, PaymentId, Rejection, Sealed, Timestamp};
 
 use crate::executor::{CommandError, Issued};
+use crate::order;
 use crate::payment::Payments;
 use crate::ports::{
     Category, Channel, Decision, DisputeAnswer, DisputeOrder, DisputeReport, Expected, NewEvent, Receipt,
@@ -184,10 +185,13 @@ impl Disputes {
             metadata: issued.metadata,
             fingerprint: issued.fingerprint,
             object: dispute_id.to_string(),
-            streams: vec![
+            streams: [
                 StreamRef::new::<Payment>(payment_id.to_string(), Expected::Any),
                 StreamRef::new::<Dispute>(dispute_id.to_string(), Expected::Any),
-            ],
+            ]
+            .into_iter()
+            .chain(order::stream_of(&record.terms))
+            .collect(),
             decide: Arc::new(move |states| recording.decide(states)),
         };
         self.payments.execute_and_count(request).await
@@ -356,11 +360,14 @@ impl Recording {
                 }
             }
         };
+        // What was lost went back to the customer: the order, which is the last stream, learns of it in the same entry.
+        let order = order::followed(states, 2, &money, None);
         let command = dispute::Command::Record(self.dispute.clone());
         match Dispute::decide(nth_state::<Dispute>(states, 1), command) {
             Ok(events) => {
                 let events = events.into_iter().map(|event| NewEvent::of(1, event));
-                Decision::Append(money.into_iter().map(|event| NewEvent::of(0, event)).chain(events).collect())
+                let money = money.into_iter().map(|event| NewEvent::of(0, event));
+                Decision::Append(money.chain(events).chain(order).collect())
             }
             Err(rejection) => Decision::Reject(rejection.into()),
         }

@@ -21,7 +21,7 @@ use domain::Timestamp;
 pub use assertions::CheckDailyAssertions;
 pub use disputes::FindMissedDisputes;
 pub use expiry::ExpireOverduePayments;
-pub use housekeeping::{Forget, ForgetNonces};
+pub use housekeeping::{ForgetNonces, PutAway};
 pub use payouts::CollectPayouts;
 pub use reconciliation::FinishReconciliations;
 pub use settlement::CloseSettlements;

@@ -74,6 +74,16 @@ pub struct State {
     pub batches: Vec<Batch>,
     pub withdrawals: BTreeMap<WithdrawalId, Withdrawal>,
     pub adjustments: BTreeSet<AdjustmentId>,
+    /// What was held for withdrawals within a day of the newest of them and not given back, oldest first.
+    #[serde(default)]
+    pub lately_withdrawn: Vec<LatelyWithdrawn>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatelyWithdrawn {
+    pub withdrawal_id: WithdrawalId,
+    pub amount: i64,
+    pub held_at: Timestamp,
 }
 
 /// What one settlement withheld.
@@ -227,6 +237,7 @@ impl Decider for MerchantAccount {
             Event::WithdrawalHeld(held) => withdrawal::evolve_held(&mut state, held),
             Event::WithdrawalReleased(released) => {
                 state.take_credit(released.credit);
+                state.lately_withdrawn.retain(|lately| lately.withdrawal_id != released.withdrawal_id);
                 state.change(released.withdrawal_id, WithdrawalPhase::Released);
             }
             Event::WithdrawalSent(sent) => {

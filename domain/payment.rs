@@ -311,11 +311,12 @@ impl Record {
         }
     }
 
-    /// What it has brought to its order. A late success is not wanted any more and goes back by itself.
+    /// What it has brought to its order. A late success is not wanted any more and goes back by itself; what was lost in a
+    /// dispute went back to the customer as a refund does, by another way.
     pub fn brought(&self) -> Option<Brought> {
         let late = |refund: &Refund| refund.cause == RefundCause::LateSuccess;
         let capture = self.capture().filter(|capture| !capture.refunds.iter().any(late))?;
-        let refunded = capture.amount_refunded();
+        let refunded = (capture.amount_refunded() + capture.amount_lost()).min(capture.amount);
         Some(Brought { payment_id: self.terms.payment_id, amount: capture.amount, refunded })
     }
 

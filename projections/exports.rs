@@ -5,6 +5,7 @@
 mod cell;
 mod chunks;
 mod columns;
+mod ended;
 mod job;
 mod rows;
 mod sheet;
@@ -16,6 +17,7 @@ use domain::{ChannelName, Currency, ExportId, MerchantId, OrderNo, PaymentId, Ti
 use serde::{Deserialize, Serialize};
 
 pub use chunks::read;
+pub use ended::EndedExports;
 pub use job::{Claim, find, request};
 pub use worker::{ExportTerms, Exporter, Failure};
 

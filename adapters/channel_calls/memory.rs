@@ -28,7 +28,7 @@ impl ChannelCallLog for MemoryChannelCalls {
         Ok(u64::try_from(counted).unwrap_or(u64::MAX))
     }
 
-    async fn forget(&self, before: Timestamp) -> Result<u64, CallLogUnavailable> {
+    async fn archive(&self, before: Timestamp) -> Result<u64, CallLogUnavailable> {
         let mut calls = self.0.lock();
         let had = calls.len();
         calls.retain(|call| call.started_at >= before);

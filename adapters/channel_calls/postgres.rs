@@ -20,7 +20,7 @@ const WRITTEN_AT_ONCE: usize = 1_000;
 /// A line waits so long for others to be written with.
 const LINGER: Duration = Duration::from_millis(50);
 /// Lines forgotten in one go: short transactions, whatever has piled up.
-const FORGOTTEN_AT_ONCE: i64 = 1_000;
+const ARCHIVED_AT_ONCE: i64 = 1_000;
 
 pub struct PostgresChannelCalls {
     pool: PgPool,
@@ -136,13 +136,17 @@ impl ChannelCallLog for PostgresChannelCalls {
         Ok(u64::try_from(counted).unwrap_or_default())
     }
 
-    async fn forget(&self, before: Timestamp) -> Result<u64, CallLogUnavailable> {
+    async fn archive(&self, before: Timestamp) -> Result<u64, CallLogUnavailable> {
         let query = sqlx::query(
-            "DELETE FROM channel_calls WHERE call_id IN
-                 (SELECT call_id FROM channel_calls WHERE started_at < $1 ORDER BY started_at LIMIT $2
-                  FOR UPDATE SKIP LOCKED)",
+            "WITH gone AS (
+                 DELETE FROM channel_calls WHERE call_id IN
+                     (SELECT call_id FROM channel_calls WHERE started_at < $1 ORDER BY started_at LIMIT $2
+                      FOR UPDATE SKIP LOCKED)
+                 RETURNING *)
+             INSERT INTO archive (shelf, name, happened_at, content)
+             SELECT 'channel_calls', call_id::text, started_at, to_json(gone) FROM gone",
         );
-        let query = query.bind(before.to_datetime()).bind(FORGOTTEN_AT_ONCE);
+        let query = query.bind(before.to_datetime()).bind(ARCHIVED_AT_ONCE);
         Ok(query.execute(&self.pool).await.map_err(unavailable)?.rows_affected())
     }
 }

@@ -186,7 +186,7 @@ impl JobBoard for MemoryJobBoard {
         Ok(runs)
     }
 
-    async fn forget(&self, finished_before: Timestamp) -> Result<u64, JobBoardUnavailable> {
+    async fn archive(&self, finished_before: Timestamp) -> Result<u64, JobBoardUnavailable> {
         let mut book = self.book.lock();
         let before = book.runs.len();
         book.runs.retain(|run| run.finished_at.is_none_or(|finished_at| finished_at >= finished_before));

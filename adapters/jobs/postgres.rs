@@ -11,7 +11,7 @@ use sqlx::{PgPool, Postgres, Row};
 use uuid::Uuid;
 
 /// Runs forgotten in one go: short transactions, whatever has piled up.
-const FORGOTTEN_AT_ONCE: i64 = 1_000;
+const ARCHIVED_AT_ONCE: i64 = 1_000;
 
 #[derive(Debug, Clone)]
 pub struct PostgresJobBoard {
@@ -165,13 +165,17 @@ impl JobBoard for PostgresJobBoard {
         runs.map_err(unavailable)?.iter().map(run).collect()
     }
 
-    async fn forget(&self, finished_before: Timestamp) -> Result<u64, JobBoardUnavailable> {
+    async fn archive(&self, finished_before: Timestamp) -> Result<u64, JobBoardUnavailable> {
         let query = sqlx::query(
-            "DELETE FROM job_runs WHERE run_id IN
-                 (SELECT run_id FROM job_runs WHERE finished_at < $1 ORDER BY finished_at LIMIT $2
-                  FOR UPDATE SKIP LOCKED)",
+            "WITH gone AS (
+                 DELETE FROM job_runs WHERE run_id IN
+                     (SELECT run_id FROM job_runs WHERE finished_at < $1 ORDER BY finished_at LIMIT $2
+                      FOR UPDATE SKIP LOCKED)
+                 RETURNING *)
+             INSERT INTO archive (shelf, name, happened_at, content)
+             SELECT 'job_runs', run_id::text, finished_at, to_json(gone) FROM gone",
         );
-        let query = query.bind(finished_before.to_datetime()).bind(FORGOTTEN_AT_ONCE);
+        let query = query.bind(finished_before.to_datetime()).bind(ARCHIVED_AT_ONCE);
         Ok(query.execute(&self.pool).await.map_err(unavailable)?.rows_affected())
     }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use commands::ports::inbox::{
-    Kept, NewWebhook, RawMessage, StoredWebhook, WebhookId, WebhookOutcome, WebhookRecord, pause_after,
+    ArchivedWebhook, Kept, NewWebhook, RawMessage, StoredWebhook, WebhookId, WebhookOutcome, WebhookPastTerm,
+    WebhookRecord, pause_after,
 };
 use commands::ports::{InboxError, WebhookInbox};
 use domain::Timestamp;
@@ -90,14 +91,24 @@ impl WebhookInbox for MemoryInbox {
         Ok(records)
     }
 
-    async fn forget_messages(&self, received_before: Timestamp) -> Result<u64, InboxError> {
-        let mut forgotten = 0;
-        for row in self.webhooks.lock().values_mut() {
-            if row.due_at.is_none() && row.record.received_at < received_before && row.message.take().is_some() {
-                forgotten += 1;
+    async fn past_term(&self, received_before: Timestamp) -> Result<Vec<WebhookPastTerm>, InboxError> {
+        let webhooks = self.webhooks.lock();
+        let settled = webhooks.values().filter(|row| row.due_at.is_none() && row.record.received_at < received_before);
+        let past_term = settled.filter(|row| row.message.is_some());
+        let mut past_term: Vec<WebhookPastTerm> =
+            past_term.map(|row| WebhookPastTerm { record: row.record.clone(), message: row.message.clone() }).collect();
+        past_term.sort_by_key(|webhook| webhook.record.received_at);
+        Ok(past_term)
+    }
+
+    async fn archive_messages(&self, webhooks: &[ArchivedWebhook]) -> Result<(), InboxError> {
+        let mut kept = self.webhooks.lock();
+        for webhook in webhooks {
+            if let Some(row) = kept.get_mut(&webhook.id) {
+                row.message = None;
             }
         }
-        Ok(forgotten)
+        Ok(())
     }
 
     async fn count_messages(&self, received_before: Timestamp) -> Result<u64, InboxError> {

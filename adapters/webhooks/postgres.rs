@@ -7,7 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use commands::ports::inbox::{
-    Kept, NewWebhook, RawMessage, StoredWebhook, WebhookId, WebhookOutcome, WebhookRecord, pause_after,
+    ArchivedWebhook, Kept, NewWebhook, RawMessage, StoredWebhook, WebhookId, WebhookOutcome, WebhookPastTerm,
+    WebhookRecord, pause_after,
 };
 use commands::ports::{InboxError, WebhookInbox};
 use domain::Timestamp;
@@ -19,8 +20,8 @@ use zeroize::Zeroizing;
 
 use crate::vault::{Cipher, MasterKey};
 
-/// Messages forgotten in one go: short transactions, whatever has piled up.
-const FORGET_BATCH: i64 = 1_000;
+/// Messages archived in one go: short transactions, whatever has piled up.
+const ARCHIVED_AT_ONCE: i64 = 200;
 
 pub struct PostgresInbox {
     pool: PgPool,
@@ -116,6 +117,17 @@ impl<'r> FromRow<'r, PgRow> for RecordRow {
             settled_at: row.try_get::<Option<DateTime<Utc>>, _>("settled_at")?.map(Timestamp::from),
             last_error: row.try_get("last_error")?,
         }))
+    }
+}
+
+struct PastTermRow {
+    record: WebhookRecord,
+    sealed: Vec<u8>,
+}
+
+impl<'r> FromRow<'r, PgRow> for PastTermRow {
+    fn from_row(row: &'r PgRow) -> Result<PastTermRow, sqlx::Error> {
+        Ok(PastTermRow { record: RecordRow::from_row(row)?.0, sealed: row.try_get("message")? })
     }
 }
 
@@ -218,19 +230,45 @@ impl WebhookInbox for PostgresInbox {
         Ok(rows.into_iter().map(|row| row.0).collect())
     }
 
-    async fn forget_messages(&self, received_before: Timestamp) -> Result<u64, InboxError> {
-        let forgotten = sqlx::query(
-            "UPDATE webhooks SET message = NULL WHERE (channel, event_id) IN
-                 (SELECT channel, event_id FROM webhooks
-                  WHERE message IS NOT NULL AND due_at IS NULL AND received_at < $1
-                  ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+    async fn past_term(&self, received_before: Timestamp) -> Result<Vec<WebhookPastTerm>, InboxError> {
+        let rows: Vec<PastTermRow> = sqlx::query_as(
+            "SELECT channel, event_id, stream_id, event_type, received_at, outcome, outcome_reason, settled_at, last_error,
+                    message
+               FROM webhooks WHERE message IS NOT NULL AND due_at IS NULL AND received_at < $1
+              ORDER BY received_at LIMIT $2",
         )
         .bind(received_before.to_datetime())
-        .bind(FORGET_BATCH)
+        .bind(ARCHIVED_AT_ONCE)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed)?;
+        let opened = rows.into_iter().map(|PastTermRow { record, sealed }| {
+            let message = self.open(&record.id, &sealed);
+            WebhookPastTerm { record, message }
+        });
+        Ok(opened.collect())
+    }
+
+    async fn archive_messages(&self, webhooks: &[ArchivedWebhook]) -> Result<(), InboxError> {
+        let contents = webhooks.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
+        let contents = contents.map_err(|error| InboxError::Damaged(error.to_string()))?;
+        let column = |of: fn(&ArchivedWebhook) -> &str| webhooks.iter().map(of).collect::<Vec<_>>();
+        sqlx::query(
+            "WITH gone AS (
+                 UPDATE webhooks SET message = NULL
+                   FROM unnest($1::text[], $2::text[], $3::text[]) AS past (channel, event_id, content)
+                  WHERE (webhooks.channel, webhooks.event_id) = (past.channel, past.event_id) AND message IS NOT NULL
+                 RETURNING webhooks.channel, webhooks.event_id, received_at, content)
+             INSERT INTO archive (shelf, name, happened_at, content)
+             SELECT 'webhook_messages', channel || '/' || event_id, received_at, content::json FROM gone",
+        )
+        .bind(column(|webhook| webhook.id.channel.as_str()))
+        .bind(column(|webhook| &webhook.id.event_id))
+        .bind(contents)
         .execute(&self.pool)
         .await
         .map_err(failed)?;
-        Ok(forgotten.rows_affected())
+        Ok(())
     }
 
     async fn count_messages(&self, received_before: Timestamp) -> Result<u64, InboxError> {

@@ -1,4 +1,4 @@
-//! The jobs that throw away what has had its time.
+//! The jobs that put away what has had its time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,25 +34,27 @@ impl Job for ForgetNonces {
     }
 }
 
-/// What has had its term on one shelf of the archive.
-pub struct Forget {
+/// Moves what has had its term where it is used to one shelf of the archive.
+pub struct PutAway {
     pub archive: Archive,
     pub shelf: Shelf,
 }
 
 #[async_trait]
-impl Job for Forget {
+impl Job for PutAway {
     fn name(&self) -> &'static str {
         match self.shelf {
-            Shelf::ChannelCalls => "forget_channel_calls",
-            Shelf::JobRuns => "forget_job_runs",
-            Shelf::WebhookMessages => "forget_webhook_messages",
+            Shelf::ChannelCalls => "archive_channel_calls",
+            Shelf::Exports => "archive_exports",
+            Shelf::JobRuns => "archive_job_runs",
+            Shelf::WebhookMessages => "archive_webhook_messages",
         }
     }
 
     fn timetable(&self) -> Timetable {
         match self.shelf {
             Shelf::ChannelCalls | Shelf::WebhookMessages => Timetable::every(Duration::from_secs(3_600)),
+            Shelf::Exports => Timetable::daily_at(3, 20),
             Shelf::JobRuns => Timetable::daily_at(3, 10),
         }
     }

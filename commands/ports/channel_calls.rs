@@ -24,8 +24,8 @@ pub trait ChannelCallLog: Send + Sync {
     /// How many began before.
     async fn count(&self, before: Timestamp) -> Result<u64, CallLogUnavailable>;
 
-    /// Drops one small batch of those that began before; how many, 0 once none is left.
-    async fn forget(&self, before: Timestamp) -> Result<u64, CallLogUnavailable>;
+    /// Moves one small batch of those that began before to the archive; how many, 0 once none is left.
+    async fn archive(&self, before: Timestamp) -> Result<u64, CallLogUnavailable>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{ChannelName, Timestamp};
+use domain::{ChannelName, Sealed, Timestamp};
+use serde::Serialize;
 
 /// Every adapter of it passes one contract suite. The raw message is sealed at rest.
 #[async_trait]
@@ -24,11 +25,14 @@ pub trait WebhookInbox: Send + Sync {
     /// What the channels told about the objects of these streams, oldest first.
     async fn about(&self, stream_ids: &[String]) -> Result<Vec<WebhookRecord>, InboxError>;
 
-    /// Drops the raw messages of settled webhooks received before this moment; that they came stays known.
-    /// One small batch at a time: 0 once none is left.
-    async fn forget_messages(&self, received_before: Timestamp) -> Result<u64, InboxError>;
+    /// Some of the settled webhooks received before this moment whose raw messages are still here, the oldest first.
+    async fn past_term(&self, received_before: Timestamp) -> Result<Vec<WebhookPastTerm>, InboxError>;
 
-    /// How many messages [`WebhookInbox::forget_messages`] would drop in all.
+    /// Puts the message, sealed for the person that it tells about, into the archive and drops it here, all of them or
+    /// none; that they came stays known. Of a webhook whose message is not here any more, nothing is done.
+    async fn archive_messages(&self, webhooks: &[ArchivedWebhook]) -> Result<(), InboxError>;
+
+    /// How many messages are past their term in all.
     async fn count_messages(&self, received_before: Timestamp) -> Result<u64, InboxError>;
 }
 
@@ -38,7 +42,7 @@ pub fn pause_after(attempts: u32) -> Duration {
 }
 
 /// The channel's own id of a webhook, unique within the channel.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct WebhookId {
     pub channel: ChannelName,
     pub event_id: String,
@@ -107,6 +111,50 @@ pub struct WebhookRecord {
     pub settled_at: Option<Timestamp>,
     /// Why the latest attempt failed.
     pub last_error: Option<String>,
+}
+
+/// A settled webhook that is to be archived.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WebhookPastTerm {
+    pub record: WebhookRecord,
+    /// `None` if it does not open.
+    pub message: Option<RawMessage>,
+}
+
+/// A webhook as it goes to the archive.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ArchivedWebhook {
+    #[serde(flatten)]
+    pub id: WebhookId,
+    pub event_type: String,
+    pub stream_id: Option<String>,
+    pub received_at: Timestamp,
+    /// `acted`, `ignored` or `parked`, and why.
+    pub outcome: Option<&'static str>,
+    pub reason: Option<String>,
+    pub settled_at: Option<Timestamp>,
+    /// SHA-256 of the body as it came, in hex: a copy that somebody shows can be held against it.
+    pub body_sha256: Option<String>,
+    /// The message, which opens as long as the person that it tells about is not erased. `None` where there is no
+    /// such key to seal it under: then only its digest is kept.
+    pub message: Option<Sealed>,
+}
+
+impl WebhookOutcome {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            WebhookOutcome::Acted => "acted",
+            WebhookOutcome::Ignored { .. } => "ignored",
+            WebhookOutcome::Parked { .. } => "parked",
+        }
+    }
+
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            WebhookOutcome::Acted => None,
+            WebhookOutcome::Ignored { reason } | WebhookOutcome::Parked { reason } => Some(reason),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -51,10 +51,10 @@ pub trait JobBoard: Send + Sync {
     /// A job's runs, newest first, at most `limit`.
     async fn runs(&self, job: &str, limit: usize) -> Result<Vec<JobRun>, JobBoardUnavailable>;
 
-    /// Drops one small batch of the runs that finished before; how many, 0 once none is left.
-    async fn forget(&self, finished_before: Timestamp) -> Result<u64, JobBoardUnavailable>;
+    /// Moves one small batch of the runs that finished before to the archive; how many, 0 once none is left.
+    async fn archive(&self, finished_before: Timestamp) -> Result<u64, JobBoardUnavailable>;
 
-    /// How many runs [`JobBoard::forget`] would drop in all.
+    /// How many runs [`JobBoard::archive`] would move in all.
     async fn count(&self, finished_before: Timestamp) -> Result<u64, JobBoardUnavailable>;
 }
 

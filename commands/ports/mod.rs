@@ -1,6 +1,7 @@
 //! Every trait that an adapter implements, and the values that cross it.
 
 pub mod agenda;
+pub mod archive;
 pub mod assertions;
 pub mod authorizations;
 pub mod bank;
@@ -24,6 +25,7 @@ pub mod stream_state;
 pub mod vault;
 
 pub use agenda::{Agenda, AgendaUnavailable, SagaId, SagaState, SagaStatus};
+pub use archive::{ArchiveReader, ArchiveUnavailable, Archived, Shelved};
 pub use assertions::DailyAssertions;
 pub use authorizations::{AuthorizationAnswer, AuthorizationOrder, Authorizations, CaptureOrder};
 pub use bank::{Bank, BankNews, BankUnavailable, TransferFact, TransferOrder};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::bank_account::{self, BankAccount, Registered};
 use domain::bank_details::BankDetails;
-use domain::merchant_account::{Holder, MerchantAccount};
+use domain::merchant_account::{self, Holder, MerchantAccount};
 use domain::withdrawal::{Command, Requested, Withdrawal};
 use domain::{BankName, Decider, MerchantId, Money, WithdrawalId};
 
@@ -107,7 +107,8 @@ impl Draft {
     fn decide(&self, states: &[StreamState], standing: &Standing) -> Result<Decision, RejectionRecord> {
         let in_force = standing.in_force(states);
         in_force.may_withdraw()?;
-        let worth = standing.in_usd(states, self.asked.amount).ok().map(|worth| worth.usd);
+        let account = nth_state::<MerchantAccount>(states, MERCHANT_ACCOUNT);
+        let worth = self.of_the_day(account).and_then(|sum| standing.in_usd(states, sum).ok()).map(|worth| worth.usd);
         let terms = self.terms(approvals(worth, in_force.thresholds.withdrawal_two_person));
         let register = bank_account::Command::Register(self.account.clone());
         let registered = BankAccount::decide(nth_state::<BankAccount>(states, BANK_ACCOUNT), register)?;
@@ -117,6 +118,14 @@ impl Draft {
             Decision::Append(events) => Decision::Append(registered.chain(events).collect()),
             rejected => rejected,
         })
+    }
+
+    /// With what was withdrawn in this currency in the day before: many small withdrawals are one large one. None if it
+    /// is more than an amount of money can be.
+    fn of_the_day(&self, account: &merchant_account::State) -> Option<Money> {
+        let asked = self.asked.amount;
+        let sum = account.withdrawn_lately(self.account.registered_at) + i128::from(asked.minor());
+        Money::new(i64::try_from(sum).ok()?, asked.currency()).ok()
     }
 
     fn terms(&self, approvals_needed: u32) -> Requested {

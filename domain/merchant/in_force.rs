@@ -64,7 +64,8 @@ impl InForce {
     pub fn may_begin_new_business(&self) -> Result<(), MerchantRejection> {
         match self.status {
             Status::Active => Ok(()),
-            Status::Suspended | Status::Closed => Err(MerchantRejection::Suspended),
+            Status::Suspended => Err(MerchantRejection::Suspended),
+            Status::Closed => Err(MerchantRejection::Closed),
         }
     }
 

@@ -219,7 +219,7 @@ fn a_merchant_that_left_takes_out_what_it_has_and_does_nothing_new() {
     let table = [
         (vec![], Ok(()), Ok(())),
         (suspended.to_vec(), Err(MerchantRejection::Suspended), Err(MerchantRejection::Suspended)),
-        (closed.to_vec(), Err(MerchantRejection::Suspended), Ok(())),
+        (closed.to_vec(), Err(MerchantRejection::Closed), Ok(())),
     ];
     for (commands, business, withdrawal) in table {
         let (state, _) = onboarded_and(commands.clone()).unwrap();

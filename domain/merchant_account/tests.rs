@@ -333,3 +333,27 @@ fn codes_are_distinct() {
     let codes: BTreeSet<_> = all.iter().map(Rejection::code).collect();
     assert_eq!(codes.len(), all.len());
 }
+
+#[test]
+fn withdrawals_of_one_day_are_counted_together_until_they_are_given_back() {
+    let mut ledger = Ledger::default();
+    let hour = |hour: i64| Timestamp::from_micros(hour * DAY / 24);
+    let table = [
+        (0, Action::CreditAvailable(adjust(1, 10_000)), 0),
+        (0, hold(1, 1_000, 10, 0), 1_000),
+        (1, hold(2, 2_000, 0, 0), 3_000),
+        (1, hold(2, 2_000, 0, 0), 3_000),
+        (2, send(1), 3_000),
+        (3, failed(1, 0, true), 3_000),
+        (4, cancel(2), 1_000),
+        (23, hold(3, 3_000, 0, 0), 4_000),
+        (24, hold(4, 500, 0, 0), 3_500),
+    ];
+    for (at, action, lately) in table {
+        ledger.act(action.clone(), hour(at)).expect("it is accepted");
+        assert_eq!(ledger.state.withdrawn_lately(hour(at)), lately, "after {action:?}");
+    }
+    assert_eq!(ledger.state.withdrawn_lately(hour(47)), 500);
+    assert_eq!(ledger.state.withdrawn_lately(hour(48)), 0);
+    assert_eq!(ledger.state.lately_withdrawn.len(), 2, "what is older is not kept");
+}

@@ -1,14 +1,19 @@
 //! The money of withdrawals: held, sent, paid, come back. Old or weaker news of a bank is no event.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::event::{
     Event, ReleaseCause, WithdrawalFailed, WithdrawalHeld, WithdrawalPaid, WithdrawalPaidLate, WithdrawalReleased,
     WithdrawalReturned, WithdrawalSent,
 };
-use super::{FailWithdrawal, HoldWithdrawal, Holder, MerchantAccountRejection, State};
+use super::{FailWithdrawal, HoldWithdrawal, Holder, LatelyWithdrawn, MerchantAccountRejection, State};
 use crate::money::AMOUNT_MAX;
 use crate::{Account, BankName, MerchantId, Timestamp, WithdrawalId};
+
+/// Withdrawals within so long of each other are looked at together when it is decided how many people approve one.
+const LATELY: Duration = Duration::from_secs(24 * 3_600);
 
 /// Amounts in minor units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -204,9 +209,18 @@ pub(super) fn evolve_held(state: &mut State, held: &WithdrawalHeld) {
     state.available -= held.amount + held.fee;
     let withdrawal = Withdrawal { amount: held.amount, fee: held.fee, fee_returned: 0, phase: WithdrawalPhase::Held };
     state.withdrawals.insert(held.withdrawal_id, withdrawal);
+    let WithdrawalHeld { withdrawal_id, amount, held_at, .. } = *held;
+    state.lately_withdrawn.retain(|lately| held_at.since(lately.held_at) < LATELY);
+    state.lately_withdrawn.push(LatelyWithdrawn { withdrawal_id, amount, held_at });
 }
 
 impl State {
+    /// Minor units of the withdrawals of the day up to `at`, those that were rejected or cancelled left out.
+    pub fn withdrawn_lately(&self, at: Timestamp) -> i128 {
+        let lately = self.lately_withdrawn.iter().filter(|lately| at.since(lately.held_at) < LATELY);
+        lately.map(|lately| i128::from(lately.amount)).sum()
+    }
+
     fn withdrawal(&self, withdrawal_id: WithdrawalId) -> Result<&Withdrawal, MerchantAccountRejection> {
         self.withdrawals.get(&withdrawal_id).ok_or(MerchantAccountRejection::WithdrawalNotFound)
     }

@@ -20,6 +20,7 @@ pub struct Place {
 pub struct Money {
     pub payment_id: PaymentId,
     pub amount: i64,
+    /// What the customer has back, refunded or by a dispute that was lost.
     pub refunded: i64,
 }
 
@@ -156,7 +157,7 @@ impl Record {
         self.moneys.iter().map(|money| money.amount).sum()
     }
 
-    /// Minor units that went back to the customer.
+    /// Minor units that went back to the customer, also by disputes.
     pub fn refunded(&self) -> i64 {
         self.moneys.iter().map(|money| money.refunded).sum()
     }

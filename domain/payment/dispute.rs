@@ -219,6 +219,11 @@ impl Capture {
         self.disputes.iter().map(DisputedAmount::amount_taken).sum()
     }
 
+    /// Minor units that the customer has back by disputes, as far as they are closed.
+    pub fn amount_lost(&self) -> i64 {
+        self.disputes.iter().filter(|dispute| !dispute.is_open()).map(DisputedAmount::amount_taken).sum()
+    }
+
     /// Minor units by which refunds and disputes together have taken more than was captured.
     pub fn excess(&self) -> i64 {
         (self.amount_refunded() + self.amount_disputed() - self.amount).max(0)

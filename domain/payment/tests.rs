@@ -613,6 +613,26 @@ fn no_refund_is_promised_of_what_is_disputed_or_lost() {
     check(&with(Some((1_000, 0))), refund(1, Some(7_001)), Err(PaymentRejection::RefundExceedsCaptured));
 }
 
+/// What a customer has back is no money of the order any more, whichever way it went; while the dispute is open, nobody
+/// knows.
+#[test]
+fn an_order_counts_what_was_lost_as_gone_back() {
+    for (closing, back) in [(None, 1_000), (Some((0, 0)), 5_000), (Some((3_000, 0)), 2_000), (Some((4_000, 0)), 1_000)]
+    {
+        let given = [
+            create(),
+            captured(Some(100)),
+            refund(1, Some(1_000)),
+            refunded(1, succeeded()),
+            dispute(disputed("d_1", 4_000, 0, closing)),
+        ];
+        let brought = history(&given).0.record().and_then(Record::brought).unwrap();
+        assert_eq!((brought.amount, brought.refunded), (10_000, back), "{closing:?}");
+    }
+    let both = [create(), captured(Some(100)), dispute(disputed("d_1", 10_000, 0, Some((0, 0))))];
+    assert_eq!(history(&both).0.record().and_then(Record::brought).unwrap().refunded, 10_000);
+}
+
 #[test]
 fn what_is_taken_beyond_the_capture_is_recorded_once() {
     let (opened, over) = ("payment.dispute_opened", "payment.over_returned");

@@ -44,7 +44,7 @@ impl Default for ExportTerms {
         ExportTerms {
             chunk_bytes: 1_000_000,
             lease: Duration::from_secs(15),
-            kept_for: Duration::from_secs(7 * 24 * 60 * 60),
+            kept_for: Duration::from_secs(180 * 24 * 60 * 60),
         }
     }
 }

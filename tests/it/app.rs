@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use adapters::sandbox_provider::{self, SandboxConfig, SandboxHandle};
-use adapters::vault::MasterKey;
+use adapters::vault::{KeyVault, MasterKey, PostgresVault};
 use commands::Channels;
 use commands::keys::IssueKey;
 use commands::ports::Role as KeyRole;
@@ -105,6 +105,11 @@ impl TestApp {
     pub async fn another_ledger(&self) -> Ledger {
         let channels = self.ledger.payments.channels.clone();
         Ledger::open(self._database.pool.clone(), &MasterKey::from_bytes(MASTER_KEY), channels).await.unwrap()
+    }
+
+    /// The vault as a program of its own would open it.
+    pub fn vault(&self) -> PostgresVault {
+        KeyVault::on_postgres(self.ledger.pool.clone(), &MasterKey::from_bytes(MASTER_KEY))
     }
 
     pub async fn merchant(&self) -> TestMerchant {

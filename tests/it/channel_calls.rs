@@ -59,8 +59,8 @@ async fn contract(log: &dyn ChannelCallLog) {
     assert_eq!(log.about(&["pay_4".to_owned()]).await, Ok(vec![]));
 
     assert_eq!(log.count(at(3)).await, Ok(4));
-    assert_eq!(log.forget(at(3)).await, Ok(4));
-    assert_eq!((log.forget(at(3)).await, log.count(at(3)).await), (Ok(0), Ok(0)));
+    assert_eq!(log.archive(at(3)).await, Ok(4));
+    assert_eq!((log.archive(at(3)).await, log.count(at(3)).await), (Ok(0), Ok(0)));
     assert_eq!(log.about(&both).await.as_deref(), Ok(&noted[3..]));
 }
 

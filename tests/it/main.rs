@@ -5,6 +5,7 @@
 mod adjustments;
 mod analytics;
 mod app;
+mod archive;
 mod as_of;
 mod audit;
 mod auth;

@@ -473,3 +473,20 @@ async fn two_nodes_share_one_total() {
     everything_holds(&app).await;
     app.stop().await;
 }
+
+/// Nobody can refund what a bank has taken back: the order ends as if it had been refunded.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_money_was_lost_in_a_dispute_has_an_end() {
+    let app = TestApp::start().await;
+    let merchant = app.merchant().await;
+    let order_no = app.order(&merchant).await;
+    assert_eq!(app.on_order(&merchant, &order_no, "pay", &by("tok_dispute_lost")).await.0, 201);
+    let order = app.order_until(&merchant, &order_no, "the money is lost", |order| order["status"] == "refunded").await;
+    assert_eq!((&order["amount_paid"], &order["amount_refunded"]), (&json!(10_000), &json!(10_000)));
+    let refund = app.on_order(&merchant, &order_no, "refund", &json!({})).await;
+    assert_eq!((refund.0, &refund.1["code"]), (409, &json!("order_nothing_to_refund")), "{}", refund.1);
+    let (status, cancelled) = app.on_order(&merchant, &order_no, "cancel", &json!({})).await;
+    assert_eq!((status, &cancelled["status"]), (200, &json!("cancelled")));
+    everything_holds(&app).await;
+    app.stop().await;
+}

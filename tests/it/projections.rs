@@ -8,3 +8,4 @@ mod plans;
 mod positions;
 mod rebuilding;
 mod shadow;
+mod under_load;

@@ -179,27 +179,6 @@ async fn the_story_of_a_pre_auth_can_be_read_from_the_hold_to_the_bank() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_had_its_term_is_thrown_away() {
-    let app = TestApp::start().await;
-    let merchant = app.merchant().await;
-    let paid = app.pay(&merchant, "tok_success", 10_000).await;
-    let payment = [paid["id"].as_str().unwrap().to_owned()];
-    app.ledger.calls.flush().await;
-    let binary = app.binary();
-    let counted = |list: &Value| list[0]["count"].as_u64().unwrap();
-    let now = ["archive", "--keep-channel-calls-days", "0", "--yes"];
-    assert_eq!(counted(&binary.json(&["archive", "--yes"]).await.unwrap()), 0, "30 days have not gone by");
-    let would = binary.json(&["archive", "--keep-channel-calls-days", "0", "--dry-run"]).await.unwrap();
-    assert_eq!((&would[0]["kept"], &would[0]["dry_run"]), (&json!("channel_calls"), &json!(true)));
-    let noted = app.ledger.calls.about(&payment).await.unwrap().len();
-    assert!(noted > 0 && counted(&would) >= 1, "a dry run throws nothing away");
-    assert_eq!(binary.run(&now[..3]).await.unwrap().0, 1, "nobody agreed");
-    assert!(counted(&binary.json(&now).await.unwrap()) >= 1);
-    assert_eq!(app.ledger.calls.about(&payment).await, Ok(vec![]));
-    app.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_story_joins_calls_webhooks_and_timers() {
     let app = TestApp::start().await;
     let merchant = app.merchant().await;

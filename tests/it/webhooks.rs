@@ -12,7 +12,7 @@ use adapters::webhooks::{MemoryInbox, PostgresInbox};
 use async_trait::async_trait;
 use commands::payment::{CreatePayment, PaymentDetails, Payments, RefundPayment};
 use commands::ports::funds::FundsUnavailable;
-use commands::ports::inbox::{Kept, NewWebhook, RawMessage, WebhookId, WebhookOutcome, pause_after};
+use commands::ports::inbox::{ArchivedWebhook, Kept, NewWebhook, RawMessage, WebhookId, WebhookOutcome, pause_after};
 use commands::ports::{Channel, ChargeOrder, Clock, EventStore, MerchantFunds, RefundOrder, WebhookInbox};
 use commands::webhook::{Received, WebhookRefused, Webhooks};
 use commands::{Channels, Executor, Issued, merchant};
@@ -96,9 +96,26 @@ async fn contract(inbox: &dyn WebhookInbox) {
     );
     assert_eq!(about[0].last_error.as_deref(), Some("the store is away"));
     assert_eq!(inbox.count_messages(at(1)).await, Ok(1));
-    assert_eq!(inbox.forget_messages(at(1)).await, Ok(1));
+    let past_term = inbox.past_term(at(1)).await.unwrap();
+    let found: Vec<_> = past_term.iter().map(|webhook| (&webhook.record.id, &webhook.message)).collect();
+    assert_eq!(found, [(&first.id, &Some(first.message.clone()))]);
+    let archived = ArchivedWebhook {
+        id: first.id.clone(),
+        event_type: first.event_type.clone(),
+        stream_id: first.stream_id.clone(),
+        received_at: first.received_at,
+        outcome: Some("parked"),
+        reason: None,
+        settled_at: Some(at(20)),
+        body_sha256: None,
+        message: None,
+    };
+    // The process died behind the first: the second finds it done.
+    for _ in 0..2 {
+        assert_eq!(inbox.archive_messages(std::slice::from_ref(&archived)).await, Ok(()));
+    }
     assert_eq!(inbox.count_messages(at(1)).await, Ok(0));
-    assert_eq!(inbox.forget_messages(at(1)).await, Ok(0));
+    assert_eq!(inbox.past_term(at(1)).await, Ok(vec![]));
     assert_eq!(inbox.keep(first, GRACE).await, Ok(Kept::Duplicate), "a forgotten message is still a known one");
 }
 

@@ -330,3 +330,23 @@ async fn many_withdrawals_at_once_never_take_more_than_there_is() {
     assert_green(&app).await;
     app.stop().await;
 }
+
+/// The default threshold is 10,000.00 USD, of which 7,000.00 EUR are less and twice as much are more.
+#[tokio::test(flavor = "multi_thread")]
+async fn small_withdrawals_of_one_day_need_as_many_people_as_a_large_one() {
+    let app = TestApp::start().await;
+    let merchant = funded(&app, 5_000_000).await;
+    let (_, finance) = app.key(KeyRole::Finance, None).await;
+    let asked = async |amount: i64| -> (String, u64) {
+        let object = posted(&app, "/withdrawals", &merchant.secret, &withdrawal(amount, "Acme Ltd"), 201).await;
+        (object["id"].as_str().unwrap().to_owned(), object["approvals_left"].as_u64().unwrap())
+    };
+    let (first, alone) = asked(700_000).await;
+    assert_eq!(alone, 1);
+    assert_eq!(asked(700_000).await.1, 2, "the second of the day brings the sum above the threshold");
+    let reject = json!({"reason": "not today"});
+    posted(&app, &format!("/withdrawals/{first}/reject"), &finance, &reject, 200).await;
+    assert_eq!(asked(1_000).await.1, 1, "what was rejected does not count");
+    assert_green(&app).await;
+    app.stop().await;
+}

@@ -94,8 +94,8 @@ impl JobBoard for BoardLine {
         self.call(self.board.runs(job, limit)).await
     }
 
-    async fn forget(&self, finished_before: Timestamp) -> Answer<u64> {
-        self.call(self.board.forget(finished_before)).await
+    async fn archive(&self, finished_before: Timestamp) -> Answer<u64> {
+        self.call(self.board.archive(finished_before)).await
     }
 
     async fn count(&self, finished_before: Timestamp) -> Answer<u64> {

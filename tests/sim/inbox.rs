@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use adapters::webhooks::MemoryInbox;
 use async_trait::async_trait;
-use commands::ports::inbox::{Kept, NewWebhook, StoredWebhook, WebhookId, WebhookOutcome, WebhookRecord};
+use commands::ports::inbox::{
+    ArchivedWebhook, Kept, NewWebhook, StoredWebhook, WebhookId, WebhookOutcome, WebhookPastTerm, WebhookRecord,
+};
 use commands::ports::{InboxError, WebhookInbox};
 use domain::Timestamp;
 use parking_lot::Mutex;
@@ -85,8 +87,12 @@ impl WebhookInbox for InboxLine {
         self.call(self.inbox.kept.about(stream_ids)).await
     }
 
-    async fn forget_messages(&self, received_before: Timestamp) -> Result<u64, InboxError> {
-        self.call(self.inbox.kept.forget_messages(received_before)).await
+    async fn past_term(&self, received_before: Timestamp) -> Result<Vec<WebhookPastTerm>, InboxError> {
+        self.call(self.inbox.kept.past_term(received_before)).await
+    }
+
+    async fn archive_messages(&self, webhooks: &[ArchivedWebhook]) -> Result<(), InboxError> {
+        self.call(self.inbox.kept.archive_messages(webhooks)).await
     }
 
     async fn count_messages(&self, received_before: Timestamp) -> Result<u64, InboxError> {

@@ -17,6 +17,7 @@ pub mod read_models;
 pub mod scripted_channel;
 pub mod seeds;
 pub mod tampered_log;
+pub mod under_load;
 pub mod wait;
 
 pub use postgres::{TestDatabase, empty_test_database, private_cluster, test_database, volatile_test_database};

@@ -49,6 +49,12 @@ impl Binary {
         serde_json::from_str(&text).with_context(|| format!("{arguments:?} printed {text:?}"))
     }
 
+    /// Starts it and goes on.
+    pub fn start(&self, arguments: &[&str]) -> anyhow::Result<Process> {
+        let child = self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        Ok(Process { child })
+    }
+
     /// Starts a server and waits until `GET {health}` answers 200.
     pub async fn serve(&self, arguments: &[&str], health: &str) -> anyhow::Result<Process> {
         let child = self.command(arguments).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn()?;

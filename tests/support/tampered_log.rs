@@ -15,16 +15,36 @@ pub type Tamper = fn(&mut RecordedEvent);
 pub struct TamperedLog {
     log: MemoryEventStore,
     tampers: Mutex<HashMap<u64, Tamper>>,
+    /// Where it seems to end, and to how many more who ask for what lies behind.
+    end: Mutex<(u64, u32)>,
 }
 
 impl TamperedLog {
     pub fn over(log: &MemoryEventStore) -> TamperedLog {
-        TamperedLog { log: log.clone(), tampers: Mutex::default() }
+        TamperedLog { log: log.clone(), tampers: Mutex::default(), end: Mutex::default() }
     }
 
     /// From now on the event at `position` reads as `tamper` leaves it.
     pub fn tamper(&self, position: u64, tamper: Tamper) {
         self.tampers.lock().insert(position, tamper);
+    }
+
+    /// Seems to end at `position` to the next so many who ask for what lies behind it, as to one who read a moment too
+    /// early.
+    pub fn end_at(&self, position: u64, times: u32) {
+        *self.end.lock() = (position, times);
+    }
+
+    /// Cuts off what does not seem to be there yet.
+    fn cut(&self, after: u64, events: &mut Vec<RecordedEvent>) {
+        let mut end = self.end.lock();
+        let (position, times) = *end;
+        if times > 0 {
+            events.retain(|event| event.position <= position);
+            if after >= position {
+                end.1 -= 1;
+            }
+        }
     }
 
     /// Everything reads as it was written.
@@ -67,7 +87,9 @@ impl EventStore for TamperedLog {
     }
 
     async fn read_all(&self, after: u64, limit: usize) -> Result<Vec<RecordedEvent>, StoreError> {
-        Ok(self.tampered(self.log.read_all(after, limit).await?))
+        let mut events = self.log.read_all(after, limit).await?;
+        self.cut(after, &mut events);
+        Ok(self.tampered(events))
     }
 
     async fn find_command(&self, command_id: Uuid) -> Result<Option<Receipt>, StoreError> {

@@ -1,4 +1,5 @@
-//! `payledger archive`: throws away now what has had its term, as the jobs of a server do by the clock.
+//! `payledger archive`: moves what has had its term to the archive now, as the jobs of a server do by the clock, and prints
+//! what stands there.
 
 use std::io::{BufRead, Write};
 
@@ -15,6 +16,10 @@ use crate::output;
 pub async fn run(flags: cli::Archive, as_json: bool) -> anyhow::Result<()> {
     let operator = Operator::open(&flags.database).await?;
     let archive = operator.ledger.archive(flags.terms.terms());
+    if let Some(shelf) = flags.read {
+        archive.read(shelf, |row| output::line(&row)).await?;
+        return operator.close().await;
+    }
     let now = SystemClock.now();
     let mut found = vec![];
     for shelf in Shelf::ALL {
@@ -23,7 +28,7 @@ pub async fn run(flags: cli::Archive, as_json: bool) -> anyhow::Result<()> {
     if !flags.dry_run {
         let all: u64 = found.iter().map(|(_, count)| count).sum();
         if all > 0 && !flags.yes && !agreed(all)? {
-            bail!("nothing was thrown away");
+            bail!("nothing was moved");
         }
         found.clear();
         for shelf in Shelf::ALL {
@@ -34,19 +39,19 @@ pub async fn run(flags: cli::Archive, as_json: bool) -> anyhow::Result<()> {
         found.iter().map(|(shelf, count)| (*shelf, archive.end_of_term(*shelf, now).to_string(), *count)).collect();
     operator.close().await?;
     if as_json {
-        let line = |(shelf, before, count): &(Shelf, String, u64)| json!({"kept": shelf.as_str(), "before": before, "count": count, "dry_run": flags.dry_run});
+        let line = |(shelf, before, count): &(Shelf, String, u64)| json!({"shelf": shelf.as_str(), "before": before, "count": count, "dry_run": flags.dry_run});
         return output::json(&lines.iter().map(line).collect::<Vec<_>>());
     }
     let row = |(shelf, before, count): &(Shelf, String, u64)| {
         vec![shelf.as_str().to_owned(), before.clone(), count.to_string()]
     };
-    let heading = if flags.dry_run { "WOULD GO" } else { "GONE" };
-    output::table(&["KEPT", "OLDER THAN", heading], &lines.iter().map(row).collect::<Vec<_>>());
+    let heading = if flags.dry_run { "WOULD BE MOVED" } else { "MOVED" };
+    output::table(&["SHELF", "OLDER THAN", heading], &lines.iter().map(row).collect::<Vec<_>>());
     Ok(())
 }
 
 fn agreed(count: u64) -> anyhow::Result<bool> {
-    eprint!("Throw away {count} rows for good? [y/N] ");
+    eprint!("Move {count} rows to the archive? [y/N] ");
     std::io::stderr().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use api::telemetry::TRACE_SAMPLE_RATIO;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use commands::archive::Terms;
+use commands::archive::{Shelf, Terms};
 use domain::Currency;
 
 use crate::{archive, bank, database, dev, events, jobs, keys, merchants, projections, sagas, sandbox, serve, verify};
@@ -53,7 +53,7 @@ pub enum Command {
     /// Look after the sagas.
     #[command(subcommand)]
     Sagas(Sagas),
-    /// Throw away what stands beside the log and has had its term; events are kept for ever.
+    /// Move what stands beside the log and has had its term to the archive; events stay where they are for ever.
     Archive(Archive),
     /// Check every invariant on the whole store.
     Verify(Verify),
@@ -457,19 +457,30 @@ pub struct Archive {
     pub database: Database,
     #[command(flatten)]
     pub terms: TermFlags,
-    /// Say how much would go.
+    /// Say how much would be moved.
     #[arg(long)]
     pub dry_run: bool,
+    /// Print what is on this shelf of the archive instead, a JSON object a line, oldest first.
+    #[arg(long, value_name = "SHELF", value_parser = shelf, conflicts_with_all = ["dry_run", "yes"])]
+    pub read: Option<Shelf>,
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
 }
 
-/// How long what stands beside the log is kept.
+fn shelf(name: &str) -> Result<Shelf, String> {
+    let named = Shelf::ALL.into_iter().find(|shelf| shelf.as_str() == name);
+    named.ok_or_else(|| format!("one of {}", Shelf::ALL.map(|shelf| shelf.as_str()).join(", ")))
+}
+
+/// How long what stands beside the log is kept where it is used.
 #[derive(Debug, Clone, Args)]
 pub struct TermFlags {
     #[arg(long, env = "PAYLEDGER_KEEP_CHANNEL_CALLS_DAYS", value_name = "DAYS", default_value_t = 30)]
     pub keep_channel_calls_days: u32,
+    /// Of an export's file from when it is made, and of its row from when the file is gone.
+    #[arg(long, env = "PAYLEDGER_KEEP_EXPORTS_DAYS", value_name = "DAYS", default_value_t = 180)]
+    pub keep_exports_days: u32,
     #[arg(long, env = "PAYLEDGER_KEEP_JOB_RUNS_DAYS", value_name = "DAYS", default_value_t = 90)]
     pub keep_job_runs_days: u32,
     #[arg(long, env = "PAYLEDGER_KEEP_WEBHOOK_MESSAGES_DAYS", value_name = "DAYS", default_value_t = 90)]
@@ -478,7 +489,12 @@ pub struct TermFlags {
 
 impl TermFlags {
     pub fn terms(&self) -> Terms {
-        Terms::in_days(self.keep_channel_calls_days, self.keep_job_runs_days, self.keep_webhook_messages_days)
+        Terms::in_days(
+            self.keep_channel_calls_days,
+            self.keep_exports_days,
+            self.keep_job_runs_days,
+            self.keep_webhook_messages_days,
+        )
     }
 }
 

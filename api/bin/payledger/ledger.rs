@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use adapters::agenda::PostgresAgenda;
+use adapters::archive::PostgresArchive;
 use adapters::bank::SandboxBankConfig;
 use adapters::channel_calls::PostgresChannelCalls;
 use adapters::channels::sandbox::{SandboxChannel, SandboxChannelConfig};
@@ -22,7 +23,7 @@ use commands::channel_account::ChannelAccounts;
 use commands::dispute::Disputes;
 use commands::jobs::{
     CheckDailyAssertions, CloseSettlements, CollectPayouts, ExpireOverduePayments, FindMissedDisputes,
-    FinishReconciliations, Forget, ForgetNonces, Job,
+    FinishReconciliations, ForgetNonces, Job, PutAway,
 };
 use commands::keys::ApiKeys;
 use commands::payment::Payments;
@@ -35,6 +36,7 @@ use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, Executor};
 use projections::books::{BooksActivity, BooksFunds};
 use projections::daily_assertions::AssertionsOfBooks;
+use projections::exports::EndedExports;
 use projections::overdue::OverdueOfReadModel;
 use projections::reconciliations::PendingRunsOfReadModel;
 use projections::{Progress, Reader};
@@ -139,7 +141,7 @@ impl Ledger {
         let pending = Arc::new(PendingRunsOfReadModel::new(self.reader.clone()));
         let assertions = Arc::new(AssertionsOfBooks::new(self.reader.clone()));
         let archive = self.archive(self.terms);
-        let forget = |shelf: Shelf| -> Arc<dyn Job> { Arc::new(Forget { archive: archive.clone(), shelf }) };
+        let put_away = |shelf: Shelf| -> Arc<dyn Job> { Arc::new(PutAway { archive: archive.clone(), shelf }) };
         let mut jobs: Vec<Arc<dyn Job>> = vec![
             Arc::new(CheckDailyAssertions { assertions }),
             Arc::new(CloseSettlements { settlements: self.settlements.clone() }),
@@ -149,7 +151,7 @@ impl Ledger {
             Arc::new(FinishReconciliations { reconciliations: self.reconciliations.clone(), pending }),
             Arc::new(ForgetNonces { nonces: self.nonces.clone() }),
         ];
-        jobs.extend(Shelf::ALL.map(forget));
+        jobs.extend(Shelf::ALL.map(put_away));
         Scheduler::new(jobs, self.jobs.clone(), self.payments.clock.clone(), SchedulerConfig::default())
     }
 
@@ -163,9 +165,17 @@ impl Ledger {
         }
     }
 
-    /// What is thrown away once it has had its time.
+    /// Where goes what has had its time.
     pub fn archive(&self, terms: Terms) -> Archive {
-        Archive { calls: self.calls.clone(), board: self.jobs.clone(), inbox: self.inbox.clone(), terms }
+        Archive {
+            calls: self.calls.clone(),
+            exports: Arc::new(EndedExports::new(self.pool.clone())),
+            board: self.jobs.clone(),
+            inbox: self.inbox.clone(),
+            payments: self.payments.clone(),
+            reader: Arc::new(PostgresArchive::new(self.pool.clone())),
+            terms,
+        }
     }
 
     /// The same ledger with other terms.

@@ -17,6 +17,11 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// One JSON value on a line of its own.
+pub fn line(value: &serde_json::Value) {
+    println!("{value}");
+}
+
 /// Rows under their headings, each column as wide as its widest cell.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) {
     let width = |column: usize| {

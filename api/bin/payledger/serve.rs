@@ -73,7 +73,8 @@ impl Node {
             Runner::new(ledger.pool.clone(), ledger.store.clone(), ledger.progress.clone()).start(projections::all())
         });
         if roles.contains(&Role::Projections) {
-            let exporter = Exporter::new(ledger.pool.clone(), ledger.reader.clone(), ExportTerms::default());
+            let terms = ExportTerms { kept_for: ledger.terms.exports, ..ExportTerms::default() };
+            let exporter = Exporter::new(ledger.pool.clone(), ledger.reader.clone(), terms);
             tasks.push(tokio::spawn(exporter.run(ordered(stopped.clone()))));
         }
         if roles.contains(&Role::Sagas) {

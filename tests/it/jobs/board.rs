@@ -125,7 +125,7 @@ async fn what_is_skipped_leaves_the_run_alone(board: Arc<dyn JobBoard>) {
     assert!(board.end(run.run_id, &RunEnd::Completed { processed: 1 }, at(25)).await.unwrap());
 }
 
-async fn only_what_has_finished_is_forgotten(board: Arc<dyn JobBoard>) {
+async fn only_what_has_finished_is_archived(board: Arc<dyn JobBoard>) {
     for number in 0..3 {
         let seen = registered(board.as_ref()).await;
         let run = new_run(10 * number, 10 * number + 10);
@@ -135,9 +135,9 @@ async fn only_what_has_finished_is_forgotten(board: Arc<dyn JobBoard>) {
         }
     }
     assert_eq!(board.count(at(10)).await.unwrap(), 1);
-    assert_eq!(board.forget(at(10)).await.unwrap(), 1);
+    assert_eq!(board.archive(at(10)).await.unwrap(), 1);
     assert_eq!(board.count(at(10)).await.unwrap(), 0);
-    assert_eq!(board.forget(at(1_000)).await.unwrap(), 1);
+    assert_eq!(board.archive(at(1_000)).await.unwrap(), 1);
     assert_eq!(board.runs(JOB, 10).await.unwrap().len(), 1, "it still runs");
 }
 
@@ -170,5 +170,5 @@ contract! {
     a_run_that_was_given_up_is_neither_kept_nor_ended,
     what_is_asked_for_is_asked_for_once_and_then_run,
     what_is_skipped_leaves_the_run_alone,
-    only_what_has_finished_is_forgotten,
+    only_what_has_finished_is_archived,
 }

@@ -29,24 +29,24 @@ async fn operators_see_jobs_and_run_them() {
             "close_settlements",
             "expire_overdue_payments",
             "find_missed_disputes",
-            "forget_channel_calls",
-            "forget_job_runs",
+            "archive_channel_calls",
+            "archive_job_runs",
             "forget_nonces",
-            "forget_webhook_messages",
+            "archive_webhook_messages",
         ];
         real.iter().all(|real| names.iter().any(|name| name == real)).then_some(())
     })
     .await;
 
-    let asked = app.post_keyed("/jobs/forget_job_runs/run", &operator, "once", &json!({})).await;
+    let asked = app.post_keyed("/jobs/archive_job_runs/run", &operator, "once", &json!({})).await;
     assert_eq!(asked.status(), 202);
     let asked: Value = asked.json().await.unwrap();
     assert_eq!((&asked["object"], &asked["state"]), (&json!("job_run"), &json!("pending")));
-    let repeated = app.post_keyed("/jobs/forget_job_runs/run", &operator, "once", &json!({})).await;
+    let repeated = app.post_keyed("/jobs/archive_job_runs/run", &operator, "once", &json!({})).await;
     assert_eq!(repeated.headers()["idempotency-hit"], "true");
     assert_eq!(repeated.json::<Value>().await.unwrap(), asked);
     let runs = until("the run has ended", LIMIT, || async {
-        let runs = app.get_json("/jobs/forget_job_runs/runs?limit=5", &operator).await;
+        let runs = app.get_json("/jobs/archive_job_runs/runs?limit=5", &operator).await;
         (runs["data"][0]["state"] == "completed").then_some(runs)
     })
     .await;
@@ -58,10 +58,10 @@ async fn operators_see_jobs_and_run_them() {
     }
 
     let binary = app.binary();
-    let run = binary.json(&["jobs", "run", "forget_job_runs", "--wait", "30"]).await.unwrap();
+    let run = binary.json(&["jobs", "run", "archive_job_runs", "--wait", "30"]).await.unwrap();
     assert_eq!((&run["state"], &run["trigger"]), (&json!("completed"), &json!("request")));
     let listed = binary.json(&["jobs", "list"]).await.unwrap();
-    let found = listed.as_array().unwrap().iter().find(|job| job["job"] == "forget_job_runs").unwrap();
+    let found = listed.as_array().unwrap().iter().find(|job| job["job"] == "archive_job_runs").unwrap();
     assert_eq!((&found["last_outcome"], &found["timetable"]), (&json!("completed"), &json!("daily at 03:10 UTC")));
     assert_eq!(binary.run(&["jobs", "run", "none"]).await.unwrap().0, 1);
     let text = binary.run(&["jobs", "list"]).await.unwrap().1;

@@ -81,6 +81,12 @@ impl Poisoned {
         Poisoned { models, log, running: None }
     }
 
+    async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+    }
+
     fn start(&mut self, projections: Vec<Arc<dyn Projection>>) {
         let models = &self.models;
         let runner = Runner::new(models.database.pool.clone(), self.log.clone(), models.progress.clone());
@@ -357,4 +363,33 @@ async fn a_database_that_fails_parks_nothing() {
     sqlx::query("ALTER TABLE rm_payments_1.elsewhere RENAME TO payments").execute(pool).await.unwrap();
     let reader = projections::Reader::new(pool.clone(), Progress::default());
     assert_eq!(reader.at_least(&[&Payments], Some(2), PATIENCE).await.unwrap().position, 2);
+}
+
+/// A build that cannot go on where the live one could does not serve: a person has to look first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_parks_more_than_the_live_one_does_not_take_its_place() {
+    let mut poisoned = Poisoned::new().await;
+    let victim = poisoned.whole_payment(1).await;
+    poisoned.start(vec![Arc::new(Payments)]);
+    drop(poisoned.models.view(&[&Payments]).await);
+    poisoned.stop().await;
+    let position = poisoned.position_of(victim, 2).await;
+    poisoned.log.tamper(position, |event| event.payload.truncate(30));
+    projections::rebuild(&poisoned.models.database.pool, "payments").await.unwrap();
+    poisoned.start(vec![Arc::new(Payments)]);
+    wait::until("the build has parked it", PATIENCE, async || {
+        (!poisoned.parked("payments").await.is_empty()).then_some(())
+    })
+    .await;
+    for n in 2..5 {
+        poisoned.whole_payment(n).await;
+        let mut view = poisoned.models.view(&[&Payments]).await;
+        let row = projections::streams::find::<Payments>(&mut view, victim).await.unwrap();
+        assert_eq!((view.is_complete, row.map(|row| row.version)), (true, Some(4)));
+    }
+    assert_eq!(poisoned.models.schema("payments").await, "rm_payments_1");
+    assert_eq!(poisoned.status("payments").await.state, ProjectionState::Rebuilding);
+    poisoned.log.mend();
+    poisoned.retried("payments").await;
+    assert_eq!(poisoned.models.schema("payments").await, "rm_payments_2");
 }

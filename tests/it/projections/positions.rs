@@ -52,6 +52,22 @@ async fn a_query_that_waited_in_vain_says_how_far_its_read_model_is() {
     assert_eq!(models.reader.now(&[&Payments]).await.unwrap().position, 1);
 }
 
+/// However far the others are.
+#[tokio::test]
+async fn a_view_of_several_speaks_for_the_one_that_is_behind() {
+    let models = ReadModels::new().await;
+    let both = models.start(vec![Arc::new(Payments), Arc::new(Merchants)]);
+    create(models.store.as_ref(), terms(1)).await;
+    assert_eq!(models.view(&[&Payments, &Merchants]).await.position, 1);
+    both.stop().await;
+    let _one = models.start(vec![Arc::new(Payments)]);
+    create(models.store.as_ref(), terms(2)).await;
+    assert_eq!(models.view(&[&Payments]).await.position, 2);
+    assert_eq!(models.reader.now(&[&Payments, &Merchants]).await.unwrap().position, 1);
+    let waited = models.reader.at_least(&[&Payments, &Merchants], Some(2), Duration::from_millis(100)).await;
+    assert_eq!(waited.err(), Some(ReadError::Behind { position: 1 }));
+}
+
 #[tokio::test]
 async fn a_view_stands_still() {
     let models = ReadModels::new().await;

@@ -3,14 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use commands::ports::EventStore;
 use projections::books::{Books, trial_balance};
 use projections::orders::Orders;
 use projections::payments::Payments;
 use projections::streams;
 use projections::verify::{verify, verify_all};
-use projections::{Filter, Progress, ProjectionState, Reader, RebuildError, rebuild, rebuild_projection, rollback};
+use projections::{
+    Filter, Progress, ProjectionState, Reader, RebuildError, Runner, rebuild, rebuild_projection, rollback,
+    rollback_projection,
+};
 use test_support::histories::{Story, at, capture, create, onboard, terms};
 use test_support::read_models::{PATIENCE, ReadModels};
+use test_support::tampered_log::TamperedLog;
 use test_support::wait;
 
 use super::feeding::{Gate, Tally, appended, seen};
@@ -195,6 +200,94 @@ async fn what_was_kept_is_put_back_or_said_to_be_missing() {
     let behind = "UPDATE projections SET position = 1 WHERE standing = 'kept'";
     sqlx::query(behind).execute(pool).await.unwrap();
     assert!(matches!(rollback(pool, "payments").await, Err(RebuildError::KeptIsBehind)));
+}
+
+/// The builder has read to the end of the log as it knew it, and the live one is ahead of that: it takes the place only
+/// with what it lacks, and not at all as long as it cannot read that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_is_behind_takes_the_place_with_what_it_lacks() {
+    let models = ReadModels::new().await;
+    let pool = &models.database.pool;
+    let running = models.start(Tally::ungated(1));
+    let mut story = Story::new(15);
+    story.go_on(models.store.as_ref(), 50).await;
+    models.view(&[&Tally::new(1)]).await;
+    let known = models.store.head().await.unwrap();
+    story.go_on(models.store.as_ref(), 50).await;
+    models.view(&[&Tally::new(1)]).await;
+    running.stop().await;
+    let head = i64::try_from(models.store.head().await.unwrap()).unwrap();
+
+    let log = Arc::new(TamperedLog::over(&models.store));
+    log.end_at(known, 3);
+    rebuild_projection(pool, &Tally::new(1)).await.unwrap();
+    let _running = Runner::new(pool.clone(), log, models.progress.clone()).start(Tally::ungated(1));
+    wait::until("the new one serves", PATIENCE, async || {
+        let live = "SELECT generation, position FROM projections WHERE name = 'tally' AND standing = 'live'";
+        let (generation, position): (i32, i64) = sqlx::query_as(live).fetch_one(pool).await.unwrap();
+        assert!(position >= head, "{generation} serves at {position}, and the one before stood at {head}");
+        (generation == 2).then_some(())
+    })
+    .await;
+    assert_eq!(seen(&models).await, appended(&models).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_still_built_is_never_put_back() {
+    let models = ReadModels::new().await;
+    let pool = &models.database.pool;
+    let running = models.start(Tally::ungated(1));
+    Story::new(16).go_on(models.store.as_ref(), 50).await;
+    models.view(&[&Tally::new(1)]).await;
+    running.stop().await;
+    rebuild_projection(pool, &Tally::new(1)).await.unwrap();
+    let level = "UPDATE projections SET position = (SELECT max(position) FROM projections) WHERE name = 'tally'";
+    sqlx::query(level).execute(pool).await.unwrap();
+    let put_back = rollback_projection(pool, &Tally::new(1)).await;
+    assert!(matches!(put_back, Err(RebuildError::NothingKept)), "{put_back:?}");
+    assert_eq!(models.schema("tally").await, "rm_tally_1");
+}
+
+/// A runner tidies up as soon as it starts.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_before_is_kept_for_a_day_and_dropped_when_nobody_reads_it() {
+    let models = ReadModels::new().await;
+    let pool = &models.database.pool;
+    let running = models.start(vec![Arc::new(Payments)]);
+    let payment = create(models.store.as_ref(), terms(1)).await;
+    let mut view = models.view(&[&Payments]).await;
+    rebuild(pool, "payments").await.unwrap();
+    models.rebuilt("payments").await;
+    running.stop().await;
+    let age = async |by: &str| {
+        let age = "UPDATE projections SET standing_since = standing_since - $1::interval WHERE standing <> 'live'";
+        sqlx::query(age).bind(by).execute(pool).await.unwrap();
+        // Two of them, so that a first look has been had by the time the second one follows the log.
+        for _ in 0..2 {
+            let running = models.start(vec![Arc::new(Payments)]);
+            create(models.store.as_ref(), terms(u32::try_from(models.store.head().await.unwrap()).unwrap() + 1)).await;
+            models.view(&[&Payments]).await;
+            running.stop().await;
+        }
+    };
+    let standing = async || -> Vec<String> {
+        sqlx::query_scalar("SELECT generation || ' ' || standing FROM projections ORDER BY generation")
+            .fetch_all(pool)
+            .await
+            .unwrap()
+    };
+    age("23 hours").await;
+    assert_eq!(standing().await, ["1 kept", "2 live"]);
+    age("1 hour").await;
+    age("2 minutes").await;
+    assert_eq!(standing().await, ["1 retired", "2 live"], "somebody still reads it");
+    assert!(streams::find::<Payments>(&mut view, payment).await.unwrap().is_some());
+    drop(view);
+    wait::until("it is dropped", PATIENCE, async || {
+        age("0 s").await;
+        (standing().await == ["2 live"]).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

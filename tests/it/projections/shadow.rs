@@ -86,3 +86,68 @@ async fn damaged_rows_are_named() {
         Err(ShadowError::Unknown)
     ));
 }
+
+/// What the read model has not seen yet is no difference.
+#[tokio::test]
+async fn a_shadow_is_folded_to_the_very_position_of_the_live_one() {
+    let models = ReadModels::new().await;
+    let running = models.start(projections::all());
+    let mut story = Story::new(23);
+    story.go_on(models.store.as_ref(), 100).await;
+    let position = models.view_all().await.position;
+    running.stop().await;
+    story.go_on(models.store.as_ref(), 100).await;
+    for name in ["books", "payments", "analytics"] {
+        let comparison = shadow::compare(&models.database.pool, models.store.as_ref(), name, |_, _| {}).await.unwrap();
+        assert!(comparison.is_clean() && comparison.position == position, "{comparison:?}");
+    }
+}
+
+/// Each column of a table by itself, whatever it holds.
+#[tokio::test]
+async fn no_column_can_be_damaged_unnoticed() {
+    let models = ReadModels::new().await;
+    let running = models.start(projections::all());
+    Story::new(24).go_on(models.store.as_ref(), 100).await;
+    drop(models.view_all().await);
+    running.stop().await;
+    let pool = &models.database.pool;
+    let table = format!("{}.refunds", models.schema("refunds").await);
+    let columns: Vec<(String, String)> = sqlx::query_as(
+        "SELECT attname::text, format_type(atttypid, NULL) FROM pg_attribute
+          WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped",
+    )
+    .bind(&table)
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    assert!(columns.len() > 5, "{columns:?}");
+    sqlx::query(&format!("CREATE TABLE as_it_was AS SELECT * FROM {table} ORDER BY refund_id LIMIT 1"))
+        .execute(pool)
+        .await
+        .unwrap();
+    for (column, kind) in columns {
+        let other = match kind.as_str() {
+            "boolean" => format!("NOT {column}"),
+            "bigint" | "integer" | "numeric" => format!("coalesce({column}, 0) + 1"),
+            "timestamp with time zone" => format!("coalesce({column}, now()) + interval '1 second'"),
+            "text" => format!("coalesce({column}, '') || 'x'"),
+            "json" | "jsonb" => format!("'{{\"damaged\": true}}'::{kind}"),
+            _ => panic!("{column} is {kind}: say here how to damage it"),
+        };
+        let damage =
+            format!("UPDATE {table} SET {column} = {other} WHERE refund_id = (SELECT refund_id FROM as_it_was)");
+        assert_eq!(sqlx::query(&damage).execute(pool).await.unwrap().rows_affected(), 1);
+        let comparison = shadow::compare(pool, models.store.as_ref(), "refunds", |_, _| {}).await.unwrap();
+        let named = comparison.differences.iter().any(|difference| {
+            difference.contains(&format!("{column} is ")) || column == "refund_id" && difference.contains("is missing")
+        });
+        assert!(named && comparison.tables.iter().any(|table| !table.is_equal), "{column}: {comparison:?}");
+        let delete = format!(
+            "DELETE FROM {table} WHERE refund_id IN
+                 (SELECT refund_id FROM as_it_was UNION ALL SELECT refund_id || 'x' FROM as_it_was)"
+        );
+        sqlx::query(&delete).execute(pool).await.unwrap();
+        sqlx::query(&format!("INSERT INTO {table} SELECT * FROM as_it_was")).execute(pool).await.unwrap();
+    }
+}
