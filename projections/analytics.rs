@@ -56,7 +56,7 @@ impl Projection for Analytics {
         schema::DDL
     }
 
-    async fn apply(&self, connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError> {
+    async fn apply(&self, connection: &mut PgConnection, events: &[&RecordedEvent]) -> Result<(), ApplyError> {
         let mut changes = Changes::of(store::load_facts(connection, events).await?);
         for event in events {
             changes.fold(event)?;
