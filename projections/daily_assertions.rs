@@ -182,9 +182,9 @@ async fn pending_equals_activity(view: &mut Snapshot) -> Result<Assertion, ReadE
          SELECT count(*) OVER () AS checked, b.merchant_id, b.currency, b.pending::text AS pending,
                 moved.amount::text AS moved
            FROM balances AS b LEFT JOIN last USING (merchant_id, currency), LATERAL (
-                SELECT coalesce(sum(credit::numeric - debit), 0) AS amount FROM activity AS a
-                 WHERE a.merchant_id = b.merchant_id AND a.currency = b.currency
-                   AND a.position > coalesce(last.until, 0)) AS moved
+                SELECT coalesce(sum(credit::numeric - debit), 0) AS amount FROM journal AS j
+                 WHERE j.account = 'merchant:' || b.merchant_id || ':pending' AND j.currency = b.currency
+                   AND j.category <> 'merchant_account' AND j.position > coalesce(last.until, 0)) AS moved
           ORDER BY b.pending = moved.amount, b.merchant_id, b.currency LIMIT $1",
     )
     .bind(TOLD_MAX)

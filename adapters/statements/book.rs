@@ -28,12 +28,21 @@ const BATCHES_WAITING_MAX: usize = 4;
 pub struct PostgresStatementBook {
     pub(super) pool: PgPool,
     pub(super) reader: Reader,
+    pub(super) left_max: usize,
 }
+
+/// Of either side, what a run keeps in memory of what one pass leaves over for the next.
+const LEFT_MAX: usize = 100_000;
 
 impl PostgresStatementBook {
     /// `reader` is that of the read models, in which the other side stands.
     pub fn new(pool: PgPool, reader: Reader) -> PostgresStatementBook {
-        PostgresStatementBook { pool, reader }
+        PostgresStatementBook { pool, reader, left_max: LEFT_MAX }
+    }
+
+    /// The same book, whose runs read again from the database what is left over beyond so much.
+    pub fn keeping_at_most(self, left_max: usize) -> PostgresStatementBook {
+        PostgresStatementBook { left_max, ..self }
     }
 
     async fn known(&self, statement_id: StatementId) -> Result<Imported, StatementsUnavailable> {

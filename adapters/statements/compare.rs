@@ -14,7 +14,7 @@ use domain::reconciliation::{Counterparty, Difference, DifferenceKind, Line, Ope
 use futures::{Stream, StreamExt};
 use projections::Snapshot;
 use projections::channel_operations::{self, ChannelOperations, SortKey};
-use sqlx::{PgConnection, PgPool, Postgres, Row, Transaction};
+use sqlx::{PgConnection, Postgres, Row, Transaction};
 use tokio::sync::mpsc;
 
 use super::book::{PostgresStatementBook, moment, parsed, unavailable};
@@ -49,7 +49,7 @@ pub(super) async fn run(book: &PostgresStatementBook, order: &RunOrder) -> Resul
     channel_operations::expect_many(&mut view).await.map_err(|error| StatementsUnavailable(error.to_string()))?;
     let mut findings = Findings::begin(&mut transaction, &subject, order).await.map_err(unavailable)?;
     if let Some(period) = subject.period {
-        let mut comparison = Comparison { order, subject: &subject, findings: &mut findings, pool: &book.pool };
+        let mut comparison = Comparison { order, subject: &subject, findings: &mut findings, book };
         comparison.all(&mut transaction, &mut view, &period).await?;
     }
     drop(view);
@@ -89,7 +89,7 @@ struct Comparison<'a> {
     order: &'a RunOrder,
     subject: &'a Subject,
     findings: &'a mut Findings,
-    pool: &'a PgPool,
+    book: &'a PostgresStatementBook,
 }
 
 impl Comparison<'_> {
@@ -121,7 +121,7 @@ impl Comparison<'_> {
         period: &Period,
         mut left: Left,
     ) -> Result<Option<Left>, StatementsUnavailable> {
-        let mut reading = projections::begin(self.pool, sides::BEGIN).await.map_err(unavailable)?;
+        let mut reading = projections::begin(&self.book.pool, sides::BEGIN).await.map_err(unavailable)?;
         let mut chunks = nameless_lines(&mut reading, self.subject.number).ready_chunks(BATCH);
         while let Some(chunk) = chunks.next().await {
             left.add(chunk.into_iter().collect::<Result<_, _>>()?, vec![]);
@@ -185,7 +185,7 @@ impl Comparison<'_> {
         basis: Basis,
     ) -> Result<Left, StatementsUnavailable> {
         let (rules, searched) = (self.order.rules, searched(period));
-        let mut reading = projections::begin(self.pool, sides::BEGIN).await.map_err(unavailable)?;
+        let mut reading = projections::begin(&self.book.pool, sides::BEGIN).await.map_err(unavailable)?;
         let (line_batches, line_side) = Side::<Line>::channel();
         let (operation_batches, operation_side) = Side::<Operation>::channel();
         let (settled, mut taken) = mpsc::channel::<Vec<Settled>>(BATCHES_WAITING_MAX);
@@ -204,7 +204,7 @@ impl Comparison<'_> {
         let open_lines = lines(&mut reading, self.subject.number, basis);
         let open_lines = open_lines.filter(|read| keep(read, |line| !done.has_line(line.number)));
         let here = operations(view, &self.subject.counterparty, &searched, basis, &done);
-        let (findings, mut left) = (&mut *self.findings, Left::default());
+        let (findings, mut left) = (&mut *self.findings, Left::of_at_most(self.book.left_max));
         let writing = async {
             while let Some(batch) = taken.recv().await {
                 findings.add(connection, batch, &mut left).await.map_err(unavailable)?;
@@ -226,7 +226,7 @@ impl Comparison<'_> {
             return Ok(());
         }
         let done = self.findings.done();
-        let mut reading = projections::begin(self.pool, sides::BEGIN).await.map_err(unavailable)?;
+        let mut reading = projections::begin(&self.book.pool, sides::BEGIN).await.map_err(unavailable)?;
         let mut open = std::pin::pin!(lines_as_written(&mut reading, self.subject.number));
         while let Some(line) = open.next().await {
             let line = line?;

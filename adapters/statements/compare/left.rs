@@ -7,21 +7,23 @@ use domain::reconciliation::{Line, Operation};
 use super::sides::key_of;
 use projections::channel_operations::{SortKey, key_of as key_of_operation};
 
-/// Of either side.
-const LEFT_MAX: usize = 100_000;
-
-#[derive(Default)]
 pub(super) struct Left {
     pub(super) lines: Vec<Line>,
     /// Those that other statements have among them.
     pub(super) operations: Vec<Operation>,
+    /// Of either side.
+    max: usize,
     is_cut: bool,
 }
 
 impl Left {
+    pub(super) fn of_at_most(max: usize) -> Left {
+        Left { lines: vec![], operations: vec![], max, is_cut: false }
+    }
+
     pub(super) fn add(&mut self, lines: Vec<Line>, operations: Vec<Operation>) {
-        self.is_cut |= self.lines.len() + lines.len() > LEFT_MAX;
-        self.is_cut |= self.operations.len() + operations.len() > LEFT_MAX;
+        self.is_cut |= self.lines.len() + lines.len() > self.max;
+        self.is_cut |= self.operations.len() + operations.len() > self.max;
         if self.is_cut {
             (self.lines, self.operations) = (vec![], vec![]);
         } else {
@@ -37,7 +39,7 @@ impl Left {
 
     /// One pass over what is left; what has no key under it stays.
     pub(super) fn pass(self, basis: Basis, rules: &Rules) -> (Vec<Settled>, Left) {
-        let mut rest = Left::default();
+        let mut rest = Left::of_at_most(self.max);
         let lines: Vec<Line> = match basis {
             Basis::Reference | Basis::Amount => self.lines,
             Basis::OwnReference => {

@@ -107,6 +107,8 @@ fn amount_and_day_pair_only_what_is_alone() {
     assert_eq!(by_amount(&[nameless(1, 6)], &one), ["left 1=7"]);
     assert_eq!(by_amount(&[nameless(1, 0), nameless(2, 0)], &one), ["left 1,2=7"]);
     assert_eq!(by_amount(&[nameless(1, 0), nameless(2, 9)], &one), ["amount_and_day 70 1=7", "left 2="]);
+    let two = [booked(7, 100, 0, 0), booked(8, 100, 0, 1)];
+    assert_eq!(by_amount(&[nameless(1, 0)], &two), ["left 1=7,8"], "either could be it");
     assert_eq!(by_amount(&[line(1, 100, 0, 0)], &one), ["left 1=7"], "both have a name, under which they differ");
     let ours = Line { own_reference: Some("pay_9".to_owned()), ..nameless(1, 0) };
     assert_eq!(by_amount(&[ours], &one), ["left 1=7"], "it names another of ours");

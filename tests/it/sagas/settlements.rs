@@ -295,7 +295,7 @@ async fn an_account_with_nothing_open_is_not_tallied_again_before_its_next_cut_o
     let tallied = || activity.tallies.load(Ordering::Relaxed);
     assert_eq!((settle().await, tallied()), (1, 1));
     assert_eq!((settle().await, settle().await, tallied()), (0, 0, 1), "the cut-off is settled");
-    stage.clock.advance(2 * DAY);
+    stage.clock.advance(4 * DAY);
     assert_eq!((settle().await, tallied()), (0, 2), "another cut-off, and nothing in it");
     assert_eq!((settle().await, settle().await, tallied()), (0, 0, 2));
 }
