@@ -3,6 +3,8 @@
 mod feeding;
 mod lists;
 mod parking;
+mod past;
+mod plans;
 mod positions;
 mod rebuilding;
 mod shadow;
