@@ -34,12 +34,12 @@ pub(crate) enum Found {
     Closing(Closing),
 }
 
-/// What the counterparty says was there at the end, in minor units.
+/// What the counterparty says was there, in minor units, when everything before a moment had happened.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Closing {
     pub(crate) currency: Currency,
     pub(crate) amount: i64,
-    pub(crate) at: Timestamp,
+    pub(crate) before: Timestamp,
 }
 
 /// Why nothing of a file can be kept. Carries no content of it.

@@ -1,4 +1,4 @@
-//! Replays the whole log and checks what it alone can prove: invariants 1, 2, 3 (its half), 4, 5 and 9.
+//! Replays the whole log and checks what it alone can prove: invariants 1, 2, 3 (its half), 4, 5, 9 and 10 (of events).
 //! What compares the log with the outside (commands, read models, a channel's book) stands with its adapter.
 
 mod orders;
@@ -88,6 +88,7 @@ impl LogAudit {
         let dense = self.density.next(event.position, name, event.version, event.recorded_at);
         self.note(dense);
         self.position = event.position;
+        self.note(invariants::nothing_in_clear(event.position, &event.payload));
         self.chain(event);
         self.command(event);
         match aggregates::find(&stream.category) {
@@ -193,6 +194,7 @@ impl LogAudit {
             Check::of(5, "available >= 0 and each hold ends at zero", "accounts", held),
             Check::of(5, "each batch is what its window holds", "batches", figure(5, self.unsettled.batches)),
             Check::of(9, "the hash chain verifies", "events", figure(9, self.density.events())),
+            Check::of(10, "no secret or personal datum in clear", "events", figure(10, self.density.events())),
         ]
     }
 

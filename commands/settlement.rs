@@ -11,7 +11,7 @@ use domain::merchant_account::{Action, Holder, MerchantAccount};
 use domain::settlement::{Command, Event, Record, Settlement, SettlementRejection};
 use domain::{Currency, Decider, MerchantId, Rejection, SettlementId, merchant_account};
 
-pub use close::Run;
+pub use close::{Idle, Run};
 
 use crate::executor::{CommandError, Executor, Issued};
 use crate::ports::{

@@ -2,7 +2,11 @@
 //! Invariants 3, 6 and 7 compare the log with the outside (acknowledgements, the channel's book, read models);
 //! what is pure of them stands here, what gathers the other side stands with its adapter.
 
+mod clear_text;
+
 use std::collections::{BTreeMap, HashMap};
+
+pub use clear_text::nothing_in_clear;
 
 use crate::chain::ChainHash;
 use crate::decider::Holding;

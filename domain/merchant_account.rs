@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 pub use event::{
     AdjustmentCredited, AdjustmentDebited, Event, ReceivableWrittenOff, ReleaseCause, ReserveReleased,
     SettlementClosed, SettlementReleased, WithdrawalFailed, WithdrawalHeld, WithdrawalPaid, WithdrawalPaidLate,
-    WithdrawalReleased, WithdrawalReturned, WithdrawalSent,
+    WithdrawalReleased, WithdrawalReturnContinued, WithdrawalReturned, WithdrawalSent,
 };
 pub use rejection::MerchantAccountRejection;
 pub use shares::{Credit, Drawn, LotShare};
@@ -150,6 +150,8 @@ pub enum Action {
         withdrawal_id: WithdrawalId,
     },
     RecordWithdrawalFailed(FailWithdrawal),
+    /// More of a withdrawal that had come back in part.
+    ContinueReturn(ContinueReturn),
     /// The counter account is debited.
     CreditAvailable(Adjust),
     /// The counter account is credited.
@@ -193,6 +195,15 @@ pub struct FailWithdrawal {
 }
 
 #[derive(Debug, Clone, PartialEq)]
+pub struct ContinueReturn {
+    pub withdrawal_id: WithdrawalId,
+    pub bank: BankName,
+    /// What had come back before this part.
+    pub before: i64,
+    pub amount: i64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
 pub struct Adjust {
     pub adjustment_id: AdjustmentId,
     /// The other leg: an account that no stream guards.
@@ -220,6 +231,7 @@ impl Decider for MerchantAccount {
             Action::SendWithdrawal { withdrawal_id, bank } => withdrawal::send(state, holder, withdrawal_id, bank, at),
             Action::RecordWithdrawalPaid { withdrawal_id } => withdrawal::paid(state, holder, withdrawal_id, at),
             Action::RecordWithdrawalFailed(failed) => withdrawal::failed(state, holder, &failed, at),
+            Action::ContinueReturn(part) => withdrawal::return_continued(state, holder, part, at),
             Action::CreditAvailable(adjust) => adjustment::credit(state, holder, adjust, at),
             Action::DebitAvailable(adjust) => adjustment::debit(state, holder, adjust, at),
             Action::WriteOff { adjustment_id, amount } => {
@@ -258,8 +270,10 @@ impl Decider for MerchantAccount {
             Event::WithdrawalReturned(returned) => {
                 state.take_credit(returned.credit);
                 state.return_fee(returned.withdrawal_id, returned.fee_returned);
+                state.come_back(returned.withdrawal_id, returned.amount - returned.bank_fee);
                 state.change(returned.withdrawal_id, WithdrawalPhase::Returned);
             }
+            Event::WithdrawalReturnContinued(part) => state.come_back(part.withdrawal_id, part.amount),
             Event::AdjustmentCredited(credited) => {
                 state.take_credit(credited.credit);
                 state.adjustments.insert(credited.adjustment_id);

@@ -45,7 +45,18 @@ pub struct Record {
     /// The part of the fee that went back, in minor units.
     #[serde(default)]
     pub fee_returned: i64,
+    /// The parts in which it came back.
+    #[serde(default)]
+    pub returns: Vec<ReturnedPart>,
     pub phase: Phase,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnedPart {
+    /// Minor units.
+    pub amount: i64,
+    /// The bank's own reference of the booking.
+    pub booking: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,7 +85,7 @@ pub enum Phase {
     },
     /// The bank did not make it.
     Failed(Failure),
-    /// The bank had paid it, and `amount` minor units of it came back.
+    /// The bank had paid it, and `amount` minor units of it have come back so far.
     Returned {
         amount: i64,
         failure: Failure,
@@ -143,6 +154,7 @@ impl Decider for Withdrawal {
                 terms: (**terms).clone(),
                 approvals: vec![],
                 fee_returned: 0,
+                returns: vec![],
                 phase: Phase::Requested,
             })),
             (State::Exists(record), event) => State::Exists(Box::new(record.evolve(event))),
@@ -291,7 +303,9 @@ impl Record {
             }
             Event::Returned(returned) => {
                 self.fee_returned += returned.fee_returned;
-                self.phase = Phase::Returned { amount: returned.amount, failure: returned.failure.clone() };
+                self.returns.push(ReturnedPart { amount: returned.amount, booking: returned.booking.clone() });
+                let amount = returned.before.saturating_add(returned.amount);
+                self.phase = Phase::Returned { amount, failure: returned.failure.clone() };
             }
             Event::Requested(_) => {}
         }

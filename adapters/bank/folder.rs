@@ -153,6 +153,7 @@ fn fact_of_entry(entry: &Entry) -> Option<TransferFact> {
         EntrySide::Credit => TransferOutcome::Returned {
             amount: entry.amount.minor(),
             failure: Failure::of_bank_code(entry.return_reason.as_deref()),
+            booking: entry.booking.clone(),
         },
     };
     Some(TransferFact { withdrawal_id, outcome, moved: Some(entry.amount) })

@@ -3,6 +3,7 @@
 //!
 //! - `... reject ...`: refused, the account is closed;
 //! - `... return ...`: paid, and a moment later it comes back; `... short return ...`: less than was sent;
+//!   `... split return ...`: in two parts;
 //! - `... silent ...`: taken, and never spoken of again;
 //! - anything else: paid.
 //!
@@ -110,11 +111,13 @@ impl SandboxBank {
             Behaviour::Silent => self.report(&instruction, &format!("S-{id}"), "ACCP", None, now)?,
             Behaviour::Pay => {
                 self.report(&instruction, &format!("S-{id}"), "ACCP", None, now)?;
-                self.book(&self.inbox, &instruction, EntrySide::Debit, instruction.amount, now)?;
+                self.book(&self.inbox, &instruction, "D", instruction.amount, now)?;
             }
-            Behaviour::Return(amount) => {
-                self.book(&self.later, &instruction, EntrySide::Credit, amount, now)?;
-                self.book(&self.inbox, &instruction, EntrySide::Debit, instruction.amount, now)?;
+            Behaviour::Return(parts) => {
+                for (mark, amount) in ["C", "C2"].into_iter().zip(parts) {
+                    self.book(&self.later, &instruction, mark, amount, now)?;
+                }
+                self.book(&self.inbox, &instruction, "D", instruction.amount, now)?;
             }
         }
         mailbox::move_to(&letter.path, &self.taken, &letter.name)
@@ -132,16 +135,10 @@ impl SandboxBank {
         mailbox::put(&self.inbox, &format!("{report_id}.pain.002.xml"), &message)
     }
 
-    fn book(
-        &self,
-        folder: &Path,
-        about: &Instruction,
-        side: EntrySide,
-        amount: Money,
-        now: Timestamp,
-    ) -> io::Result<()> {
-        let kind = if side == EntrySide::Debit { "D" } else { "C" };
-        let statement_id = format!("{kind}-{}", about.message_id);
+    /// `mark` is `D` for what is paid, and tells one return from another.
+    fn book(&self, folder: &Path, about: &Instruction, mark: &str, amount: Money, now: Timestamp) -> io::Result<()> {
+        let side = if mark == "D" { EntrySide::Debit } else { EntrySide::Credit };
+        let statement_id = format!("{mark}-{}", about.message_id);
         let return_reason = (side == EntrySide::Credit).then_some(CLOSED);
         let booking = Booking { withdrawal_id: about.withdrawal_id, side, amount, return_reason };
         let message = camt053::write(&booking, &self.config.iban, &statement_id, now);
@@ -152,8 +149,8 @@ impl SandboxBank {
 enum Behaviour {
     Pay,
     Reject,
-    /// What comes back.
-    Return(Money),
+    /// What comes back, in its parts.
+    Return(Vec<Money>),
     Silent,
 }
 
@@ -168,9 +165,13 @@ impl Behaviour {
             Behaviour::Silent
         } else if has("return") && has("short") {
             let kept = (amount.minor() / 10).min(100);
-            Behaviour::Return(Money::new(amount.minor() - kept, amount.currency()).unwrap_or(amount))
+            Behaviour::Return(vec![Money::new(amount.minor() - kept, amount.currency()).unwrap_or(amount)])
+        } else if has("return") && has("split") {
+            let part = |minor| Money::new(minor, amount.currency()).ok();
+            let first = amount.minor() / 3;
+            Behaviour::Return([part(first), part(amount.minor() - first)].into_iter().flatten().collect())
         } else if has("return") {
-            Behaviour::Return(amount)
+            Behaviour::Return(vec![amount])
         } else {
             Behaviour::Pay
         }

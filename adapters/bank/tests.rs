@@ -77,12 +77,18 @@ fn closed() -> Failure {
 
 #[tokio::test]
 async fn the_name_of_the_beneficiary_chooses_what_the_bank_does() {
-    let returned = |amount| TransferOutcome::Returned { amount, failure: closed() };
+    let message = |mark: &str| Some(format!("{mark}-{}", order("Acme").withdrawal_id.to_string().replace('_', "-")));
+    let returned_as = |amount, mark| {
+        let booking = message(mark);
+        TransferOutcome::Returned { amount, failure: closed(), booking }
+    };
+    let returned = |amount| returned_as(amount, "C");
     let table = [
         ("Acme Ltd", vec![TransferOutcome::Paid]),
         ("Reject Ltd", vec![TransferOutcome::Refused(closed())]),
         ("Return Ltd", vec![TransferOutcome::Paid, returned(5_000)]),
         ("Short Return Ltd", vec![TransferOutcome::Paid, returned(4_900)]),
+        ("Split Return Ltd", vec![TransferOutcome::Paid, returned_as(1_666, "C"), returned_as(3_334, "C2")]),
         ("Silent Ltd", vec![]),
     ];
     for (name, expected) in table {

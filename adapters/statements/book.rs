@@ -18,7 +18,7 @@ use sqlx::types::chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool, Row};
 use tokio::sync::mpsc;
 
-use super::copy::CopyRows;
+use super::copy::{BinaryRows, CopyRows};
 use super::{Closing, Found, Unreadable, compare, read};
 
 /// What a reader hands over at once, and how many such batches may wait.
@@ -28,12 +28,21 @@ const BATCHES_WAITING_MAX: usize = 4;
 pub struct PostgresStatementBook {
     pub(super) pool: PgPool,
     pub(super) reader: Reader,
+    pub(super) left_max: usize,
 }
+
+/// Of either side, what a run keeps in memory of what one pass leaves over for the next.
+const LEFT_MAX: usize = 100_000;
 
 impl PostgresStatementBook {
     /// `reader` is that of the read models, in which the other side stands.
     pub fn new(pool: PgPool, reader: Reader) -> PostgresStatementBook {
-        PostgresStatementBook { pool, reader }
+        PostgresStatementBook { pool, reader, left_max: LEFT_MAX }
+    }
+
+    /// The same book, whose runs read again from the database what is left over beyond so much.
+    pub fn keeping_at_most(self, left_max: usize) -> PostgresStatementBook {
+        PostgresStatementBook { left_max, ..self }
     }
 
     async fn known(&self, statement_id: StatementId) -> Result<Imported, StatementsUnavailable> {
@@ -144,7 +153,7 @@ async fn claim(connection: &mut PgConnection, statement: &NewStatement) -> Resul
 /// A statement on its way into the tables, and what it adds up to so far.
 struct Writing {
     number: i64,
-    lines: CopyRows,
+    lines: BinaryRows,
     bad_lines: CopyRows,
     counted: u64,
     counted_bad: u64,
@@ -158,9 +167,11 @@ impl Writing {
     fn new(number: i64) -> Writing {
         Writing {
             number,
-            lines: CopyRows::new(
+            lines: BinaryRows::new(
                 "COPY reconciliation_lines
-                     (statement, line, kind, reference, own_reference, currency, gross, fee, occurred_at) FROM STDIN",
+                     (statement, line, kind, reference, own_reference, currency, gross, fee, occurred_at)
+                 FROM STDIN (FORMAT binary)",
+                9,
             ),
             bad_lines: CopyRows::new("COPY reconciliation_bad_lines (statement, line, reason) FROM STDIN"),
             counted: 0,
@@ -200,16 +211,16 @@ impl Writing {
         let period = self.period.get_or_insert(Period { from: line.occurred_at, to: line.occurred_at });
         (period.from, period.to) = (period.from.min(line.occurred_at), period.to.max(line.occurred_at));
         let rows = &mut self.lines;
-        rows.plain(self.number);
-        rows.plain(line.number);
-        rows.plain(line.kind);
+        rows.begin_row();
+        rows.bigint(self.number);
+        rows.integer(i32::try_from(line.number).expect("a file of 256 MB has fewer lines"));
+        rows.text(line.kind.as_str());
         rows.optional(line.reference.as_deref());
         rows.optional(line.own_reference.as_deref());
-        rows.plain(line.amounts.currency);
-        rows.plain(line.amounts.gross);
-        rows.plain(line.amounts.fee);
+        rows.text(line.amounts.currency.code());
+        rows.bigint(line.amounts.gross);
+        rows.bigint(line.amounts.fee);
         rows.moment(line.occurred_at);
-        rows.end_row();
     }
 
     async fn finish(

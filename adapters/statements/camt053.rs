@@ -6,7 +6,7 @@ use std::io::BufRead;
 use commands::ports::statements::BadLine;
 use domain::reconciliation::{Amounts, Kind, Line};
 
-use super::values::{moment, reference};
+use super::values::{end_of, moment, reference};
 use super::{Closing, Found, Take, Unreadable};
 use crate::bank::iso20022::camt053::{self, Booked, EntrySide, Told};
 
@@ -22,10 +22,10 @@ pub(super) fn read(file: impl BufRead, take: Take<'_>) -> Result<(), Unreadable>
                     Err(reason) => Found::Bad(BadLine { number, reason }),
                 }
             }
-            Told::Closing { amount, is_debit, day } => match moment(&day, 0) {
-                Ok(at) => {
+            Told::Closing { amount, is_debit, day } => match end_of(&day, 0) {
+                Ok(before) => {
                     let sign = if is_debit { -1 } else { 1 };
-                    Found::Closing(Closing { currency: amount.currency(), amount: sign * amount.minor(), at })
+                    Found::Closing(Closing { currency: amount.currency(), amount: sign * amount.minor(), before })
                 }
                 Err(_) => return true,
             },

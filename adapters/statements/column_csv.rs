@@ -1,16 +1,22 @@
 //! A table of anybody's, with a map that says which column is what. Amounts are major units with a sign of what they do
 //! to the balance; times are UTC unless they say otherwise.
 
+use std::collections::BTreeMap;
+
 use commands::ports::statements::{ColumnMap, CsvField};
 use domain::reconciliation::{Amounts, Kind, Line};
+use domain::{Currency, Timestamp};
 
+use super::Closing;
 use super::records::Fields;
 use super::table::{Headings, Row, Table, field};
-use super::values::{currency, minor_of_major, moment, own_reference, reference};
+use super::values::{currency, end_of, minor_of_major, moment, own_reference, reference};
 
 pub(super) struct ColumnCsv {
     map: ColumnMap,
     columns: Option<Columns>,
+    /// By currency, what was there behind the newest line.
+    closings: BTreeMap<Currency, (Timestamp, Closing)>,
 }
 
 struct Columns {
@@ -22,11 +28,12 @@ struct Columns {
     net: Option<usize>,
     currency: usize,
     date: usize,
+    balance: Option<usize>,
 }
 
 impl ColumnCsv {
     pub(super) fn new(map: ColumnMap) -> ColumnCsv {
-        ColumnCsv { map, columns: None }
+        ColumnCsv { map, columns: None, closings: BTreeMap::new() }
     }
 
     fn columns(&self, headings: &Headings) -> Result<Columns, String> {
@@ -46,11 +53,22 @@ impl ColumnCsv {
             net: optional(CsvField::Net)?,
             currency: required(CsvField::Currency)?,
             date: required(CsvField::Date)?,
+            balance: optional(CsvField::Balance)?,
         })
     }
 }
 
 impl Columns {
+    /// What was there behind the line, where the table tells it.
+    fn closing(&self, line: &Line, fields: &Fields) -> Result<Option<Closing>, &'static str> {
+        let (told, currency) = (field(fields, self.balance), line.amounts.currency);
+        if told.is_empty() {
+            return Ok(None);
+        }
+        let before = end_of(&field(fields, Some(self.date)), 0)?;
+        Ok(Some(Closing { currency, amount: minor_of_major(&told, currency)?, before }))
+    }
+
     fn line(&self, number: u32, fields: &Fields) -> Result<Line, &'static str> {
         let of = |index| field(fields, Some(index));
         let currency = currency(&of(self.currency))?;
@@ -82,6 +100,25 @@ impl Columns {
     }
 }
 
+impl ColumnCsv {
+    fn movement(&mut self, number: u32, fields: &Fields) -> Option<Row> {
+        let columns = self.columns.as_ref()?;
+        let line = columns.line(number, fields);
+        let closing = line.as_ref().map_err(|reason| *reason).and_then(|line| columns.closing(line, fields));
+        Some(match (line, closing) {
+            (Ok(line), Ok(closing)) => {
+                let known = self.closings.get(&line.amounts.currency);
+                // Of lines of the same moment, the one further down is the newer one.
+                if known.is_none_or(|(at, _)| *at <= line.occurred_at) {
+                    self.closings.extend(closing.map(|closing| (closing.currency, (line.occurred_at, closing))));
+                }
+                Row::Line(line)
+            }
+            (Err(reason), _) | (_, Err(reason)) => Row::Bad(reason),
+        })
+    }
+}
+
 impl Table for ColumnCsv {
     /// Of the usual ones, that which the headings have most of.
     fn delimiter(&self, first: &[u8]) -> u8 {
@@ -90,8 +127,8 @@ impl Table for ColumnCsv {
     }
 
     fn row(&mut self, number: u32, fields: &Fields) -> Row {
-        match &self.columns {
-            Some(columns) => columns.line(number, fields).into(),
+        match self.movement(number, fields) {
+            Some(row) => row,
             None => match self.columns(&Headings::of(fields)) {
                 Ok(columns) => {
                     self.columns = Some(columns);
@@ -100,6 +137,10 @@ impl Table for ColumnCsv {
                 Err(reason) => Row::Unreadable(reason),
             },
         }
+    }
+
+    fn closings(&mut self) -> Vec<Closing> {
+        std::mem::take(&mut self.closings).into_values().map(|(_, closing)| closing).collect()
     }
 
     fn end(&self) -> Result<(), &'static str> {

@@ -3,6 +3,7 @@
 //! goes over the statements of one counterparty, because what one of them has taken the other cannot have.
 
 mod findings;
+mod left;
 mod sides;
 
 use std::time::Duration;
@@ -12,13 +13,14 @@ use domain::reconciliation::matching::{Basis, Settled, join, settle};
 use domain::reconciliation::{Counterparty, Difference, DifferenceKind, Line, Operation, Period};
 use futures::{Stream, StreamExt};
 use projections::Snapshot;
-use projections::channel_operations::{ChannelOperations, SortKey};
-use sqlx::{PgConnection, PgPool, Postgres, Row, Transaction};
+use projections::channel_operations::{self, ChannelOperations, SortKey};
+use sqlx::{PgConnection, Postgres, Row, Transaction};
 use tokio::sync::mpsc;
 
 use super::book::{PostgresStatementBook, moment, parsed, unavailable};
 use findings::Findings;
-use sides::{Side, lines, lines_as_written, operations};
+use left::Left;
+use sides::{Side, lines, lines_as_written, nameless_lines, nameless_operations, operations};
 
 /// How long a run waits for the read model that has the other side.
 const READ_MODEL_WITHIN: Duration = Duration::from_secs(30);
@@ -44,9 +46,10 @@ pub(super) async fn run(book: &PostgresStatementBook, order: &RunOrder) -> Resul
     let view = book.reader.at_least(&[&ChannelOperations], Some(order.at_least), READ_MODEL_WITHIN).await;
     let mut view = view.map_err(|error| StatementsUnavailable(error.to_string()))?;
     let position = view.position;
+    channel_operations::expect_many(&mut view).await.map_err(|error| StatementsUnavailable(error.to_string()))?;
     let mut findings = Findings::begin(&mut transaction, &subject, order).await.map_err(unavailable)?;
     if let Some(period) = subject.period {
-        let mut comparison = Comparison { order, subject: &subject, findings: &mut findings, pool: &book.pool };
+        let mut comparison = Comparison { order, subject: &subject, findings: &mut findings, book };
         comparison.all(&mut transaction, &mut view, &period).await?;
     }
     drop(view);
@@ -86,7 +89,7 @@ struct Comparison<'a> {
     order: &'a RunOrder,
     subject: &'a Subject,
     findings: &'a mut Findings,
-    pool: &'a PgPool,
+    book: &'a PostgresStatementBook,
 }
 
 impl Comparison<'_> {
@@ -96,7 +99,12 @@ impl Comparison<'_> {
         view: &mut Snapshot,
         period: &Period,
     ) -> Result<(), StatementsUnavailable> {
-        for basis in Basis::ALL {
+        let [first, rest @ ..] = Basis::ALL;
+        let left = self.pass(connection, view, period, first).await?;
+        if let Some(left) = self.with_nameless(view, period, left).await? {
+            return self.rest_in_memory(connection, period, left).await;
+        }
+        for basis in rest {
             if self.findings.lines_settled() == self.subject.lines {
                 break;
             }
@@ -106,6 +114,68 @@ impl Comparison<'_> {
         self.missing_there(connection, view, period).await
     }
 
+    /// What the first pass did not see, because it has no reference, added to what it left over.
+    async fn with_nameless(
+        &self,
+        view: &mut Snapshot,
+        period: &Period,
+        mut left: Left,
+    ) -> Result<Option<Left>, StatementsUnavailable> {
+        let mut reading = projections::begin(&self.book.pool, sides::BEGIN).await.map_err(unavailable)?;
+        let mut chunks = nameless_lines(&mut reading, self.subject.number).ready_chunks(BATCH);
+        while let Some(chunk) = chunks.next().await {
+            left.add(chunk.into_iter().collect::<Result<_, _>>()?, vec![]);
+        }
+        drop(chunks);
+        let done = self.findings.done();
+        let here = nameless_operations(view, &self.subject.counterparty, &searched(period), &done);
+        let mut chunks = std::pin::pin!(here.ready_chunks(BATCH));
+        while let Some(chunk) = chunks.next().await {
+            left.add(vec![], chunk.into_iter().collect::<Result<_, _>>()?);
+        }
+        Ok(left.whole())
+    }
+
+    /// The other passes and what is missing, in the order in which the database would tell it.
+    async fn rest_in_memory(
+        &mut self,
+        connection: &mut Transaction<'static, Postgres>,
+        period: &Period,
+        mut left: Left,
+    ) -> Result<(), StatementsUnavailable> {
+        let rules = self.order.rules;
+        for basis in [Basis::OwnReference, Basis::Amount] {
+            let passing = tokio::task::spawn_blocking(move || left.pass(basis, &rules));
+            let (settled, rest) = passing.await.map_err(|error| StatementsUnavailable(error.to_string()))?;
+            left = rest;
+            self.findings.add(connection, settled, &mut left).await.map_err(unavailable)?;
+        }
+        let Left { mut lines, mut operations, .. } = left;
+        lines.sort_by_key(|line| line.number);
+        for line in lines {
+            let missing = Difference { kind: DifferenceKind::MissingHere, lines: vec![line], operations: vec![] };
+            self.findings.differs(connection, missing).await.map_err(unavailable)?;
+        }
+        operations.retain(|one| (period.from..=period.to).contains(&one.occurred_at) && self.should_be_told(one));
+        operations.sort_by(|one, other| {
+            let order = |one: &Operation| (one.kind.as_str(), one.occurred_at, one.position);
+            one.object.cmp(&other.object).then_with(|| order(one).cmp(&order(other)))
+        });
+        for operation in operations {
+            let (kind, operations) = (DifferenceKind::MissingThere, vec![operation]);
+            let missing = Difference { kind, lines: vec![], operations };
+            self.findings.differs(connection, missing).await.map_err(unavailable)?;
+        }
+        Ok(())
+    }
+
+    /// It is of a kind and a currency that the statement speaks of, and no other statement has it.
+    fn should_be_told(&self, operation: &Operation) -> bool {
+        let is_covered = self.subject.covers.iter().any(|kind| kind == operation.kind.as_str());
+        let is_spoken_of = self.subject.currencies.iter().any(|code| code == operation.amounts.currency.code());
+        is_covered && is_spoken_of && !operation.is_taken
+    }
+
     /// Joins what is not settled yet by one key.
     async fn pass(
         &mut self,
@@ -113,10 +183,9 @@ impl Comparison<'_> {
         view: &mut Snapshot,
         period: &Period,
         basis: Basis,
-    ) -> Result<(), StatementsUnavailable> {
-        let rules = self.order.rules;
-        let searched = Period { from: period.from.minus(SEARCHED_AROUND), to: period.to.plus(SEARCHED_AROUND) };
-        let mut reading = projections::begin(self.pool, sides::BEGIN).await.map_err(unavailable)?;
+    ) -> Result<Left, StatementsUnavailable> {
+        let (rules, searched) = (self.order.rules, searched(period));
+        let mut reading = projections::begin(&self.book.pool, sides::BEGIN).await.map_err(unavailable)?;
         let (line_batches, line_side) = Side::<Line>::channel();
         let (operation_batches, operation_side) = Side::<Operation>::channel();
         let (settled, mut taken) = mpsc::channel::<Vec<Settled>>(BATCHES_WAITING_MAX);
@@ -135,17 +204,18 @@ impl Comparison<'_> {
         let open_lines = lines(&mut reading, self.subject.number, basis);
         let open_lines = open_lines.filter(|read| keep(read, |line| !done.has_line(line.number)));
         let here = operations(view, &self.subject.counterparty, &searched, basis, &done);
-        let findings = &mut *self.findings;
+        let (findings, mut left) = (&mut *self.findings, Left::of_at_most(self.book.left_max));
         let writing = async {
             while let Some(batch) = taken.recv().await {
-                findings.add(connection, batch).await.map_err(unavailable)?;
+                findings.add(connection, batch, &mut left).await.map_err(unavailable)?;
             }
             Ok(())
         };
         let feeding =
             async { tokio::try_join!(feed(open_lines, line_batches), feed(here, operation_batches)).map(drop) };
         tokio::try_join!(feeding, writing)?;
-        joining.await.map_err(|error| StatementsUnavailable(error.to_string()))
+        joining.await.map_err(|error| StatementsUnavailable(error.to_string()))?;
+        Ok(left)
     }
 
     async fn missing_here(
@@ -156,7 +226,7 @@ impl Comparison<'_> {
             return Ok(());
         }
         let done = self.findings.done();
-        let mut reading = projections::begin(self.pool, sides::BEGIN).await.map_err(unavailable)?;
+        let mut reading = projections::begin(&self.book.pool, sides::BEGIN).await.map_err(unavailable)?;
         let mut open = std::pin::pin!(lines_as_written(&mut reading, self.subject.number));
         while let Some(line) = open.next().await {
             let line = line?;
@@ -180,10 +250,7 @@ impl Comparison<'_> {
         let mut here = std::pin::pin!(here);
         while let Some(read) = here.next().await {
             let (_, operation) = read?;
-            let is_covered = self.subject.covers.iter().any(|kind| kind == operation.kind.as_str());
-            let currency = operation.amounts.currency;
-            let is_spoken_of = self.subject.currencies.iter().any(|code| code == currency.code());
-            if is_covered && is_spoken_of && !operation.is_taken {
+            if self.should_be_told(&operation) {
                 let (kind, operations) = (DifferenceKind::MissingThere, vec![operation]);
                 let missing = Difference { kind, lines: vec![], operations };
                 self.findings.differs(connection, missing).await.map_err(unavailable)?;
@@ -191,6 +258,11 @@ impl Comparison<'_> {
         }
         Ok(())
     }
+}
+
+/// The days in which a reference of the statement is looked for.
+fn searched(period: &Period) -> Period {
+    Period { from: period.from.minus(SEARCHED_AROUND), to: period.to.plus(SEARCHED_AROUND) }
 }
 
 type Read<T> = Result<(SortKey, T), StatementsUnavailable>;

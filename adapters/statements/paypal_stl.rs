@@ -5,9 +5,15 @@
 
 use domain::reconciliation::{Amounts, Kind, Line};
 
+use super::Closing;
 use super::records::Fields;
 use super::table::{Headings, Row, Table, field};
-use super::values::{currency, minor, moment, own_reference, reference};
+use super::values::{currency, end_of, minor, moment, own_reference, reference};
+
+/// Where the fields of records without headings stand.
+const SH_END: usize = 2;
+const SF_CURRENCY: usize = 1;
+const SF_ENDING_AVAILABLE: usize = 7;
 
 #[derive(Default)]
 pub(super) struct PaypalStl {
@@ -16,6 +22,9 @@ pub(super) struct PaypalStl {
     columns: Option<Columns>,
     /// Movements of this section so far, the ones that cannot be read included.
     in_section: u64,
+    /// When this section ends, as it is written.
+    section_ends: String,
+    closings: Vec<Closing>,
 }
 
 struct Columns {
@@ -104,6 +113,25 @@ impl PaypalStl {
         }
     }
 
+    /// The section's sums: the last of them is what is available at its end.
+    fn summed(&mut self, fields: &Fields) -> Row {
+        let of = |index| field(fields, Some(index));
+        let told = || -> Result<Option<Closing>, &'static str> {
+            let (currency, available) = (currency(&of(SF_CURRENCY))?, of(SF_ENDING_AVAILABLE));
+            if available.is_empty() || self.section_ends.is_empty() {
+                return Ok(None);
+            }
+            Ok(Some(Closing { currency, amount: minor(&available)?, before: end_of(&self.section_ends, 0)? }))
+        };
+        match told() {
+            Ok(closing) => {
+                self.closings.extend(closing);
+                Row::Skipped
+            }
+            Err(_) => Row::Bad("the section's sums cannot be read"),
+        }
+    }
+
     /// The section's own count of its movements.
     fn counted(&mut self, told: &str) -> Row {
         let counted = std::mem::take(&mut self.in_section);
@@ -139,9 +167,18 @@ impl Table for PaypalStl {
                 self.has_end = true;
                 Row::Skipped
             }
-            "FH" | "SH" | "SF" | "RF" | "RC" => Row::Skipped,
+            "SH" => {
+                self.section_ends = field(fields, Some(SH_END)).into_owned();
+                Row::Skipped
+            }
+            "SF" => self.summed(fields),
+            "FH" | "RF" | "RC" => Row::Skipped,
             _ => Row::Bad("the record is of no known kind"),
         }
+    }
+
+    fn closings(&mut self) -> Vec<Closing> {
+        std::mem::take(&mut self.closings)
     }
 
     fn end(&self) -> Result<(), &'static str> {

@@ -86,6 +86,8 @@ fn has_open_quote(line: &[u8]) -> bool {
 /// A record's fields, unquoted.
 #[derive(Default)]
 pub(super) struct Fields {
+    /// For this delimiter; building one costs more than splitting a record.
+    reader: Option<(u8, csv_core::Reader)>,
     bytes: Vec<u8>,
     ends: Vec<usize>,
     count: usize,
@@ -94,7 +96,11 @@ pub(super) struct Fields {
 impl Fields {
     /// Splits a record at the delimiter. A field beyond the 1024th is left out.
     pub(super) fn split(&mut self, record: &[u8], delimiter: u8) {
-        let mut reader = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
+        if self.reader.as_ref().is_none_or(|(known, _)| *known != delimiter) {
+            self.reader = Some((delimiter, csv_core::ReaderBuilder::new().delimiter(delimiter).build()));
+        }
+        let Some((_, reader)) = &mut self.reader else { return };
+        reader.reset();
         self.bytes.resize(record.len().max(1), 0);
         self.ends.resize(1_024, 0);
         let (_, _, written, ended) = reader.read_record(record, &mut self.bytes, &mut self.ends);

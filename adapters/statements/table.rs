@@ -9,7 +9,7 @@ use domain::reconciliation::Line;
 
 use super::records::{Fields, Record, Records};
 use super::values::text;
-use super::{Found, Take, Unreadable};
+use super::{Closing, Found, Take, Unreadable};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -24,6 +24,11 @@ pub(super) trait Table {
 
     /// What is missing once the file has ended.
     fn end(&self) -> Result<(), &'static str>;
+
+    /// The balances that the file told.
+    fn closings(&mut self) -> Vec<Closing> {
+        vec![]
+    }
 }
 
 pub(super) enum Row {
@@ -68,7 +73,9 @@ pub(super) fn read(mut file: impl BufRead, table: &mut dyn Table, take: Take<'_>
             return Err(Unreadable::GivenUp);
         }
     }
-    table.end().map_err(|reason| Unreadable::Malformed(reason.to_owned()))
+    table.end().map_err(|reason| Unreadable::Malformed(reason.to_owned()))?;
+    let is_wanted = table.closings().into_iter().map(Found::Closing).all(take);
+    if is_wanted { Ok(()) } else { Err(Unreadable::GivenUp) }
 }
 
 /// Where each heading stands.

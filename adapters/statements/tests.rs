@@ -24,7 +24,7 @@ fn tell(found: &Found) -> String {
             )
         }
         Found::Bad(bad) => format!("{} BAD {}", bad.number, bad.reason),
-        Found::Closing(closing) => format!("closing {} {} {}", closing.currency, closing.amount, closing.at),
+        Found::Closing(closing) => format!("closing {} {} {}", closing.currency, closing.amount, closing.before),
     }
 }
 
@@ -82,6 +82,8 @@ fn paypals_settlement_report() {
             "10 payout 7BW44444DD444444W - USD -1000 0 2026-11-19T07:00:00",
             "11 BAD an amount is neither CR nor DR",
             "16 charge 2JP11111FF666666U - JPY 12000 472 2026-11-18T12:00:00",
+            "closing USD 998464 2026-11-19T08:00:00.000000Z",
+            "closing JPY 11528 2026-11-19T08:00:00.000000Z",
         ],
     );
 }
@@ -106,7 +108,7 @@ fn a_banks_statement() {
         &StatementFormat::Camt053,
         "camt053.xml",
         &[
-            "closing USD 183000 2026-11-18T00:00:00.000000Z",
+            "closing USD 183000 2026-11-19T00:00:00.000000Z",
             "1 transfer po_1QNfH2LkdIwHu7ixT9aVbW3c - USD 98000 0 2026-11-18T00:00:00",
             "2 withdrawal - wd_01k9zc4x8me1wbn7t5c1vq0h21 USD -10000 0 2026-11-18T00:00:00",
             "3 withdrawal - wd_01k9zc4x8me1wbn7t5c1vq0h22 USD -5000 0 2026-11-18T00:00:00",
@@ -119,7 +121,7 @@ fn a_banks_statement() {
 #[test]
 fn a_table_with_a_column_map() {
     let map = "reference=Transaction ID,own_reference=Our ID,kind=Type,gross=Amount,fee=Commission,net=Net Amount,\
-               currency=Ccy,date=Txn Date";
+               currency=Ccy,date=Txn Date,balance=Balance";
     check(
         &StatementFormat::Csv(map.parse().unwrap()),
         "columns.csv",
@@ -132,6 +134,7 @@ fn a_table_with_a_column_map() {
             "7 BAD the kind is none of those that are known",
             "8 BAD the currency is not known",
             "9 BAD net is not gross less fee",
+            "closing USD 11380 2026-11-18T11:30:01.000000Z",
         ],
     );
 }

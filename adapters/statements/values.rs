@@ -1,6 +1,7 @@
 //! How amounts, moments, references and kinds are spelled in statements. A value that is not exact is no value.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime};
 use domain::money::AMOUNT_MAX;
@@ -72,6 +73,12 @@ pub(super) fn moment(text: &str, offset_hours: i32) -> Result<Timestamp, &'stati
     let offset = FixedOffset::east_opt(offset_hours * 3_600).ok_or(NOT_A_TIME)?;
     let local = local.map_err(|_| NOT_A_TIME)?.and_local_timezone(offset).single().ok_or(NOT_A_TIME)?;
     Ok(local.to_utc().into())
+}
+
+/// The moment behind everything that is dated so: the end of a day, or of a second.
+pub(super) fn end_of(text: &str, offset_hours: i32) -> Result<Timestamp, &'static str> {
+    let length = if text.contains(':') { Duration::from_secs(1) } else { Duration::from_secs(24 * 3_600) };
+    moment(text, offset_hours).map(|begin| begin.plus(length))
 }
 
 /// What a line is called, if it is called anything.

@@ -51,8 +51,8 @@ struct Terms {
     #[param(value_type = Option<String>)]
     bank: Option<BankName>,
     /// Of a `csv`: which column is what, as `gross=Amount,reference=Transaction ID`. There are `gross`, `currency` and
-    /// `date`, which must be there, and `reference`, `own_reference`, `kind`, `fee` and `net`; each is looked for under its
-    /// own name unless another one is given. Amounts are major units.
+    /// `date`, which must be there, and `reference`, `own_reference`, `kind`, `fee`, `net` and `balance` (what was there
+    /// behind the line); each is looked for under its own name unless another one is given. Amounts are major units.
     columns: Option<String>,
     /// Minor units by which amounts and fees may differ, 1 unless told otherwise.
     #[param(minimum = 0, maximum = 1000)]

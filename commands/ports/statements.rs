@@ -56,6 +56,8 @@ pub enum CsvField {
     Net,
     Currency,
     Date,
+    /// What was there behind the line.
+    Balance,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -135,7 +137,7 @@ impl StatementFormat {
 }
 
 impl CsvField {
-    pub const ALL: [CsvField; 8] = [
+    pub const ALL: [CsvField; 9] = [
         CsvField::Reference,
         CsvField::OwnReference,
         CsvField::Kind,
@@ -144,6 +146,7 @@ impl CsvField {
         CsvField::Net,
         CsvField::Currency,
         CsvField::Date,
+        CsvField::Balance,
     ];
 
     pub fn as_str(&self) -> &'static str {
@@ -156,6 +159,7 @@ impl CsvField {
             CsvField::Net => "net",
             CsvField::Currency => "currency",
             CsvField::Date => "date",
+            CsvField::Balance => "balance",
         }
     }
 }

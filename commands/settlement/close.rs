@@ -9,6 +9,7 @@ use domain::merchant_account::{
 };
 use domain::settlement::{self, Closed, Settlement, Tally, last_cut_off, release_due};
 use domain::{Decider, Rejection, SettlementId, Timestamp};
+use parking_lot::Mutex;
 
 use super::terms::{SettlementTerms, terms};
 use super::{Scope, Settlements};
@@ -36,6 +37,21 @@ struct CutOff {
     at: Timestamp,
 }
 
+/// Accounts that this process found with nothing open at a cut-off. The log up to a moment that has passed stays as it
+/// is, so there is no need to look again before the next one.
+#[derive(Debug, Default)]
+pub struct Idle(Mutex<HashMap<Holder, Timestamp>>);
+
+impl Idle {
+    fn has(&self, holder: Holder, cut_off_at: Timestamp) -> bool {
+        self.0.lock().get(&holder) == Some(&cut_off_at)
+    }
+
+    fn note(&self, holder: Holder, cut_off_at: Timestamp) {
+        self.0.lock().insert(holder, cut_off_at);
+    }
+}
+
 impl Settlements {
     /// Closes what has come in up to now, for whoever asks, and releases what is due at once. If it is cut short, its
     /// repeat goes on with it.
@@ -58,22 +74,29 @@ impl Settlements {
     }
 
     /// Closes every account whose cut-off has come since its last batch, at exactly that cut-off, however late this is.
-    pub async fn settle_due(&self, now: Timestamp) -> Result<Vec<SettlementId>, CommandError> {
+    pub async fn settle_due(&self, now: Timestamp, idle: &Idle) -> Result<Vec<SettlementId>, CommandError> {
         let store = self.executor.store();
         let (mut closed, mut positions) = (vec![], HashMap::new());
         for holder in self.holders(Scope::default(), store.head().await?).await? {
             let terms = terms(&self.executor, holder, now).await?;
             let Some(at) = last_cut_off(&terms.calendar, terms.cycle, now) else { continue };
-            if self.account(holder).await?.last_window.is_some_and(|last| last.cut_off_at >= at) {
+            if idle.has(holder, at) {
                 continue;
             }
-            let position = match positions.get(&at) {
-                Some(position) => *position,
-                None => position_at(store.as_ref(), at).await?,
-            };
-            positions.insert(at, position);
-            let correlation = format!("settlement-{at}");
-            closed.extend(self.close(holder, &terms, CutOff { position, at }, (SCHEDULE, &correlation)).await?);
+            if self.account(holder).await?.last_window.is_none_or(|last| last.cut_off_at < at) {
+                let position = match positions.get(&at) {
+                    Some(position) => *position,
+                    None => position_at(store.as_ref(), at).await?,
+                };
+                positions.insert(at, position);
+                let correlation = format!("settlement-{at}");
+                let of_account = self.close(holder, &terms, CutOff { position, at }, (SCHEDULE, &correlation)).await?;
+                if !of_account.is_empty() {
+                    closed.extend(of_account);
+                    continue;
+                }
+            }
+            idle.note(holder, at);
         }
         Ok(closed)
     }
@@ -83,29 +106,61 @@ impl Settlements {
         holders.map_err(|error| CommandError::Unavailable(error.to_string()))
     }
 
-    /// Closes one account's window up to the cut-off; none if nothing happened in it, or if somebody else closed it.
-    /// A batch that is refused is an error in the log and no reason to settle nobody else.
+    /// Closes one account up to the cut-off, in as many batches as its money needs; none if nothing happened, or if
+    /// somebody else closed it. A batch that is refused is an error in the log and no reason to settle nobody else.
     async fn close(
         &self,
         holder: Holder,
         terms: &SettlementTerms,
         cut_off: CutOff,
+        asked: (&str, &str),
+    ) -> Result<Vec<SettlementId>, CommandError> {
+        let mut closed = vec![];
+        loop {
+            let from = self.account(holder).await?.cut_off();
+            if from >= cut_off.position {
+                return Ok(closed);
+            }
+            let tally = self.activity.tally(holder, from, cut_off.position).await;
+            let tally = tally.map_err(|error| CommandError::Unavailable(error.to_string()))?;
+            if tally.items == 0 {
+                return Ok(closed);
+            }
+            let window = match tally.cut_short(cut_off.position) {
+                None => Window { from, to: cut_off.position, cut_off_at: cut_off.at },
+                Some(to) => Window { from, to, cut_off_at: self.recorded_at(to).await? },
+            };
+            let batch = self.close_window(holder, terms, (window, cut_off), &tally, asked).await?;
+            let Some(settlement_id) = batch else { return Ok(closed) };
+            closed.push(settlement_id);
+            if window.to == cut_off.position {
+                return Ok(closed);
+            }
+        }
+    }
+
+    /// The moment that a position of the log stands for.
+    async fn recorded_at(&self, position: u64) -> Result<Timestamp, CommandError> {
+        let events = self.executor.store().read_all(position.saturating_sub(1), 1).await?;
+        let event = events.first().filter(|event| event.position == position);
+        let missing = || CommandError::Bug(format!("the books know a position that the log has not: {position}"));
+        event.map(|event| event.recorded_at).ok_or_else(missing)
+    }
+
+    async fn close_window(
+        &self,
+        holder: Holder,
+        terms: &SettlementTerms,
+        (window, cut_off): (Window, CutOff),
+        tally: &Tally,
         (actor, correlation): (&str, &str),
     ) -> Result<Option<SettlementId>, CommandError> {
-        let from = self.account(holder).await?.cut_off();
-        if from >= cut_off.position {
-            return Ok(None);
-        }
-        let tally = self.activity.tally(holder, from, cut_off.position).await;
-        let tally = tally.map_err(|error| CommandError::Unavailable(error.to_string()))?;
-        if tally.items == 0 {
-            return Ok(None);
-        }
-        let settlement_id = SettlementId::of_window(holder.merchant_id, holder.currency.code(), from);
-        let window = Window { from, to: cut_off.position, cut_off_at: cut_off.at };
+        let settlement_id = SettlementId::of_window(holder.merchant_id, holder.currency.code(), window.from);
         let asked_by = (actor != SCHEDULE).then(|| actor.to_owned());
-        let issued = Issued::internally(actor, &format!("{settlement_id}:close"), correlation);
-        let request = self.close_request(issued, holder, terms, window, &tally, asked_by);
+        // A refusal is kept for this window alone: a later one, with another end, is decided anew.
+        let issued = Issued::internally(actor, &format!("{settlement_id}:close:{}", window.to), correlation);
+        let due = release_due(&terms.calendar, terms.cycle, cut_off.at);
+        let request = self.close_request(issued, holder, (terms, due), window, tally, asked_by);
         let receipt = self.executor.execute(request).await?;
         match &receipt.rejection {
             None => Ok(Some(settlement_id)),
@@ -122,7 +177,7 @@ impl Settlements {
         &self,
         issued: Issued,
         holder: Holder,
-        terms: &SettlementTerms,
+        (terms, due): (&SettlementTerms, Timestamp),
         window: Window,
         tally: &Tally,
         asked_by: Option<String>,
@@ -138,7 +193,6 @@ impl Settlements {
         });
         let command = Command { holder, action, at: self.clock.now() };
         let needs_approval = tally.net > i128::from(terms.approval_threshold);
-        let due = release_due(&terms.calendar, terms.cycle, window.cut_off_at);
         let decide = move |states: &[StreamState]| {
             let batch = match MerchantAccount::decide(nth_state::<MerchantAccount>(states, 0), command.clone()) {
                 Ok(events) => events,

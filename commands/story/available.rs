@@ -161,6 +161,7 @@ pub(super) fn mover(event: &Event) -> Mover {
         Event::WithdrawalPaidLate(paid) => Mover::Withdrawal(paid.withdrawal_id),
         Event::WithdrawalFailed(failed) => Mover::Withdrawal(failed.withdrawal_id),
         Event::WithdrawalReturned(returned) => Mover::Withdrawal(returned.withdrawal_id),
+        Event::WithdrawalReturnContinued(part) => Mover::Withdrawal(part.withdrawal_id),
         Event::AdjustmentCredited(credited) => Mover::Adjustment(credited.adjustment_id),
         Event::AdjustmentDebited(debited) => Mover::Adjustment(debited.adjustment_id),
         Event::ReceivableWrittenOff(written_off) => Mover::Adjustment(written_off.adjustment_id),

@@ -1,7 +1,8 @@
 //! Which money each step of a withdrawal moves, and the decision over both streams. Pure.
 
 use domain::merchant_account::{
-    self, Action, FailWithdrawal, HoldWithdrawal, Holder, MerchantAccount, MerchantAccountRejection, ReleaseCause,
+    self, Action, ContinueReturn, FailWithdrawal, HoldWithdrawal, Holder, MerchantAccount, MerchantAccountRejection,
+    ReleaseCause,
 };
 use domain::withdrawal::{Command, Event, FeePolicy, Requested, Withdrawal};
 use domain::{Decider, Timestamp};
@@ -72,6 +73,11 @@ fn action(step: &Event, terms: &Requested, pending: i128) -> Option<(Action, Tim
         Event::Failed(failed) => {
             let fail = FailWithdrawal { withdrawal_id, bank_fee: 0, return_fee };
             (Action::RecordWithdrawalFailed(fail), failed.failed_at)
+        }
+        Event::Returned(returned) if returned.before > 0 => {
+            let (before, amount) = (returned.before, returned.amount);
+            let part = ContinueReturn { withdrawal_id, bank: terms.bank.clone(), before, amount };
+            (Action::ContinueReturn(part), returned.returned_at)
         }
         Event::Returned(returned) => {
             let fail = FailWithdrawal { withdrawal_id, bank_fee: terms.amount - returned.amount, return_fee };

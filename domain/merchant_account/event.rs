@@ -30,6 +30,8 @@ pub enum Event {
     WithdrawalFailed(WithdrawalFailed),
     #[serde(rename = "merchant_account.withdrawal_returned")]
     WithdrawalReturned(WithdrawalReturned),
+    #[serde(rename = "merchant_account.withdrawal_return_continued")]
+    WithdrawalReturnContinued(WithdrawalReturnContinued),
     #[serde(rename = "merchant_account.adjustment_credited")]
     AdjustmentCredited(AdjustmentCredited),
     #[serde(rename = "merchant_account.adjustment_debited")]
@@ -174,6 +176,19 @@ pub struct WithdrawalReturned {
     pub returned_at: Timestamp,
 }
 
+/// More of it came back than was thought when the first part did: what was taken for the bank's fee was none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WithdrawalReturnContinued {
+    pub withdrawal_id: WithdrawalId,
+    pub merchant_id: MerchantId,
+    pub currency: Currency,
+    pub bank: BankName,
+    pub amount: i64,
+    /// Counted from 1, the first one that came back included.
+    pub part: u16,
+    pub returned_at: Timestamp,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AdjustmentCredited {
     pub adjustment_id: AdjustmentId,
@@ -219,6 +234,7 @@ impl Event {
             Event::WithdrawalPaidLate(event) => (event.merchant_id, event.currency),
             Event::WithdrawalFailed(event) => (event.merchant_id, event.currency),
             Event::WithdrawalReturned(event) => (event.merchant_id, event.currency),
+            Event::WithdrawalReturnContinued(event) => (event.merchant_id, event.currency),
             Event::AdjustmentCredited(event) => (event.merchant_id, event.currency),
             Event::AdjustmentDebited(event) => (event.merchant_id, event.currency),
             Event::ReceivableWrittenOff(event) => (event.merchant_id, event.currency),
@@ -239,6 +255,7 @@ impl Event {
             Event::WithdrawalPaidLate(event) => event.withdrawal_id.to_string(),
             Event::WithdrawalFailed(event) => event.withdrawal_id.to_string(),
             Event::WithdrawalReturned(event) => event.withdrawal_id.to_string(),
+            Event::WithdrawalReturnContinued(event) => event.withdrawal_id.to_string(),
             Event::AdjustmentCredited(event) => event.adjustment_id.to_string(),
             Event::AdjustmentDebited(event) => event.adjustment_id.to_string(),
             Event::ReceivableWrittenOff(event) => event.adjustment_id.to_string(),
@@ -258,6 +275,7 @@ impl DomainEvent for Event {
         ("merchant_account.withdrawal_paid_late", 1),
         ("merchant_account.withdrawal_failed", 1),
         ("merchant_account.withdrawal_returned", 1),
+        ("merchant_account.withdrawal_return_continued", 1),
         ("merchant_account.adjustment_credited", 1),
         ("merchant_account.adjustment_debited", 1),
         ("merchant_account.receivable_written_off", 1),
@@ -275,6 +293,7 @@ impl DomainEvent for Event {
             Event::WithdrawalPaidLate(_) => "merchant_account.withdrawal_paid_late",
             Event::WithdrawalFailed(_) => "merchant_account.withdrawal_failed",
             Event::WithdrawalReturned(_) => "merchant_account.withdrawal_returned",
+            Event::WithdrawalReturnContinued(_) => "merchant_account.withdrawal_return_continued",
             Event::AdjustmentCredited(_) => "merchant_account.adjustment_credited",
             Event::AdjustmentDebited(_) => "merchant_account.adjustment_debited",
             Event::ReceivableWrittenOff(_) => "merchant_account.receivable_written_off",

@@ -2,7 +2,8 @@
 
 use super::event::{
     AdjustmentCredited, Event, ReserveReleased, SettlementClosed, SettlementReleased, WithdrawalFailed, WithdrawalHeld,
-    WithdrawalPaid, WithdrawalPaidLate, WithdrawalReleased, WithdrawalReturned, WithdrawalSent,
+    WithdrawalPaid, WithdrawalPaidLate, WithdrawalReleased, WithdrawalReturnContinued, WithdrawalReturned,
+    WithdrawalSent,
 };
 use super::{Credit, Drawn};
 use crate::entry::EntryBuilder;
@@ -20,6 +21,7 @@ pub(super) fn of(event: &Event) -> Option<BalancedEntry> {
         Event::WithdrawalPaidLate(paid) => withdrawal_paid_late(paid),
         Event::WithdrawalFailed(failed) => withdrawal_failed(failed),
         Event::WithdrawalReturned(returned) => withdrawal_returned(returned),
+        Event::WithdrawalReturnContinued(part) => withdrawal_return_continued(part),
         Event::AdjustmentCredited(credited) => adjustment_credited(credited),
         Event::AdjustmentDebited(debited) => BalancedEntry::in_currency(debited.currency)
             .transfer(Account::MerchantAvailable(debited.merchant_id), debited.counter.clone(), debited.amount)
@@ -127,6 +129,12 @@ fn withdrawal_returned(event: &WithdrawalReturned) -> Option<BalancedEntry> {
         (Account::RevenueWithdrawalFee, event.fee_returned),
     ];
     credited(BalancedEntry::in_currency(event.currency), event.merchant_id, &sources, event.credit).build()
+}
+
+fn withdrawal_return_continued(event: &WithdrawalReturnContinued) -> Option<BalancedEntry> {
+    BalancedEntry::in_currency(event.currency)
+        .transfer(Account::BankCash(event.bank.clone()), Account::ExpenseBankFee, event.amount)
+        .build()
 }
 
 fn adjustment_credited(event: &AdjustmentCredited) -> Option<BalancedEntry> {

@@ -137,6 +137,36 @@ fn check(given: &[Action], day: i64, when: Action, then: Result<[i128; 4], Merch
 }
 
 #[test]
+fn a_withdrawal_comes_back_in_parts() {
+    let mut ledger = Ledger::default();
+    for action in [close(0, 1_000), release(0), hold(1, 600, 5, 0), send(1), paid(1), failed(1, 400, true)] {
+        ledger.act(action, at(0)).unwrap();
+    }
+    let held = |ledger: &Ledger| {
+        let [_, available, ..] = ledger.balances();
+        (available, ledger.held(&Account::BankCash(bank())), ledger.held(&Account::ExpenseBankFee))
+    };
+    assert_eq!(held(&ledger), (1_000, -400, 400));
+    let part =
+        |before, amount| Action::ContinueReturn(ContinueReturn { withdrawal_id: wd(1), bank: bank(), before, amount });
+    for (before, amount) in [(200, 401), (200, 0), (200, -1), (0, 100), (300, 100)] {
+        assert_eq!(ledger.act(part(before, amount), at(1)), Err(MerchantAccountRejection::AmountOutOfRange));
+    }
+    assert_eq!(ledger.act(part(200, 300), at(1)).unwrap().len(), 1);
+    assert_eq!(held(&ledger), (1_000, -100, 100), "the merchant has had it; the bank's fee becomes less");
+    assert_eq!(ledger.act(part(200, 300), at(1)), Ok(vec![]), "told again");
+    let Event::WithdrawalReturnContinued(last) = ledger.act(part(500, 100), at(1)).unwrap().remove(0) else { panic!() };
+    assert_eq!((last.part, held(&ledger)), (3, (1_000, 0, 0)));
+    assert_eq!(ledger.act(part(600, 1), at(1)), Err(MerchantAccountRejection::AmountOutOfRange));
+    for given in [vec![], vec![paid(2)]] {
+        let before = [vec![hold(2, 100, 0, 0), send(2)], given].concat();
+        before.into_iter().for_each(|action| drop(ledger.act(action, at(1))));
+        let early = ContinueReturn { withdrawal_id: wd(2), bank: bank(), before: 0, amount: 50 };
+        assert_eq!(ledger.act(Action::ContinueReturn(early), at(1)), Err(MerchantAccountRejection::WithdrawalNotSent));
+    }
+}
+
+#[test]
 fn batches_close_and_are_released() {
     let plan = tenth();
     check(&[], 0, close(0, 900), Ok([-900, 0, 0, 0]));

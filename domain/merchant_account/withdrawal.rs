@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{
     Event, ReleaseCause, WithdrawalFailed, WithdrawalHeld, WithdrawalPaid, WithdrawalPaidLate, WithdrawalReleased,
-    WithdrawalReturned, WithdrawalSent,
+    WithdrawalReturnContinued, WithdrawalReturned, WithdrawalSent,
 };
-use super::{FailWithdrawal, HoldWithdrawal, Holder, LatelyWithdrawn, MerchantAccountRejection, State};
+use super::{ContinueReturn, FailWithdrawal, HoldWithdrawal, Holder, LatelyWithdrawn, MerchantAccountRejection, State};
 use crate::money::AMOUNT_MAX;
 use crate::{Account, BankName, MerchantId, Timestamp, WithdrawalId};
 
@@ -23,6 +23,11 @@ pub struct Withdrawal {
     /// The part of the fee that went back already: it does so once, also where a bank fails, pays and fails again.
     #[serde(default)]
     pub fee_returned: i64,
+    /// What has come back of it after it was paid, and in how many parts.
+    #[serde(default)]
+    pub returned: i64,
+    #[serde(default)]
+    pub return_parts: u16,
     pub phase: WithdrawalPhase,
 }
 
@@ -205,9 +210,47 @@ pub(super) fn failed(
     }
 }
 
+/// The merchant was given the whole when the first part came, and what was missing was booked as the bank's fee: each
+/// further part takes away from that fee.
+pub(super) fn return_continued(
+    state: &State,
+    holder: Holder,
+    part: ContinueReturn,
+    at: Timestamp,
+) -> Result<Vec<Event>, MerchantAccountRejection> {
+    let ContinueReturn { withdrawal_id, bank, before, amount } = part;
+    let known = state.withdrawal(withdrawal_id)?;
+    if known.phase != WithdrawalPhase::Returned {
+        return Err(MerchantAccountRejection::WithdrawalNotSent);
+    }
+    if amount > 0 && before.checked_add(amount) == Some(known.returned) {
+        return Ok(vec![]);
+    }
+    if before != known.returned || !(1..=known.amount - known.returned).contains(&amount) {
+        return Err(MerchantAccountRejection::AmountOutOfRange);
+    }
+
+    Ok(vec![Event::WithdrawalReturnContinued(WithdrawalReturnContinued {
+        withdrawal_id,
+        merchant_id: holder.merchant_id,
+        currency: holder.currency,
+        bank,
+        amount,
+        part: known.return_parts.saturating_add(1),
+        returned_at: at,
+    })])
+}
+
 pub(super) fn evolve_held(state: &mut State, held: &WithdrawalHeld) {
     state.available -= held.amount + held.fee;
-    let withdrawal = Withdrawal { amount: held.amount, fee: held.fee, fee_returned: 0, phase: WithdrawalPhase::Held };
+    let withdrawal = Withdrawal {
+        amount: held.amount,
+        fee: held.fee,
+        fee_returned: 0,
+        returned: 0,
+        return_parts: 0,
+        phase: WithdrawalPhase::Held,
+    };
     state.withdrawals.insert(held.withdrawal_id, withdrawal);
     let WithdrawalHeld { withdrawal_id, amount, held_at, .. } = *held;
     state.lately_withdrawn.retain(|lately| held_at.since(lately.held_at) < LATELY);
@@ -228,6 +271,13 @@ impl State {
     pub(super) fn return_fee(&mut self, withdrawal_id: WithdrawalId, fee: i64) {
         if let Some(withdrawal) = self.withdrawals.get_mut(&withdrawal_id) {
             withdrawal.fee_returned += fee;
+        }
+    }
+
+    pub(super) fn come_back(&mut self, withdrawal_id: WithdrawalId, amount: i64) {
+        if let Some(withdrawal) = self.withdrawals.get_mut(&withdrawal_id) {
+            withdrawal.returned += amount;
+            withdrawal.return_parts = withdrawal.return_parts.saturating_add(1);
         }
     }
 

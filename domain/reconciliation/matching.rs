@@ -80,7 +80,8 @@ pub enum Finding {
     Differs(Difference),
 }
 
-/// What a group came to. What is left over found no counterpart under this key.
+/// What a group came to. What is left over found no counterpart under this key; what other statements have is left over
+/// too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settled {
     pub findings: Vec<Finding>,
@@ -166,24 +167,23 @@ fn for_rest<K: Ord, T>(side: &mut Peekable<impl Iterator<Item = (K, T)>>, key: &
 /// Decides what becomes of the lines and operations under one key.
 pub fn settle(basis: Basis, rules: &Rules, lines: Vec<Line>, operations: Vec<Operation>) -> Settled {
     if lines.is_empty() || operations.is_empty() {
-        return Settled { findings: vec![], lines_left: lines, operations_left: untaken(operations) };
+        return Settled { findings: vec![], lines_left: lines, operations_left: operations };
     }
     let mut group = Group::of(*rules, lines, operations);
     match basis {
         Basis::Reference | Basis::OwnReference => group.by_reference(),
         Basis::Amount => group.by_amount_and_day(),
     }
+    group.settled.operations_left.append(&mut group.taken);
     group.settled
-}
-
-fn untaken(operations: Vec<Operation>) -> Vec<Operation> {
-    operations.into_iter().filter(|operation| !operation.is_taken).collect()
 }
 
 struct Group {
     rules: Rules,
     lines: Vec<Line>,
     operations: Vec<Operation>,
+    /// Those that other statements have: nothing here is matched with them.
+    taken: Vec<Operation>,
     /// What lines told that found their counterpart, here or in another statement.
     told: BTreeSet<Amounts>,
     settled: Settled,
@@ -191,11 +191,11 @@ struct Group {
 
 impl Group {
     fn of(rules: Rules, mut lines: Vec<Line>, operations: Vec<Operation>) -> Group {
-        let told = operations.iter().filter(|one| one.is_taken).map(|one| one.amounts).collect();
-        let mut operations = untaken(operations);
+        let (taken, mut operations): (Vec<_>, Vec<_>) = operations.into_iter().partition(|one| one.is_taken);
+        let told = taken.iter().map(|one| one.amounts).collect();
         lines.sort_by_key(|line| (line.occurred_at, line.number));
         operations.sort_by_key(|operation| (operation.occurred_at, operation.position));
-        Group { rules, lines, operations, told, settled: Settled::default() }
+        Group { rules, lines, operations, taken, told, settled: Settled::default() }
     }
 
     fn by_reference(&mut self) {

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::*;
 use crate::calendar::{Calendar, saturday_and_sunday};
 use crate::merchant_account::Window;
+use crate::money::AMOUNT_MAX;
 use crate::tier::SettlementCycle;
 use crate::{Currency, DomainEvent, MerchantId, SettlementId};
 
@@ -163,4 +164,32 @@ fn a_tally_counts_items_in_order() {
     assert_eq!((both.net, both.gross_captured, both.items), (7_320, 10_000, 2));
     assert_ne!(both.digest(), tally(&[&refunded, &captured]).digest());
     assert_eq!(Tally::default().digest(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+#[test]
+fn a_batch_takes_no_more_than_it_may_hold() {
+    let item = |position, event_type: &str, debit, credit| Item {
+        position,
+        event_type: event_type.to_owned(),
+        object: "pay".to_owned(),
+        debit,
+        credit,
+    };
+    let tally = |items: &[Item]| {
+        let mut tally = Tally::default();
+        items.iter().for_each(|item| tally.add(item));
+        (tally.items, tally.net, tally.cut_short(100))
+    };
+    let (captured, half) = ("payment.captured", AMOUNT_MAX / 2);
+    let max = i128::from(AMOUNT_MAX);
+    let exactly = [item(1, captured, 0, half), item(2, captured, 0, AMOUNT_MAX - half)];
+    assert_eq!(tally(&exactly), (2, max, None));
+    let beyond = [exactly.as_slice(), &[item(3, captured, 0, 1), item(4, "payment.refund_requested", 5, 0)]].concat();
+    assert_eq!(tally(&beyond), (2, max, Some(2)), "nothing behind the first that does not fit is taken");
+    // What was captured counts too, however much was taken away again.
+    let gross = [item(1, captured, AMOUNT_MAX, AMOUNT_MAX), item(5, captured, 1, 1)];
+    assert_eq!(tally(&gross), (1, 0, Some(1)));
+    let below = [item(1, "payment.dispute_opened", AMOUNT_MAX, 0), item(9, "payment.dispute_opened", 1, 0)];
+    assert_eq!(tally(&below), (1, -max, Some(1)));
+    assert_eq!(tally(&[]), (0, 0, None));
 }

@@ -103,11 +103,21 @@ pub struct Failed {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Returned {
     pub withdrawal_id: WithdrawalId,
-    /// What came back: the amount, less what banks kept of it.
+    /// What came back: the amount, less what banks kept of it, or a part of it.
     pub amount: i64,
+    /// What had come back before this part.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub before: i64,
+    /// The bank's own reference of the booking, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub booking: Option<String>,
     pub failure: Failure,
     pub fee_returned: i64,
     pub returned_at: Timestamp,
+}
+
+fn is_nothing(amount: &i64) -> bool {
+    *amount == 0
 }
 
 impl DomainEvent for Event {

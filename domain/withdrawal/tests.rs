@@ -71,7 +71,11 @@ fn refused() -> Command {
 }
 
 fn returned(amount: i64) -> Command {
-    told(TransferOutcome::Returned { amount, failure: failure() })
+    told(TransferOutcome::Returned { amount, failure: failure(), booking: None })
+}
+
+fn returned_as(amount: i64, booking: &str) -> Command {
+    told(TransferOutcome::Returned { amount, failure: failure(), booking: Some(booking.to_owned()) })
 }
 
 fn given(commands: &[Command]) -> State {
@@ -183,6 +187,30 @@ fn what_the_bank_says_is_booked_once_in_whatever_order_it_comes() {
         check(&[request()], told.clone(), Err(WithdrawalRejection::NotApproved));
         check(&[request(), cancel()], told, Err(WithdrawalRejection::NotApproved));
     }
+}
+
+#[test]
+fn it_comes_back_in_parts_each_once_and_never_more_than_was_paid() {
+    let then = |told: &[Command]| [&[request(), approve("finance"), start(), sent(), paid()], told].concat();
+    let part: Result<(&[&str], Status), _> = Ok((&["withdrawal.returned"], Status::Failed));
+    let told_before: Result<(&[&str], Status), _> = Ok((&[], Status::Failed));
+    let beyond = Err(WithdrawalRejection::ReturnOutOfRange);
+    check(&then(&[returned_as(3_000, "A")]), returned_as(1_500, "B"), part);
+    check(&then(&[returned_as(2_000, "A")]), returned_as(2_000, "B"), part);
+    check(&then(&[returned_as(3_000, "A")]), returned_as(3_000, "A"), told_before);
+    check(&then(&[returned_as(3_000, "A")]), returned(3_000), told_before);
+    check(&then(&[returned(3_000)]), returned_as(3_000, "A"), told_before);
+    check(&then(&[returned(3_000)]), returned(2_000), part);
+    check(&then(&[returned_as(3_000, "A")]), returned_as(2_001, "B"), beyond);
+    check(&then(&[returned_as(3_000, "A"), returned_as(2_000, "B")]), returned_as(1, "C"), beyond);
+    check(&then(&[returned_as(3_000, "A"), returned_as(2_000, "B")]), returned_as(2_000, "B"), told_before);
+
+    let state = given(&then(&[returned_as(3_000, "A"), returned_as(1_500, "B")]));
+    let Phase::Returned { amount, .. } = &state.record().unwrap().phase else { panic!("{state:?}") };
+    assert_eq!(*amount, 4_500);
+    let events = Withdrawal::decide(&state, returned_as(500, "C")).unwrap();
+    let [Event::Returned(last)] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!((last.amount, last.before, last.fee_returned), (500, 4_500, 0));
 }
 
 #[test]

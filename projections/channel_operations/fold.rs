@@ -6,15 +6,15 @@ use commands::ports::RecordedEvent;
 use domain::payment::{DisputeMoney, RefundSucceeded};
 use domain::reconciliation::{Amounts, Counterparty, Kind, Operation};
 use domain::{Currency, Timestamp, channel_account, merchant_account, payment};
-use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
 
 use super::read;
 use crate::ApplyError;
 use crate::database::{parsed, to_sql};
 
-/// A movement by its counterparty, our id and its kind.
-pub(crate) type Key = (Counterparty, String, Kind);
+/// A movement by its counterparty, our id, its kind, and which part it is of what comes in parts: the first is 1.
+pub(crate) type Key = (Counterparty, String, Kind, u16);
 pub(crate) type Operations = HashMap<Key, Operation>;
 
 /// What an event of one of the categories tells.
@@ -66,8 +66,8 @@ pub(crate) fn fold(operations: &mut Operations, event: &RecordedEvent, facts: &F
             let here = Counterparty::Bank(payout.bank.clone());
             let there = Counterparty::Channel(payout.channel.clone());
             let at_bank = format!("{}:{}", payout.channel, payout.payout);
-            begin(operations, event, (there, payout.payout.clone(), Kind::Payout), moved(-payout.amount));
-            begin(operations, event, (here, at_bank, Kind::Transfer), moved(payout.amount));
+            begin(operations, event, (there, payout.payout.clone(), Kind::Payout, 1), moved(-payout.amount));
+            begin(operations, event, (here, at_bank, Kind::Transfer, 1), moved(payout.amount));
         }
         Facts::Channel(_) => {}
         Facts::Merchant(told) => of_merchant(operations, event, told),
@@ -75,35 +75,41 @@ pub(crate) fn fold(operations: &mut Operations, event: &RecordedEvent, facts: &F
 }
 
 fn of_merchant(operations: &mut Operations, event: &RecordedEvent, told: &merchant_account::Event) {
-    let (bank, withdrawal, kind, moved) = match told {
+    let (bank, withdrawal, kind, part, moved) = match told {
         merchant_account::Event::WithdrawalPaid(paid) => {
             let moved = Moved::of(paid.currency, -paid.amount, paid.paid_at);
-            (&paid.bank, paid.withdrawal_id, Kind::Withdrawal, moved)
+            (&paid.bank, paid.withdrawal_id, Kind::Withdrawal, 1, moved)
         }
         merchant_account::Event::WithdrawalPaidLate(paid) => {
             let moved = Moved::of(paid.currency, -paid.amount, paid.paid_at);
-            (&paid.bank, paid.withdrawal_id, Kind::Withdrawal, moved)
+            (&paid.bank, paid.withdrawal_id, Kind::Withdrawal, 1, moved)
         }
         merchant_account::Event::WithdrawalReturned(back) => {
             let moved = Moved::of(back.currency, back.amount - back.bank_fee, back.returned_at);
-            (&back.bank, back.withdrawal_id, Kind::WithdrawalReturn, moved)
+            (&back.bank, back.withdrawal_id, Kind::WithdrawalReturn, 1, moved)
+        }
+        merchant_account::Event::WithdrawalReturnContinued(more) => {
+            let moved = Moved::of(more.currency, more.amount, more.returned_at);
+            (&more.bank, more.withdrawal_id, Kind::WithdrawalReturn, more.part, moved)
         }
         _ => return,
     };
-    begin(operations, event, (Counterparty::Bank(bank.clone()), withdrawal.to_string(), kind), moved);
+    begin(operations, event, (Counterparty::Bank(bank.clone()), withdrawal.to_string(), kind, part), moved);
 }
 
 fn of_payment(operations: &mut Operations, event: &RecordedEvent, told: &payment::Event) {
     match told {
         payment::Event::Captured(captured) => {
-            let key = (Counterparty::Channel(captured.channel.clone()), captured.payment_id.to_string(), Kind::Charge);
+            let key =
+                (Counterparty::Channel(captured.channel.clone()), captured.payment_id.to_string(), Kind::Charge, 1);
             let moved = Moved::of(captured.currency, captured.amount, captured.captured_at);
             let is_estimate = matches!(captured.channel_fee, payment::ChannelFee::Estimated(_));
             let moved = Moved { fee: captured.channel_fee.amount(), is_estimate, ..moved };
             begin(operations, event, key, moved.named(&captured.channel_reference));
         }
         payment::Event::FeeTruedUp(trued_up) => {
-            let key = (Counterparty::Channel(trued_up.channel.clone()), trued_up.payment_id.to_string(), Kind::Charge);
+            let key =
+                (Counterparty::Channel(trued_up.channel.clone()), trued_up.payment_id.to_string(), Kind::Charge, 1);
             if let Some(charge) = operations.get_mut(&key) {
                 (charge.amounts.fee, charge.fee_is_estimate) = (trued_up.actual, false);
             }
@@ -115,8 +121,8 @@ fn of_payment(operations: &mut Operations, event: &RecordedEvent, told: &payment
             let (channel, refund) = (Counterparty::Channel(back.channel.clone()), back.refund_id.to_string());
             let moved =
                 Moved { fee: back.channel_fee_returned, ..Moved::of(back.currency, back.amount, event.effective_at) };
-            let moved = moved.named_as(operations, (channel.clone(), refund.clone(), Kind::Refund));
-            begin(operations, event, (channel, refund, Kind::RefundFailure), moved);
+            let moved = moved.named_as(operations, (channel.clone(), refund.clone(), Kind::Refund, 1));
+            begin(operations, event, (channel, refund, Kind::RefundFailure, 1), moved);
         }
         payment::Event::DisputeOpened(opened) => {
             let moved = Moved { fee: opened.fee, ..Moved::of(opened.money.currency, -opened.amount, opened.opened_at) };
@@ -144,14 +150,14 @@ fn of_payment(operations: &mut Operations, event: &RecordedEvent, told: &payment
 }
 
 fn refunded(operations: &mut Operations, event: &RecordedEvent, refund: &RefundSucceeded) {
-    let key = (Counterparty::Channel(refund.channel.clone()), refund.refund_id.to_string(), Kind::Refund);
+    let key = (Counterparty::Channel(refund.channel.clone()), refund.refund_id.to_string(), Kind::Refund, 1);
     let moved = Moved::of(refund.currency, -refund.amount, event.effective_at);
     let moved = Moved { fee: -refund.channel_fee_returned, ..moved };
     begin(operations, event, key, moved.named(&refund.channel_reference));
 }
 
 fn dispute_key(money: &DisputeMoney, kind: Kind) -> Key {
-    (Counterparty::Channel(money.channel.clone()), money.dispute_id.to_string(), kind)
+    (Counterparty::Channel(money.channel.clone()), money.dispute_id.to_string(), kind, 1)
 }
 
 /// A movement as an event tells it. Minor units.
@@ -213,7 +219,8 @@ async fn load(
 
 pub(super) fn entry(row: &PgRow) -> Result<(Key, Operation), sqlx::Error> {
     let operation = read(row)?;
-    Ok(((parsed(row, "counterparty")?, operation.object.clone(), operation.kind), operation))
+    let part = u16::try_from(row.try_get::<i16, _>("part")?).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok(((parsed(row, "counterparty")?, operation.object.clone(), operation.kind, part), operation))
 }
 
 async fn store(connection: &mut PgConnection, operations: &Operations) -> Result<(), sqlx::Error> {
@@ -225,10 +232,10 @@ async fn store(connection: &mut PgConnection, operations: &Operations) -> Result
     }
     sqlx::query(
         "INSERT INTO channel_operations
-             (counterparty, object, kind, position, reference, currency, gross, fee, fee_is_estimate, occurred_at)
-         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
-                              $8::bigint[], $9::boolean[], $10::timestamptz[])
-         ON CONFLICT (counterparty, object, kind) DO UPDATE
+             (counterparty, object, kind, part, position, reference, currency, gross, fee, fee_is_estimate, occurred_at)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::smallint[], $5::bigint[], $6::text[], $7::text[],
+                              $8::bigint[], $9::bigint[], $10::boolean[], $11::timestamptz[])
+         ON CONFLICT (counterparty, object, kind, part) DO UPDATE
             SET position = excluded.position, reference = excluded.reference, currency = excluded.currency,
                 gross = excluded.gross, fee = excluded.fee, fee_is_estimate = excluded.fee_is_estimate,
                 occurred_at = excluded.occurred_at",
@@ -236,6 +243,7 @@ async fn store(connection: &mut PgConnection, operations: &Operations) -> Result
     .bind(column(operations, |key, _| key.0.to_string()))
     .bind(column(operations, |key, _| key.1.clone()))
     .bind(column(operations, |key, _| key.2.as_str()))
+    .bind(column(operations, |key, _| i16::try_from(key.3).unwrap_or(i16::MAX)))
     .bind(column(operations, |_, operation| to_sql(operation.position)))
     .bind(column(operations, |_, operation| operation.reference.clone()))
     .bind(column(operations, |_, operation| operation.amounts.currency.to_string()))

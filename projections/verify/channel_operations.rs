@@ -22,6 +22,6 @@ pub(super) async fn verify(reader: &Reader, store: &dyn EventStore) -> Result<Ve
 }
 
 fn rows(operations: &Operations) -> Rows {
-    let name = |(counterparty, object, kind): &_| format!("{counterparty} {object} {kind}");
+    let name = |(counterparty, object, kind, part): &_| format!("{counterparty} {object} {kind} {part}");
     operations.iter().map(|(key, operation)| (name(key), format!("{operation:?}"))).collect()
 }

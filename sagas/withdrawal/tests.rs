@@ -26,7 +26,7 @@ fn record(phase: Phase) -> Record {
         requested_by: "merchant".to_owned(),
         requested_at: at(0),
     };
-    Record { terms, approvals: vec![], phase, fee_returned: 0 }
+    Record { terms, approvals: vec![], phase, fee_returned: 0, returns: vec![] }
 }
 
 #[test]

@@ -64,7 +64,8 @@ async fn main() {
 async fn book(models: &ReadModels, lines: usize) {
     sqlx::query(
         "INSERT INTO rm_channel_operations_1.channel_operations
-         SELECT 'channel:bench', 'pay_' || n, 'charge', n, 'ch_' || lpad(to_hex(n * 2654435761 % 4294967291), 16, '0'), 'USD', 1000 + n % 5000, 29 + n % 7, false,
+                (counterparty, object, kind, part, position, reference, currency, gross, fee, fee_is_estimate, occurred_at)
+         SELECT 'channel:bench', 'pay_' || n, 'charge', 1, n, 'ch_' || lpad(to_hex(n * 2654435761 % 4294967291), 16, '0'), 'USD', 1000 + n % 5000, 29 + n % 7, false,
                 timestamptz '2026-11-01' + n * interval '1 second'
            FROM generate_series(1, $1::bigint) AS n",
     )

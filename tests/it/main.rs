@@ -49,6 +49,7 @@ mod stripe_ledger;
 mod telemetry;
 mod tidy;
 mod vault;
+mod verify;
 mod webhook_receiver;
 mod webhooks;
 mod withdrawals;

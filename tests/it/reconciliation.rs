@@ -1,6 +1,7 @@
 //! Statements over HTTP: what is read of them, what a run finds, and what is done about it.
 
 mod assertions;
+mod command_line;
 mod differences;
 mod resolving;
 mod uploads;

@@ -1,8 +1,8 @@
 //! Random commands of merchants' accounts: batches, reserve lots, withdrawals, adjustments.
 
 use domain::merchant_account::{
-    Action, Adjust, CloseSettlement, Command, FailWithdrawal, HoldWithdrawal, Holder, MerchantAccount, ReleaseCause,
-    ReservePlan, State, Window,
+    Action, Adjust, CloseSettlement, Command, ContinueReturn, FailWithdrawal, HoldWithdrawal, Holder, MerchantAccount,
+    ReleaseCause, ReservePlan, State, Window,
 };
 use domain::{Account, AdjustmentId, MerchantId, SettlementId, Timestamp, WithdrawalId};
 use rust_decimal::Decimal;
@@ -26,7 +26,7 @@ impl Model for MerchantAccounts {
 
 fn action(stream: u128, state: &State, draw: &Draw, now: Timestamp) -> Action {
     let withdrawal_id = withdrawal_id(stream, state, draw);
-    match draw.kind % 20 {
+    match draw.kind % 21 {
         0..=3 => Action::CloseSettlement(close(state, draw, now)),
         4..=6 => Action::ReleaseSettlement { settlement_id: settlement_id(stream, state, draw) },
         7 | 8 => Action::ReleaseReserve { settlement_id: settlement_id(stream, state, draw) },
@@ -48,10 +48,20 @@ fn action(stream: u128, state: &State, draw: &Draw, now: Timestamp) -> Action {
             return_fee: draw.one_in(2),
         }),
         18 => adjustment(stream, state, draw),
+        19 => Action::ContinueReturn(continued(withdrawal_id, state, draw)),
         _ => {
             Action::WriteOff { adjustment_id: adjustment_id(stream, draw), amount: amount_near(state.receivable, draw) }
         }
     }
+}
+
+/// A part that fits, one that was told before, or one that is too large.
+fn continued(withdrawal_id: WithdrawalId, state: &State, draw: &Draw) -> ContinueReturn {
+    let known = state.withdrawals.get(&withdrawal_id);
+    let (returned, amount) = known.map_or((0, 0), |known| (known.returned, known.amount));
+    let amount = draw.pick(&[1, amount - returned, amount - returned + 1, draw.amount]);
+    let before = draw.pick(&[returned, returned, returned.saturating_sub(amount), 0]);
+    ContinueReturn { withdrawal_id, bank: "sandbox".parse().unwrap(), before, amount }
 }
 
 /// A window behind the last one, a repeat of it, or one that leaves a gap.

@@ -50,7 +50,8 @@ fn outcome(state: &State, draw: &Draw) -> TransferOutcome {
         3 => TransferOutcome::Refused(failure),
         _ => {
             let amounts = [sent, sent.saturating_sub(1), sent.saturating_add(1), draw.amount];
-            TransferOutcome::Returned { amount: amounts[usize::from(draw.id)], failure }
+            let booking = draw.pick(&[None, Some("A"), Some("B")]).map(str::to_owned);
+            TransferOutcome::Returned { amount: amounts[usize::from(draw.id)], failure, booking }
         }
     }
 }

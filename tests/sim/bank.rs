@@ -123,9 +123,10 @@ impl House {
         let failure = Failure::of_bank_code(Some("AC04"));
         let (outcome, moved) = match state {
             TransferState::Refused => (TransferOutcome::Refused(failure), None),
-            TransferState::Returned(amount) => {
-                (TransferOutcome::Returned { amount, failure }, Money::new(amount, transfer.amount.currency()).ok())
-            }
+            TransferState::Returned(amount) => (
+                TransferOutcome::Returned { amount, failure, booking: None },
+                Money::new(amount, transfer.amount.currency()).ok(),
+            ),
             _ => (TransferOutcome::Paid, Some(transfer.amount)),
         };
         transfer.told.push(outcome.clone());

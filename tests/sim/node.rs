@@ -13,7 +13,7 @@ use commands::dispute::Disputes;
 use commands::jobs::{CloseSettlements, CollectPayouts, FindMissedDisputes};
 use commands::payment::Payments;
 use commands::ports::EventStore;
-use commands::settlement::Settlements;
+use commands::settlement::{Idle, Settlements};
 use commands::webhook::Webhooks;
 use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, Executor};
@@ -103,7 +103,7 @@ impl Node {
             ChannelAccounts { payments: payments.clone(), bank: BANK.parse().expect("a bank's name") };
         let scheduler = Scheduler::new(
             vec![
-                Arc::new(CloseSettlements { settlements: settlements.clone() }),
+                Arc::new(CloseSettlements { settlements: settlements.clone(), idle: Idle::default() }),
                 Arc::new(CollectPayouts { channel_accounts: channel_accounts.clone() }),
                 Arc::new(FindMissedDisputes::new(Disputes { payments: payments.clone() })),
             ],

@@ -18,6 +18,8 @@ pub struct Entry {
     pub amount: Money,
     /// Why it came back, where the statement says so.
     pub return_reason: Option<String>,
+    /// The bank's own reference. An entry's number within the statement is none.
+    pub booking: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +131,8 @@ fn transactions(entry: &Element) -> Vec<&Element> {
 
 /// An entry without details.
 fn whole(entry: &Element) -> Result<Entry, Malformed> {
-    Ok(Entry { withdrawal_id: None, side: side(entry)?, amount: amount(entry)?, return_reason: None })
+    let booking = entry.text_at("AcctSvcrRef").map(str::to_owned);
+    Ok(Entry { withdrawal_id: None, side: side(entry)?, amount: amount(entry)?, return_reason: None, booking })
 }
 
 /// A code of its own since version 08, plain text before.
@@ -149,7 +152,14 @@ fn transaction_of(entry: &Element, transaction: &Element, of: usize) -> Result<E
     let id = transaction.text_at("Refs/EndToEndId");
     let reason =
         transaction.at("RtrInf/Rsn").and_then(|reason| reason.text_at("Cd").or_else(|| reason.text_at("Prtry")));
-    Ok(Entry { withdrawal_id: id.and_then(withdrawal_of), side, amount, return_reason: reason.map(str::to_owned) })
+    let booking = transaction.text_at("Refs/AcctSvcrRef").or_else(|| entry.text_at("AcctSvcrRef"));
+    Ok(Entry {
+        withdrawal_id: id.and_then(withdrawal_of),
+        side,
+        amount,
+        return_reason: reason.map(str::to_owned),
+        booking: booking.map(str::to_owned),
+    })
 }
 
 fn amount(element: &Element) -> Result<Money, Malformed> {
@@ -200,6 +210,7 @@ fn write_entry(entry: &mut Document, booking: &Booking<'_>, statement_id: &str, 
     entry.path("Sts/Cd", "BOOK");
     entry.path("BookgDt/Dt", &date(at));
     entry.path("ValDt/Dt", &date(at));
+    entry.text("AcctSvcrRef", statement_id);
     entry.element("BkTxCd", |code| {
         code.element("Domn", |domain| {
             domain.text("Cd", "PMNT");

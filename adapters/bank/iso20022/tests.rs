@@ -82,7 +82,7 @@ const STRUCTURE: &[(&str, &[&str])] = &[
     ("BkToCstmrStmt/Stmt", &["Id", "CreDtTm", "Acct", "Bal", "Ntry"]),
     (
         "BkToCstmrStmt/Stmt/Ntry",
-        &["NtryRef", "Amt", "CdtDbtInd", "RvslInd", "Sts", "BookgDt", "ValDt", "BkTxCd", "NtryDtls"],
+        &["NtryRef", "Amt", "CdtDbtInd", "RvslInd", "Sts", "BookgDt", "ValDt", "AcctSvcrRef", "BkTxCd", "NtryDtls"],
     ),
     ("BkToCstmrStmt/Stmt/Ntry/NtryDtls/TxDtls", &["Refs", "Amt", "CdtDbtInd", "RtrInf"]),
 ];
@@ -219,6 +219,7 @@ fn a_statement_tells_what_was_paid_and_what_came_back() {
             side,
             amount,
             return_reason: return_reason.map(str::to_owned),
+            booking: Some("STM-1".to_owned()),
         };
         assert_eq!(read(&written), Ok(FromBank::Statement(vec![expected])), "{name}");
 

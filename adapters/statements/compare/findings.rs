@@ -1,6 +1,7 @@
 //! What a run has found so far: written row by row, counted, and digested in the order in which it is found.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use commands::ports::statements::{RunOrder, RunOutcome};
@@ -11,7 +12,8 @@ use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, Row};
 
 use super::super::book::json_text;
-use super::super::copy::CopyRows;
+use super::super::copy::{BinaryRows, CopyRows};
+use super::left::Left;
 use super::{SEARCHED_AROUND, Subject};
 
 /// Lines and operations of one exception that are told one by one.
@@ -21,7 +23,7 @@ pub(super) struct Findings {
     order: RunOrder,
     statement: i64,
     counterparty: String,
-    matches: CopyRows,
+    matches: BinaryRows,
     exceptions: CopyRows,
     counts: Counts,
     digest: Sha256,
@@ -73,7 +75,10 @@ impl Findings {
             order: order.clone(),
             statement: subject.number,
             counterparty: subject.counterparty.to_string(),
-            matches: CopyRows::new("COPY reconciliation_matches (statement, line, position, how, score) FROM STDIN"),
+            matches: BinaryRows::new(
+                "COPY reconciliation_matches (statement, line, position, how, score) FROM STDIN (FORMAT binary)",
+                5,
+            ),
             exceptions: CopyRows::new(
                 "COPY found (exception_id, statement_id, run_id, counterparty, kind, severity, currency, amount,
                              reason, there, here, positions, estimated_fee, occurred_at, opened_at) FROM STDIN",
@@ -97,12 +102,21 @@ impl Findings {
         done
     }
 
-    pub(super) async fn add(&mut self, connection: &mut PgConnection, batch: Vec<Settled>) -> Result<(), sqlx::Error> {
-        for finding in batch.into_iter().flat_map(|settled| settled.findings) {
-            match finding {
-                Finding::Matched(matched) => self.matched(&matched),
-                Finding::Differs(difference) => self.write(&difference),
+    /// Takes what was found, and hands on what was left over.
+    pub(super) async fn add(
+        &mut self,
+        connection: &mut PgConnection,
+        batch: Vec<Settled>,
+        left: &mut Left,
+    ) -> Result<(), sqlx::Error> {
+        for settled in batch {
+            for finding in settled.findings {
+                match finding {
+                    Finding::Matched(matched) => self.matched(&matched),
+                    Finding::Differs(difference) => self.write(&difference),
+                }
             }
+            left.add(settled.lines_left, settled.operations_left);
         }
         self.matches.flush_if_large(connection).await?;
         self.exceptions.flush_if_large(connection).await
@@ -126,12 +140,12 @@ impl Findings {
         self.settle(how.as_str(), lines, operations);
         for index in 0..lines.len().max(operations.len()) {
             let (line, operation) = (&lines[index.min(lines.len() - 1)], &operations[index.min(operations.len() - 1)]);
-            self.matches.plain(self.statement);
-            self.matches.plain(line.number);
-            self.matches.plain(operation.position);
-            self.matches.plain(how.as_str());
-            self.matches.plain(score);
-            self.matches.end_row();
+            self.matches.begin_row();
+            self.matches.bigint(self.statement);
+            self.matches.integer(i32::try_from(line.number).expect("a file of 256 MB has fewer lines"));
+            self.matches.bigint(i64::try_from(operation.position).expect("positions are kept as bigint"));
+            self.matches.text(how.as_str());
+            self.matches.smallint(i16::from(*score));
         }
     }
 
@@ -161,17 +175,19 @@ impl Findings {
     }
 
     fn settle(&mut self, word: &str, lines: &[Line], operations: &[Operation]) {
-        self.digest.update(word);
+        let mut told = String::with_capacity(64);
+        told.push_str(word);
         for line in lines {
-            self.digest.update(format!(" {}", line.number));
+            let _ = write!(told, " {}", line.number);
             self.lines.push(line.number);
         }
-        self.digest.update(" =");
+        told.push_str(" =");
         for operation in operations {
-            self.digest.update(format!(" {}", operation.position));
+            let _ = write!(told, " {}", operation.position);
             self.positions.push(operation.position);
         }
-        self.digest.update("\n");
+        told.push('\n');
+        self.digest.update(told);
     }
 
     pub(super) async fn finish(

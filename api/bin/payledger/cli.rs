@@ -1,5 +1,7 @@
 //! The command line: every command, every flag, and where each is carried out.
 
+mod reconcile;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use commands::archive::{Shelf, Terms};
 use domain::Currency;
 
+pub use self::reconcile::{DifferenceFilter, Reconcile, RunRules, StatementFile, StatementFormatName};
 use crate::{archive, bank, database, dev, events, jobs, keys, merchants, projections, sagas, sandbox, serve, verify};
 
 /// An event-sourced payment ledger.
@@ -50,6 +53,9 @@ pub enum Command {
     /// Look after what goes by the clock.
     #[command(subcommand)]
     Jobs(Jobs),
+    /// Compare statements of channels and banks with what is booked; ends with 3 where they differ.
+    #[command(subcommand)]
+    Reconcile(Reconcile),
     /// Look after the sagas.
     #[command(subcommand)]
     Sagas(Sagas),
@@ -519,6 +525,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Events(command) => events::run(command, as_json).await?,
         Command::Projections(command) => return projections::run(command, as_json).await,
         Command::Jobs(command) => return jobs::run(command, as_json).await,
+        Command::Reconcile(command) => return crate::reconcile::run(command, as_json).await,
         Command::Sagas(command) => sagas::run(command, as_json).await?,
         Command::Archive(flags) => archive::run(flags, as_json).await?,
         Command::Verify(flags) => return verify::run(flags, as_json).await,

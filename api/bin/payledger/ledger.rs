@@ -30,7 +30,7 @@ use commands::payment::Payments;
 use commands::ports::clock::SystemClock;
 use commands::ports::{Agenda, Channel, ChannelCallLog, Clock, EventStore, JobBoard, Nonces, WebhookInbox};
 use commands::reconciliation::Reconciliations;
-use commands::settlement::Settlements;
+use commands::settlement::{Idle, Settlements};
 use commands::story::Storyteller;
 use commands::withdrawal::{WithdrawalPolicy, Withdrawals};
 use commands::{Channels, Executor};
@@ -139,12 +139,12 @@ impl Ledger {
     pub fn scheduler(&self) -> Scheduler {
         let overdue = Arc::new(OverdueOfReadModel::new(self.reader.clone()));
         let pending = Arc::new(PendingRunsOfReadModel::new(self.reader.clone()));
-        let assertions = Arc::new(AssertionsOfBooks::new(self.reader.clone()));
+        let assertions = Arc::new(AssertionsOfBooks::new(self.reader.clone(), self.pool.clone(), self.store.clone()));
         let archive = self.archive(self.terms);
         let put_away = |shelf: Shelf| -> Arc<dyn Job> { Arc::new(PutAway { archive: archive.clone(), shelf }) };
         let mut jobs: Vec<Arc<dyn Job>> = vec![
             Arc::new(CheckDailyAssertions { assertions }),
-            Arc::new(CloseSettlements { settlements: self.settlements.clone() }),
+            Arc::new(CloseSettlements { settlements: self.settlements.clone(), idle: Idle::default() }),
             Arc::new(CollectPayouts { channel_accounts: self.channel_accounts.clone() }),
             Arc::new(ExpireOverduePayments { payments: self.payments.clone(), overdue }),
             Arc::new(FindMissedDisputes::new(Disputes { payments: self.payments.clone() })),

@@ -16,6 +16,7 @@ pub mod operator;
 pub mod output;
 pub mod projections;
 pub mod readiness;
+pub mod reconcile;
 pub mod sagas;
 pub mod sandbox;
 pub mod serve;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use commands::{Channels, Issued};
-use projections::{Projection, Runner, Snapshot};
+use projections::{Projection, Runner, Running, Snapshot};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -35,12 +35,17 @@ impl Operator {
         self.database.close().await
     }
 
+    /// Feeds read models until it is stopped, beside any server that does.
+    pub fn feed(&self, projections: Vec<Arc<dyn Projection>>) -> Running {
+        let ledger = &self.ledger;
+        Runner::new(ledger.pool.clone(), ledger.store.clone(), ledger.progress.clone()).start(projections)
+    }
+
     /// A view of one read model that includes everything appended so far, whether or not a server feeds it.
     pub async fn view(&self, projection: Arc<dyn Projection>) -> anyhow::Result<Snapshot> {
         let ledger = &self.ledger;
         let head = ledger.store.head().await?;
-        let runner = Runner::new(ledger.pool.clone(), ledger.store.clone(), ledger.progress.clone());
-        let running = runner.start(vec![projection.clone()]);
+        let running = self.feed(vec![projection.clone()]);
         let view = ledger.reader.at_least(&[projection.as_ref()], Some(head), READ_MODEL_WITHIN).await;
         running.stop().await;
         Ok(view?)

@@ -3,6 +3,7 @@
 mod authorizations;
 pub mod channel_book;
 mod channel_payouts;
+mod progress;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,8 @@ pub async fn checks(ledger: &Ledger, sandbox_url: Option<&str>) -> anyhow::Resul
     progress.finish_and_clear();
     let mut checks = audit.checks();
     checks.push(commands_check(ledger, &audit).await?);
+    let moving = progress::moving(ledger).await?;
+    checks.push(Check::of(8, "each saga is on the agenda and moves", "sagas", moving));
     if let Some(url) = sandbox_url {
         checks.extend(channel_checks(&audit, url).await?);
     }

@@ -1,7 +1,7 @@
 //! The daily assertions: they hold of what the ledger did, and name what somebody changed.
 
 use commands::jobs::{CheckDailyAssertions, Job};
-use commands::ports::Role as KeyRole;
+use commands::ports::{DailyAssertions, Role as KeyRole};
 use domain::Timestamp;
 use projections::daily_assertions::AssertionsOfBooks;
 use serde_json::json;
@@ -28,22 +28,47 @@ async fn what_does_not_hold_is_named() {
     let statement = |amount: &str| STATEMENT.replace("AMOUNT", amount).replace("DAY", &day);
     bring(&app, &finance, "format=camt053", statement("94.00")).await;
 
-    let job =
-        CheckDailyAssertions { assertions: std::sync::Arc::new(AssertionsOfBooks::new(app.ledger.reader.clone())) };
+    // The channel has paid out everything, and says so.
+    let owed = |balance: &str| {
+        let headings = "reference,kind,gross,fee,currency,date,balance\n";
+        format!("{headings}nothing,adjustment,0.00,0,USD,{day},{balance}\n")
+    };
+    bring(&app, &finance, "format=csv&channel=sandbox", owed("0.00")).await;
+
+    let ledger = &app.ledger;
+    let assertions = AssertionsOfBooks::new(ledger.reader.clone(), ledger.pool.clone(), ledger.store.clone());
+    let assertions = std::sync::Arc::new(assertions);
+    let job = CheckDailyAssertions { assertions: assertions.clone() };
     let check = async |now: Timestamp| {
         app.fresh("/balances", &merchant.secret).await;
         app.fresh("/ledger/trial-balance", &finance).await;
         job.run(now).await.map_err(|failed| failed.0)
     };
     let now = app.ledger.payments.clock.now();
-    // One currency, one closing balance, one merchant, and nothing kept for an object.
-    assert_eq!(check(now).await, Ok(3));
+    check(now).await.unwrap();
+    let counted = assertions.check(now).await.unwrap().into_iter().map(|one| (one.name, one.checked));
+    let counted: Vec<_> = counted.filter(|(name, _)| *name != "books_equal_rebuild").collect();
+    let expected = [
+        ("debits_equal_credits", 1),
+        ("objects_are_cleared", 0),
+        ("cash_equals_statement", 1),
+        ("channels_equal_statements", 1),
+        ("merchants_equal_statements", 1),
+        ("pending_equals_activity", 1),
+    ];
+    assert_eq!(counted, expected);
 
     bring(&app, &finance, "format=camt053", statement("93.99")).await;
     assert_eq!(check(now).await, Err("cash_equals_statement: bank:sandbox says 9399 USD, 9400 is booked".to_owned()));
+    bring(&app, &finance, "format=camt053", format!("{}\n", statement("94.00"))).await;
+    bring(&app, &finance, "format=csv&channel=sandbox", owed("0.01")).await;
+    let failed = check(now).await;
+    assert_eq!(failed, Err("channels_equal_statements: channel:sandbox says 1 USD, 0 is booked".to_owned()));
     app.ledger.pool.execute("UPDATE rm_books_1.balances SET pending = pending + 1").await.unwrap();
     let failed = check(now).await.unwrap_err();
-    assert!(failed.contains("merchants_equal_statements"), "{failed}");
+    for named in ["merchants_equal_statements", "pending_equals_activity", "books_equal_rebuild"] {
+        assert!(failed.contains(&format!("{named}: ")), "{named}: {failed}");
+    }
     app.ledger
         .pool
         .execute("UPDATE rm_books_1.accounts SET debits = debits + 1 WHERE account = 'revenue:processing'")

@@ -1,6 +1,9 @@
 //! What a run finds, again and again, and what a later statement makes of it.
 
-use commands::ports::Role as KeyRole;
+use adapters::statements::PostgresStatementBook;
+use commands::ports::statements::RunOrder;
+use commands::ports::{Role as KeyRole, StatementBook};
+use domain::reconciliation::Rules;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -163,5 +166,55 @@ async fn a_run_whose_node_died_is_made_by_the_job() {
     let repeat = bring_keyed(&app, &finance, "again", "format=csv", "x").await;
     assert_eq!(super::told(repeat).await, "422 idempotency_key_reused");
     crate::audit::everything_holds(&app).await;
+    app.stop().await;
+}
+
+/// Of what one pass leaves over, a little is kept in memory and much is read again: nobody can tell which it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_over_comes_to_the_same_in_memory_and_out_of_it() {
+    let app = TestApp::start().await;
+    let (merchant, finance) = (app.merchant().await, app.key(KeyRole::Finance, None).await.1);
+    let mut paid = vec![];
+    for amount in [1_000, 2_000, 3_000, 4_000, 5_000, 6_000] {
+        paid.push(app.pay(&merchant, "tok_success", amount).await);
+    }
+    let of = |index: usize, field: &str| paid[index][field].as_str().unwrap().to_owned();
+    let headings = "reference,own_reference,kind,gross,fee,currency,date\n";
+    let charge = |reference: &str, own: &str, amount: i64, index: usize| {
+        let (gross, fee) = (super::major(amount), super::major(amount / 100));
+        format!("{reference},{own},charge,{gross},{fee},USD,{}\n", of(index, "updated_at"))
+    };
+    // Another statement has the fourth; of the others, one is found by its reference, one by our id, one by amount and day,
+    // one is missing here, one there, and two lines tell what another one told.
+    let other = [headings.to_owned(), charge(&of(3, "channel_reference"), "", 4_000, 3)];
+    bring(&app, &finance, "format=csv", other.concat()).await;
+    let file = [
+        headings.to_owned(),
+        charge(&of(0, "channel_reference"), "", 1_000, 0),
+        charge("", &of(1, "id"), 2_000, 1),
+        charge("", &of(1, "id"), 2_000, 1),
+        charge("", "", 3_000, 2),
+        charge("", &of(3, "id"), 4_000, 3),
+        charge("nobody-knows", "", 700, 4),
+        charge(&of(5, "channel_reference"), "", 6_000, 5),
+    ];
+    let run = bring(&app, &finance, "format=csv", file.concat()).await;
+    let result = &run["result"];
+    assert_eq!(result["matches"], json!({"amount_and_day": 1, "exact": 3}), "{run}");
+    assert_eq!(result["exceptions"], json!({"duplicate": 2, "missing_here": 1, "missing_there": 1}), "{run}");
+
+    let statement_id = run["statement"]["id"].as_str().unwrap().parse().unwrap();
+    for (number, left_max) in [(2, 0), (3, 3), (4, 100)] {
+        let book = PostgresStatementBook::new(app.ledger.pool.clone(), app.ledger.reader.clone());
+        let order = RunOrder {
+            run_id: domain::ReconciliationRunId::of(statement_id, number),
+            statement_id,
+            rules: Rules::default(),
+            at_least: 0,
+            now: app.ledger.payments.clock.now(),
+        };
+        let outcome = book.keeping_at_most(left_max).reconcile(&order).await.unwrap();
+        assert_eq!(json!(outcome.digest), result["outcome_digest"], "{left_max}");
+    }
     app.stop().await;
 }

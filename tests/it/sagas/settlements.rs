@@ -1,13 +1,19 @@
 //! Settlements under every misfortune: their sagas' scenarios, and a run that dies at any moment.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use commands::ports::{Category, Clock};
-use commands::settlement::Scope;
+use async_trait::async_trait;
+use commands::ports::funds::FundsUnavailable;
+use commands::ports::{Category, Clock, EventStore, PendingActivity};
+use commands::settlement::{Idle, Scope, Settlements};
 use domain::merchant::{Changes, ReservePlan};
-use domain::merchant_account::{Holder, MerchantAccount};
-use domain::settlement::{Settlement, Status};
-use domain::{Account, Currency, Decider, SettlementId};
+use domain::merchant_account::{self, Holder, MerchantAccount};
+use domain::settlement::{Item, Settlement, Status, Tally};
+use domain::{Account, Currency, Decider, MerchantId, SettlementId};
+use projections::books::activity_of;
 
 use super::crash::{Crash, doomed_settlements};
 use super::scenarios::{Scenario, paid, pass};
@@ -153,7 +159,7 @@ async fn what_is_due_is_settled_at_its_cut_off_once() {
     let stage = Stage::new().await;
     let node = stage.node();
     let settlements = stage.settlements();
-    assert_eq!(settlements.settle_due(stage.clock.now()).await.unwrap(), []);
+    assert_eq!(settlements.settle_due(stage.clock.now(), &Idle::default()).await.unwrap(), []);
     stage.create("tok_success").await;
     stage.until_quiet().await;
     // Three days later the cut-offs of all three are caught up in one batch, which leaves out what came afterwards.
@@ -161,17 +167,135 @@ async fn what_is_due_is_settled_at_its_cut_off_once() {
     stage.create("tok_success").await;
     stage.until_quiet().await;
     let now = stage.clock.now();
-    let closed = settlements.settle_due(now).await.unwrap();
+    let closed = settlements.settle_due(now, &Idle::default()).await.unwrap();
     assert_eq!(closed, [first_settlement(&stage)]);
-    assert_eq!(settlements.settle_due(now).await.unwrap(), []);
+    assert_eq!(settlements.settle_due(now, &Idle::default()).await.unwrap(), []);
     let stream = settlements.load(first_settlement(&stage)).await.unwrap();
     let terms = stream.of::<Settlement>().and_then(|state| state.record()).unwrap().terms.clone();
     assert_eq!((terms.net, terms.requested_by), (9_820, None));
     assert!(terms.window.cut_off_at < now && terms.release_due > terms.window.cut_off_at);
     stage.pass(4 * DAY).await;
-    assert_eq!(settlements.settle_due(stage.clock.now()).await.unwrap().len(), 1);
+    assert_eq!(settlements.settle_due(stage.clock.now(), &Idle::default()).await.unwrap().len(), 1);
     stage.pass(4 * DAY).await;
     let books = stage.assert_books().await;
     assert_eq!(books.balance(&Account::MerchantAvailable(stage.merchant_id), Currency::USD), 19_640);
     node.stop().await;
+}
+
+/// What happened, a hundred thousand million times as large as it was, and how often it was tallied.
+struct Magnified {
+    store: Arc<dyn EventStore>,
+    by: i64,
+    tallies: AtomicUsize,
+}
+
+impl Magnified {
+    fn of(stage: &Stage, by: i64) -> (Arc<Magnified>, Settlements) {
+        let activity = Arc::new(Magnified { store: stage.store.clone(), by, tallies: AtomicUsize::new(0) });
+        let settlements = Settlements { activity: activity.clone(), ..stage.settlements() };
+        (activity, settlements)
+    }
+
+    async fn items(&self, to: u64) -> Vec<(Holder, Item)> {
+        let mut items = vec![];
+        for event in self.store.read_all(0, usize::MAX).await.unwrap().iter().filter(|event| event.position <= to) {
+            let entry = commands::aggregates::find(&event.stream.category).and_then(|one| one.postings(event).unwrap());
+            items.extend(entry.iter().flat_map(|entry| activity_of(event, entry)));
+        }
+        for (_, item) in &mut items {
+            (item.debit, item.credit) = (item.debit * self.by, item.credit * self.by);
+        }
+        items
+    }
+}
+
+#[async_trait]
+impl PendingActivity for Magnified {
+    async fn holders(
+        &self,
+        _: Option<MerchantId>,
+        _: Option<Currency>,
+        position: u64,
+    ) -> Result<Vec<Holder>, FundsUnavailable> {
+        let holders: BTreeSet<Holder> = self.items(position).await.into_iter().map(|(holder, _)| holder).collect();
+        Ok(holders.into_iter().collect())
+    }
+
+    async fn tally(&self, wanted: Holder, from: u64, to: u64) -> Result<Tally, FundsUnavailable> {
+        self.tallies.fetch_add(1, Ordering::Relaxed);
+        let mut tally = Tally::default();
+        let items = self.items(to).await;
+        items
+            .iter()
+            .filter(|(holder, item)| *holder == wanted && item.position > from)
+            .for_each(|(_, item)| tally.add(item));
+        Ok(tally)
+    }
+}
+
+/// More than one batch may hold is settled in several, one behind the other and all in one go; if that dies at any
+/// moment, the next run settles the rest.
+#[tokio::test]
+async fn what_is_too_much_for_one_batch_is_settled_in_several() {
+    for moment in 0.. {
+        let stage = Stage::new().await;
+        let node = stage.node();
+        for _ in 0..3 {
+            stage.create("tok_success").await;
+        }
+        stage.until_quiet().await;
+        node.stop().await;
+        stage.clock.advance(3 * DAY);
+        let (activity, heir) = Magnified::of(&stage, 60_000_000_000);
+        let (crash, now, idle) = (Crash::at(moment), stage.clock.now(), Idle::default());
+        let doomed = Settlements { activity, ..doomed_settlements(&stage, &crash) };
+        let died = async {
+            test_support::wait::until("the crash", DAY, || async { crash.has_happened().then_some(()) }).await;
+        };
+        tokio::select! {
+            closed = doomed.settle_due(now, &idle) => assert_eq!(closed.unwrap().len(), 3),
+            () = died => {}
+        }
+        heir.settle_due(now, &Idle::default()).await.unwrap();
+        let events = stage.store.read_all(0, usize::MAX).await.unwrap();
+        let closed = events.iter().filter_map(|event| match event.decode::<merchant_account::Event>().ok()? {
+            merchant_account::Event::SettlementClosed(closed) => Some(closed),
+            _ => None,
+        });
+        let closed: Vec<_> = closed.collect();
+        let sums: Vec<_> = closed.iter().map(|batch| (batch.net, batch.items)).collect();
+        assert_eq!(sums, [(589_200_000_000_000, 1); 3], "crash at moment {moment}");
+        assert_eq!(closed[0].window.from, 0);
+        assert!(closed.windows(2).all(|pair| pair[0].window.to == pair[1].window.from), "{closed:?}");
+        assert!(closed[..2].iter().all(|batch| batch.window.cut_off_at < closed[2].window.cut_off_at));
+        let mut due = BTreeSet::new();
+        for batch in &closed {
+            let stream = heir.load(batch.settlement_id).await.unwrap();
+            due.insert(stream.of::<Settlement>().and_then(|state| state.record()).unwrap().terms.release_due);
+        }
+        assert_eq!(due.len(), 1, "what one cut-off closed is released together: {due:?}");
+        if !crash.has_happened() {
+            assert!(moment >= 6, "only {moment} moments to die at");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_account_with_nothing_open_is_not_tallied_again_before_its_next_cut_off() {
+    let stage = Stage::new().await;
+    let node = stage.node();
+    stage.create("tok_success").await;
+    stage.until_quiet().await;
+    stage.pass(3 * DAY).await;
+    node.stop().await;
+    let (activity, settlements) = Magnified::of(&stage, 1);
+    let idle = Idle::default();
+    let settle = async || settlements.settle_due(stage.clock.now(), &idle).await.unwrap().len();
+    let tallied = || activity.tallies.load(Ordering::Relaxed);
+    assert_eq!((settle().await, tallied()), (1, 1));
+    assert_eq!((settle().await, settle().await, tallied()), (0, 0, 1), "the cut-off is settled");
+    stage.clock.advance(4 * DAY);
+    assert_eq!((settle().await, tallied()), (0, 2), "another cut-off, and nothing in it");
+    assert_eq!((settle().await, settle().await, tallied()), (0, 0, 2));
 }
