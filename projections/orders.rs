@@ -14,6 +14,7 @@
 
 mod derive;
 mod made;
+mod statistics;
 mod store;
 
 use async_trait::async_trait;
@@ -27,15 +28,20 @@ use sqlx::{PgConnection, QueryBuilder, Row};
 
 use crate::database::{damaged, moment, parsed, parsed_if_any};
 use crate::filter::push_page;
+use crate::rollup::rollup_table;
 use crate::{ApplyError, Cursor, Filter, Page, Projection, ReadError, Snapshot, StatusText};
 pub(crate) use derive::{Attempt, of_attempts};
 pub use made::{Made, of_history};
 pub(crate) use made::{MadeRow, OrderKey, fold_all};
+pub use statistics::{OrderFigures, OrderQuestion, Sums, figures};
+pub(crate) use statistics::{TABLE as FIGURES, changes};
 
 #[derive(Debug, Clone, Copy)]
 pub struct Orders;
 
-const DDL: &str = r#"
+macro_rules! tables {
+    () => {
+        r#"
 -- What each payment contributes to its order.
 CREATE TABLE order_payments (
     payment_id      text COLLATE "C" NOT NULL PRIMARY KEY,
@@ -49,7 +55,7 @@ CREATE TABLE order_payments (
     channel         text COLLATE "C" NOT NULL,
     created_at      timestamptz      NOT NULL,
     updated_at      timestamptz      NOT NULL
-);
+) WITH (fillfactor = 80);
 CREATE INDEX payments_of_order ON order_payments (merchant_id, order_no);
 CREATE TABLE orders (
     merchant_id      text COLLATE "C"   NOT NULL,
@@ -79,7 +85,9 @@ CREATE INDEX orders_newest_by_status ON orders (status, created_at, first_id);
 CREATE INDEX orders_newest_by_channel ON orders (channel, created_at, first_id);
 CREATE INDEX orders_by_number ON orders (order_no);
 CREATE INDEX orders_by_amount ON orders (currency, amount);
-"#;
+"#
+    };
+}
 
 #[async_trait]
 impl Projection for Orders {
@@ -88,7 +96,7 @@ impl Projection for Orders {
     }
 
     fn version(&self) -> i32 {
-        2
+        3
     }
 
     fn categories(&self) -> &'static [&'static str] {
@@ -96,11 +104,11 @@ impl Projection for Orders {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["orders", "order_payments"]
+        &["orders", "order_payments", statistics::TABLE]
     }
 
     fn ddl(&self) -> &'static str {
-        DDL
+        concat!(tables!(), rollup_table!("order_figures"))
     }
 
     async fn apply(&self, connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError> {
@@ -116,14 +124,17 @@ impl Projection for Orders {
             let attempt = attempt.ok_or_else(|| ApplyError::inapplicable(recorded, "the payment was never created"))?;
             attempt.fold(&event, recorded.recorded_at);
         }
+        let siblings = store::load_siblings(connection, &attempts).await?;
         store::save_attempts(connection, &attempts).await?;
-        let mut orders = store::load_made(connection, made::touched(&attempts, &of_orders)?).await?;
+        let touched = made::touched(&attempts, &of_orders)?;
+        let (counted, mut orders) = store::load_touched(connection, touched).await?;
         fold_all(&mut orders, &of_orders)?;
-        let simple = of_attempts(store::load_orders(connection, &attempts).await?);
+        let simple = of_attempts(siblings.into_iter().chain(attempts.into_values()));
         let simple = simple.into_iter().filter(|row| !orders.contains_key(&row.key()));
-        let rows: Vec<OrderRow> = simple.chain(orders.values().map(OrderRow::from)).collect();
+        let mut rows: Vec<OrderRow> = simple.chain(orders.values().map(OrderRow::from)).collect();
+        rows.sort_unstable_by_key(|row| row.created_at);
         store::save_orders(connection, &rows).await?;
-        Ok(())
+        Ok(statistics::store(connection, changes(&counted, &rows)).await?)
     }
 }
 

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use commands::ports::RecordedEvent;
+use domain::ChannelName;
 use domain::payment::PaymentStatus;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 use super::derive::Attempt;
 use super::made::{self, Made, MadeRow};
+use super::statistics::Counted;
 use super::{OrderKey, OrderRow};
 use crate::StatusText;
 use crate::database::{damaged, moment, parsed, to_sql};
@@ -25,43 +27,49 @@ pub(super) async fn load_attempts(
     rows.iter().map(|row| Ok((row.try_get("payment_id")?, read_attempt(row)?))).collect()
 }
 
-/// All payments of the orders that `attempts` belong to.
-pub(super) async fn load_orders(
+/// The other payments of the orders that `attempts` belong to, as far as they are known.
+pub(super) async fn load_siblings(
     connection: &mut PgConnection,
     attempts: &HashMap<String, Attempt>,
 ) -> Result<Vec<Attempt>, sqlx::Error> {
-    let keys: BTreeSet<(String, String)> =
-        attempts.values().map(|attempt| (attempt.merchant_id.to_string(), attempt.order_no.to_string())).collect();
-    let (merchants, order_nos): (Vec<String>, Vec<String>) = keys.into_iter().unzip();
+    let keys: BTreeSet<(String, &str)> =
+        attempts.values().map(|attempt| (attempt.merchant_id.to_string(), attempt.order_no.as_str())).collect();
+    let (merchants, order_nos): (Vec<String>, Vec<&str>) = keys.into_iter().unzip();
+    let ids: Vec<&str> = attempts.keys().map(String::as_str).collect();
     let rows = sqlx::query(
         "SELECT order_payments.* FROM unnest($1::text[], $2::text[]) AS wanted (merchant_id, order_no)
-           JOIN order_payments USING (merchant_id, order_no)",
+           JOIN order_payments USING (merchant_id, order_no)
+          WHERE NOT EXISTS (SELECT FROM unnest($3::text[]) AS touched (id) WHERE touched.id = payment_id)",
     )
     .bind(merchants)
     .bind(order_nos)
+    .bind(ids)
     .fetch_all(connection)
     .await?;
     rows.iter().map(read_attempt).collect()
 }
 
-/// Those of the orders that were made, by merchant and number.
-pub(super) async fn load_made(
+/// What each of the orders counted as before the batch, and those of them that were made, by merchant and number.
+pub(super) async fn load_touched(
     connection: &mut PgConnection,
     keys: BTreeSet<OrderKey>,
-) -> Result<BTreeMap<OrderKey, MadeRow>, sqlx::Error> {
+) -> Result<(BTreeMap<OrderKey, Counted>, BTreeMap<OrderKey, MadeRow>), sqlx::Error> {
     let (merchants, order_nos): (Vec<String>, Vec<String>) =
         keys.iter().map(|(merchant, order_no)| (merchant.to_string(), order_no.to_string())).unzip();
     let rows = sqlx::query(
-        "SELECT orders.updated_at, orders.version, orders.made::text
+        "SELECT merchant_id, order_no, status, currency, amount, amount_paid, amount_refunded, created_at, updated_at,
+                version, made::text
            FROM unnest($1::text[], $2::text[]) AS wanted (merchant_id, order_no)
-           JOIN orders USING (merchant_id, order_no)
-          WHERE orders.made IS NOT NULL",
+           JOIN orders USING (merchant_id, order_no)",
     )
     .bind(merchants)
     .bind(order_nos)
     .fetch_all(connection)
     .await?;
-    rows.iter().filter_map(|row| made::read_row(row).transpose()).collect()
+    let counted = |row: &PgRow| Ok(((parsed(row, "merchant_id")?, parsed(row, "order_no")?), Counted::read(row)?));
+    let counted = rows.iter().map(counted).collect::<Result<_, sqlx::Error>>()?;
+    let made = rows.iter().filter_map(|row| made::read_row(row).transpose()).collect::<Result<_, _>>()?;
+    Ok((counted, made))
 }
 
 fn read_attempt(row: &PgRow) -> Result<Attempt, sqlx::Error> {
@@ -83,7 +91,7 @@ fn read_attempt(row: &PgRow) -> Result<Attempt, sqlx::Error> {
 }
 
 /// The rows as one column.
-fn column<R, T>(rows: &[R], of: impl Fn(&R) -> T) -> Vec<T> {
+fn column<'r, R, T>(rows: &'r [R], of: impl Fn(&'r R) -> T) -> Vec<T> {
     rows.iter().map(of).collect()
 }
 
@@ -91,7 +99,8 @@ pub(super) async fn save_attempts(
     connection: &mut PgConnection,
     attempts: &HashMap<String, Attempt>,
 ) -> Result<(), sqlx::Error> {
-    let rows: Vec<&Attempt> = attempts.values().collect();
+    let mut rows: Vec<&Attempt> = attempts.values().collect();
+    rows.sort_unstable_by_key(|attempt| attempt.payment_id);
     sqlx::query(
         "INSERT INTO order_payments
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
@@ -102,13 +111,13 @@ pub(super) async fn save_attempts(
     )
     .bind(column(&rows, |row| row.payment_id.to_string()))
     .bind(column(&rows, |row| row.merchant_id.to_string()))
-    .bind(column(&rows, |row| row.order_no.to_string()))
+    .bind(column(&rows, |row| row.order_no.as_str()))
     .bind(column(&rows, |row| row.status.as_str()))
-    .bind(column(&rows, |row| row.currency.to_string()))
+    .bind(column(&rows, |row| row.currency.code()))
     .bind(column(&rows, |row| row.amount))
     .bind(column(&rows, |row| row.amount_captured))
     .bind(column(&rows, |row| row.amount_refunded))
-    .bind(column(&rows, |row| row.channel.to_string()))
+    .bind(column(&rows, |row| row.channel.as_str()))
     .bind(column(&rows, |row| row.created_at.to_datetime()))
     .bind(column(&rows, |row| row.updated_at.to_datetime()))
     .execute(connection)
@@ -138,13 +147,13 @@ pub(super) async fn save_orders(connection: &mut PgConnection, orders: &[OrderRo
                 made = excluded.made",
     )
     .bind(column(orders, |row| row.merchant_id.to_string()))
-    .bind(column(orders, |row| row.order_no.to_string()))
+    .bind(column(orders, |row| row.order_no.as_str()))
     .bind(column(orders, |row| row.status.as_str()))
-    .bind(column(orders, |row| row.currency.to_string()))
+    .bind(column(orders, |row| row.currency.code()))
     .bind(column(orders, |row| row.amount))
     .bind(column(orders, |row| row.amount_paid))
     .bind(column(orders, |row| row.amount_refunded))
-    .bind(column(orders, |row| row.channel.as_ref().map(ToString::to_string)))
+    .bind(column(orders, |row| row.channel.as_ref().map(ChannelName::as_str)))
     .bind(column(orders, |row| row.created_at.to_datetime()))
     .bind(column(orders, |row| row.updated_at.to_datetime()))
     .bind(column(orders, ids))

@@ -9,11 +9,11 @@ use domain::order::Order;
 use domain::payment::Record;
 
 use super::streams::{Folded, fold_all};
-use super::{Seen, Verification, compare, replay};
+use super::{Rows, Seen, Verification, compare, replay};
 use crate::orders::{self, Attempt, MadeRow, OrderKey, OrderRow, Orders};
 use crate::payments::{PaymentRow, Payments};
 use crate::refunds::{self, Refunds};
-use crate::{ReadError, Reader};
+use crate::{ReadError, Reader, rollup};
 
 pub(super) async fn verify_refunds(reader: &Reader, store: &dyn EventStore) -> Result<Verification, ReadError> {
     let mut view = reader.now(&[&Refunds]).await?;
@@ -29,9 +29,13 @@ pub(super) async fn verify_refunds(reader: &Reader, store: &dyn EventStore) -> R
 pub(super) async fn verify_orders(reader: &Reader, store: &dyn EventStore) -> Result<Verification, ReadError> {
     let mut view = reader.now(&[&Orders]).await?;
     let (seen, tables) = (Seen::by(&mut view, &Orders).await?, orders::stored(&mut view).await?);
-    drop(view);
     let named = |row: &OrderRow| (format!("{} {}", row.merchant_id, row.order_no), format!("{row:?}"));
-    let tables = tables.iter().map(named).collect();
+    let mut tables: Rows = tables.iter().map(named).collect();
+    rollup::stored(&mut view, orders::FIGURES, |name, row| {
+        tables.insert(name, row);
+    })
+    .await?;
+    drop(view);
     let folded = fold_all::<Payments>(store, &seen).await?;
     let attempts = records(&folded).map(|(record, folded)| Attempt::of_record(record, folded.updated_at));
     let simple = orders::of_attempts(attempts);
@@ -39,7 +43,8 @@ pub(super) async fn verify_orders(reader: &Reader, store: &dyn EventStore) -> Re
     let made = orders_made(store, &seen).await?;
     let simple = simple.into_iter().filter(|row| !made.contains_key(&row.key()));
     let rows: Vec<OrderRow> = simple.chain(made.values().map(OrderRow::from)).collect();
-    Ok(compare("orders", &seen, &rows.iter().map(named).collect(), tables))
+    let figures = orders::changes(&BTreeMap::new(), &rows);
+    Ok(compare("orders", &seen, &rows.iter().map(named).chain(figures.written()).collect(), tables))
 }
 
 /// The orders that were made before their payments, as far as they were seen.
