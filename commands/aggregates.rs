@@ -32,6 +32,7 @@ pub struct Aggregate {
     pub category: Category,
     /// Every `(type, schema version)` that it writes today.
     pub types: &'static [(&'static str, u16)],
+    decode: fn(&RecordedEvent) -> Result<(), Unreadable>,
     postings: fn(&RecordedEvent) -> Result<Option<BalancedEntry>, Unreadable>,
     guarded: fn(&StreamState) -> Vec<Holding>,
     check: fn(&StreamState) -> Result<(), Violation>,
@@ -82,11 +83,17 @@ impl Aggregate {
         Aggregate {
             category: Category::of::<D>(),
             types: D::Event::TYPES,
-            postings: |recorded| Ok(recorded.decode::<D::Event>()?.postings()),
+            decode: |recorded| recorded.decoded::<D::Event>().map(|_| ()),
+            postings: |recorded| Ok(recorded.decoded::<D::Event>()?.postings()),
             guarded: |stream| D::guarded(state_of::<D>(stream)),
             check: |stream| D::check(state_of::<D>(stream)),
             show: |stream| serde_json::to_value(state_of::<D>(stream)).unwrap_or_default(),
         }
+    }
+
+    /// Reads what the event says, for whoever asks for it after that.
+    pub fn decode(&self, event: &RecordedEvent) -> Result<(), Unreadable> {
+        (self.decode)(event)
     }
 
     /// What the event does to the books, if it moves money.

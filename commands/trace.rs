@@ -30,12 +30,15 @@ pub fn set_parent(span: &Span, traceparent: Option<&str>) {
 /// projections' part, and nothing else.
 const FOLLOWED_MAX: usize = 64;
 
+/// In a larger batch, which catches up, no more are looked at.
+const LOOKED_AT_MAX: usize = 1_000;
+
 /// A span for each event whose trace is recorded, as a child of what its metadata names, so that work on many events at
 /// once is seen in each one's trace. They last until they are dropped. Where nothing is traced this costs a text search.
-pub fn spans_of(events: &[RecordedEvent], span: impl Fn(&RecordedEvent) -> Span) -> Vec<Span> {
-    let traced = events.iter().filter_map(|event| {
+pub fn spans_of(events: &[&RecordedEvent], span: impl Fn(&RecordedEvent) -> Span) -> Vec<Span> {
+    let traced = events.iter().take(LOOKED_AT_MAX).filter_map(|event| {
         let parent = stored_traceparent(&event.metadata)?;
-        parse(parent)?.is_sampled().then_some((event, parent))
+        parse(parent)?.is_sampled().then_some((*event, parent))
     });
     let follow = |(event, parent): (&RecordedEvent, &str)| {
         let span = span(event);

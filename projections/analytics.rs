@@ -58,7 +58,7 @@ impl Projection for Analytics {
         concat!(schema::facts!(), rollup_table!("figures"))
     }
 
-    async fn apply(&self, connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError> {
+    async fn apply(&self, connection: &mut PgConnection, events: &[&RecordedEvent]) -> Result<(), ApplyError> {
         let mut changes = Changes::of(store::load_facts(connection, events).await?);
         for event in events {
             changes.fold(event)?;

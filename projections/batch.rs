@@ -1,5 +1,6 @@
 //! Writes batches of events into one generation, each and its checkpoint in one transaction. An event that cannot be
-//! applied parks its stream and nothing else. Knows no read model.
+//! applied parks its stream and nothing else, or where the order of the whole log counts, all that is behind it waits.
+//! Knows no read model.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::database::begin;
 use crate::feeder::Interrupted;
 use crate::parking::{self, Additions, PARKED_MAX, Parked, ParkedStream};
 use crate::poison::poison;
-use crate::{ApplyError, Projection};
+use crate::{ApplyError, Order, Projection};
 
 /// The checkpoint decides what survives a crash of Postgres, so a batch need not wait for the disk. A process that
 /// is paused in the middle of a batch must not keep its rows locked from its successor.
@@ -30,11 +31,11 @@ pub(crate) struct Writer<'a> {
 }
 
 /// Events of the projection's categories between two positions of the log.
-pub(crate) struct Batch {
+pub(crate) struct Batch<'a> {
     pub(crate) from: u64,
     pub(crate) to: u64,
     pub(crate) caught_up: bool,
-    pub(crate) events: Vec<RecordedEvent>,
+    pub(crate) events: Vec<&'a RecordedEvent>,
 }
 
 /// The first event of a batch that cannot be applied, by its index, and why.
@@ -43,9 +44,22 @@ struct Culprit {
     error: String,
 }
 
+impl Batch<'_> {
+    /// Leaves the rest of the log for later; an error if nothing is left.
+    fn end_before(&mut self, culprit: &Culprit) -> Result<(), Interrupted> {
+        let position = self.events.get(culprit.index).map_or(self.to, |event| event.position);
+        if position <= self.from + 1 {
+            return Err(Interrupted::StandsStill { position, error: culprit.error.clone() });
+        }
+        self.events.truncate(culprit.index);
+        (self.to, self.caught_up) = (position - 1, false);
+        Ok(())
+    }
+}
+
 impl Writer<'_> {
-    /// Writes a batch; what cannot be applied is parked instead.
-    pub(crate) async fn write(&self, mut batch: Batch, parked: &mut Parked) -> Result<Checkpoint, Interrupted> {
+    /// Writes a batch; what cannot be applied is parked instead. Where it may not be, the batch is written up to there.
+    pub(crate) async fn write(&self, mut batch: Batch<'_>, parked: &mut Parked) -> Result<Checkpoint, Interrupted> {
         let mut additions = parked.hold_back(&mut batch.events);
         loop {
             if parked.len() + additions.parked().len() > PARKED_MAX {
@@ -59,6 +73,10 @@ impl Writer<'_> {
                 }
                 Err(Interrupted::Apply(error)) => {
                     let culprit = self.find_culprit(&batch.events, error).await?;
+                    if self.projection.order() == Order::OfLog {
+                        batch.end_before(&culprit)?;
+                        continue;
+                    }
                     additions.park(&mut batch.events, culprit.index, culprit.error);
                 }
                 Err(error) => return Err(error),
@@ -66,7 +84,7 @@ impl Writer<'_> {
         }
     }
 
-    async fn commit(&self, batch: &Batch, additions: &Additions) -> Result<Checkpoint, Interrupted> {
+    async fn commit(&self, batch: &Batch<'_>, additions: &Additions) -> Result<Checkpoint, Interrupted> {
         let mut transaction = begin(self.pool, BEGIN).await?;
         self.apply(&mut transaction, &batch.events).await?;
         additions.store(&mut transaction, self.lease.generation).await?;
@@ -79,7 +97,7 @@ impl Writer<'_> {
     pub(crate) async fn apply(
         &self,
         transaction: &mut Transaction<'static, Postgres>,
-        events: &[RecordedEvent],
+        events: &[&RecordedEvent],
     ) -> Result<(), ApplyError> {
         if events.is_empty() {
             return Ok(());
@@ -93,7 +111,7 @@ impl Writer<'_> {
     pub(crate) async fn retry(
         &self,
         stream: &ParkedStream,
-        waiting: &[RecordedEvent],
+        waiting: &[&RecordedEvent],
         position: u64,
     ) -> Result<(), Interrupted> {
         let culprit = match self.limited(self.attempt(waiting)).await {
@@ -121,7 +139,7 @@ impl Writer<'_> {
     }
 
     /// The event itself, if the error names it; else the end of the shortest beginning of the batch that is refused.
-    async fn find_culprit(&self, events: &[RecordedEvent], error: ApplyError) -> Result<Culprit, Interrupted> {
+    async fn find_culprit(&self, events: &[&RecordedEvent], error: ApplyError) -> Result<Culprit, Interrupted> {
         let (mut error, mut applicable, mut refused) = (error, 0, events.len());
         loop {
             let Some(reason) = poison(&error) else { return Err(error.into()) };
@@ -147,7 +165,7 @@ impl Writer<'_> {
     }
 
     /// Folds events and forgets it.
-    async fn attempt(&self, events: &[RecordedEvent]) -> Result<(), Interrupted> {
+    async fn attempt(&self, events: &[&RecordedEvent]) -> Result<(), Interrupted> {
         let mut transaction = begin(self.pool, BEGIN).await?;
         self.apply(&mut transaction, events).await?;
         transaction.rollback().await?;

@@ -38,7 +38,7 @@ impl Projection for Books {
     }
 
     fn version(&self) -> i32 {
-        3
+        4
     }
 
     fn categories(&self) -> &'static [&'static str] {
@@ -55,26 +55,29 @@ impl Projection for Books {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["journal", "accounts", "balances", "activity"]
+        &["journal_transactions", "journal_lines", "accounts", "balances"]
     }
 
     fn ddl(&self) -> &'static str {
         schema::DDL
     }
 
-    async fn apply(&self, connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError> {
+    fn indexes(&self) -> &'static str {
+        schema::INDEXES
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[&RecordedEvent]) -> Result<(), ApplyError> {
         let mut transactions = Vec::new();
         for event in events {
             if let Some(entry) = entry_of(event)? {
-                transactions.push((event, entry));
+                transactions.push((*event, entry));
             }
         }
         if transactions.is_empty() {
             return Ok(());
         }
-        entries::append(connection, &transactions).await?;
-        sums::add(connection, &transactions).await?;
-        activity::append(connection, &transactions).await?;
+        let account_ids = sums::add(connection, &transactions).await?;
+        entries::append(connection, &transactions, &account_ids).await?;
         Ok(())
     }
 }

@@ -71,7 +71,7 @@ impl Projection for ChannelOperations {
         DDL
     }
 
-    async fn apply(&self, connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError> {
+    async fn apply(&self, connection: &mut PgConnection, events: &[&RecordedEvent]) -> Result<(), ApplyError> {
         fold::apply(connection, events).await
     }
 }

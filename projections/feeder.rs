@@ -12,18 +12,13 @@ use uuid::Uuid;
 use crate::batch::{Batch, Writer};
 use crate::checkpoint::{Acquired, Checkpoint, Lease, Lost};
 use crate::database::begin;
-use crate::generation::{Generation, Standing, hold_live, promote};
-use crate::pages::{Page, Pages};
+use crate::generation::{self, Generation, Standing, hold_live, promote};
+use crate::pages::PAGE;
 use crate::parking::{self, Parked, ParkedStream};
 use crate::poison::poison;
-use crate::rebuild::{self, RebuildError};
 use crate::runner::retry_after;
-use crate::{ApplyError, Order, Projection, Runner, status};
+use crate::{ApplyError, Projection, Runner, status};
 
-/// Events read and applied at once: every projection of a node may be at it, each with a page in hand and one ahead.
-const PAGE: usize = 5_000;
-/// The same in a build, of which there are few at a time.
-const BUILD_PAGE: usize = 20_000;
 const STREAM_PAGE: usize = 1_000;
 /// How often a runner looks for events, or for a free lease, that nobody told it of.
 const POLL_EVERY: Duration = Duration::from_secs(1);
@@ -37,12 +32,13 @@ pub(crate) enum Interrupted {
     Lost(#[from] Lost),
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// What may not be left out waits for a program that can fold it.
+    #[error("it stands still before the event at {position}: {error}")]
+    StandsStill { position: u64, error: String },
     #[error("so many streams are parked that the program must be at fault, and not the events")]
     TooManyParked,
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error(transparent)]
-    Rebuild(#[from] RebuildError),
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
     #[error("the database does not answer")]
@@ -109,8 +105,8 @@ impl Feeder {
         };
         let parked = Parked::load(&mut *pool.acquire().await?, self.generation).await?;
         let (projection, runner, stop) = (self.projection.clone(), self.runner.clone(), self.stop.clone());
-        let pages = Pages::of(runner.store.clone());
-        let mut turn = Turn { projection, runner: &runner, lease: &lease, stop, pages, parked, at, failures: 0 };
+        let mut turn =
+            Turn { projection, runner: &runner, lease: &lease, stop, parked, at, has_indexes: false, failures: 0 };
         turn.greet();
         tokio::select! {
             fed = turn.feed() => fed?,
@@ -138,17 +134,17 @@ struct Turn<'a> {
     runner: &'a Runner,
     lease: &'a Lease,
     stop: watch::Receiver<bool>,
-    pages: Pages,
     parked: Parked,
     at: Checkpoint,
+    /// A build makes them when it has caught up.
+    has_indexes: bool,
     failures: u32,
 }
 
 impl Turn<'_> {
     /// A new program may know what an older one did not: what waits is tried again.
     fn greet(&mut self) {
-        let waits_for_a_program = self.projection.order() == Order::OfStreams && !self.parked.is_empty();
-        self.at.retry_requested |= waits_for_a_program;
+        self.at.retry_requested |= !self.parked.is_empty();
         self.publish();
     }
 
@@ -178,19 +174,18 @@ impl Turn<'_> {
             self.retry().await?;
             return Ok(Step::Applied);
         }
-        let limit = if self.at.standing == Standing::Building { BUILD_PAGE } else { PAGE };
-        let Page { events, is_last } = self.pages.next(self.at.position, limit).await?;
-        let Some(last) = events.last() else {
-            let took_place = self.at.standing == Standing::Building && self.take_place().await?;
+        let (from, pages) = (self.at.position, self.runner.pages.clone());
+        let page = pages.behind(from).await?;
+        let Some(last) = page.behind(from).last() else {
+            let took_place = self.at.standing == Standing::Building && self.finish().await?;
             return Ok(if took_place { Step::Applied } else { Step::CaughtUp });
         };
-        let to = last.position;
-        self.write(Batch { from: self.at.position, to, caught_up: is_last, events }).await?;
+        let events = page.behind(from).iter().filter(|event| self.projection.folds(&event.stream.category)).collect();
+        self.write(Batch { from, to: last.position, caught_up: page.is_last, events }).await?;
         Ok(Step::Applied)
     }
 
-    async fn write(&mut self, mut batch: Batch) -> Result<(), Interrupted> {
-        batch.events.retain(|event| self.projection.folds(&event.stream.category));
+    async fn write(&mut self, batch: Batch<'_>) -> Result<(), Interrupted> {
         let started = Instant::now();
         let name = self.lease.generation.name;
         let _traced = trace::spans_of(&batch.events, |event| {
@@ -214,6 +209,16 @@ impl Turn<'_> {
         }
     }
 
+    /// What is left to do of a build that has caught up. `false` if that is for later.
+    async fn finish(&mut self) -> Result<bool, Interrupted> {
+        if !self.has_indexes {
+            generation::create_indexes(&self.runner.pool, self.projection.as_ref(), self.lease.generation).await?;
+            self.has_indexes = true;
+            return Ok(true);
+        }
+        self.take_place().await
+    }
+
     /// Puts a build that has caught up in the place of the live one, which stands still until this is committed: from
     /// one query to the next, nobody sees an older position. `false` if that is for later.
     async fn take_place(&mut self) -> Result<bool, Interrupted> {
@@ -227,12 +232,13 @@ impl Turn<'_> {
         if missing > PAGE || is_worse {
             return Ok(false);
         }
-        let mut events = self.runner.store.read_all(self.at.position, missing).await?;
+        let events = self.runner.store.read_all(self.at.position, missing).await?;
         let reached = events.last().map_or(self.at.position, |event| event.position);
         if reached < live.position {
             return Ok(false);
         }
-        events.retain(|event| self.projection.folds(&event.stream.category));
+        let mut events: Vec<&RecordedEvent> =
+            events.iter().filter(|event| self.projection.folds(&event.stream.category)).collect();
         let additions = self.parked.hold_back(&mut events);
         match self.writer().apply(&mut transaction, &events).await {
             // It is parked with the next batch.
@@ -256,25 +262,16 @@ impl Turn<'_> {
         Ok(true)
     }
 
-    /// Tries the parked streams again: each by itself, or all of them in a rebuild where their place in the log counts.
+    /// Tries the parked streams again, each by itself. What stands still is tried again in any case.
     async fn retry(&mut self) -> Result<(), Interrupted> {
         let (pool, generation) = (&self.runner.pool, self.lease.generation);
-        if self.projection.order() == Order::OfLog {
-            if !self.parked.is_empty() {
-                let replaces = (self.at.standing == Standing::Building).then_some(generation);
-                match rebuild::start(pool, self.projection.as_ref(), replaces).await {
-                    Ok(()) | Err(RebuildError::Overtaken) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        } else {
-            let parked = parking::list(&mut *pool.acquire().await?, generation.name, generation.number).await?;
-            for stream in &parked {
-                let waiting = self.waiting(stream).await?;
-                self.writer().retry(stream, &waiting, self.at.position).await?;
-            }
-            self.parked = Parked::load(&mut *pool.acquire().await?, generation).await?;
+        let parked = parking::list(&mut *pool.acquire().await?, generation.name, generation.number).await?;
+        for stream in &parked {
+            let waiting = self.waiting(stream).await?;
+            let waiting: Vec<&RecordedEvent> = waiting.iter().collect();
+            self.writer().retry(stream, &waiting, self.at.position).await?;
         }
+        self.parked = Parked::load(&mut *pool.acquire().await?, generation).await?;
         self.lease.retried(&mut *pool.acquire().await?).await??;
         self.at.retry_requested = false;
         Ok(())
@@ -297,7 +294,9 @@ impl Turn<'_> {
 
     async fn stand_still(&mut self, error: &Interrupted) -> Result<(), Interrupted> {
         self.failures += 1;
-        tracing::warn!(projection = self.lease.generation.name, %error, "the projection does not go on");
+        tracing::error!(projection = self.lease.generation.name, %error, "the projection does not go on");
+        // What was read may be what is wrong.
+        self.runner.pages.forget();
         self.lease.stop(&self.runner.pool, &error.to_string()).await?;
         tokio::select! {
             () = tokio::time::sleep(retry_after(self.failures)) => {}

@@ -6,7 +6,11 @@ use sqlx::{Executor, PgConnection, PgPool, Postgres, Row, Transaction};
 
 use crate::Projection;
 use crate::checkpoint::Lease;
-use crate::database::{damaged, from_sql};
+use crate::database::{begin, damaged, from_sql};
+
+/// Sorting in memory is most of the work. The lease's holder renews it meanwhile.
+const BEGIN_INDEXES: &str =
+    "BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL maintenance_work_mem = '256MB'";
 
 /// One build of a read model, in a schema of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -136,7 +140,22 @@ pub(crate) async fn create(
     transaction.execute(sqlx::raw_sql(&create)).await?;
     generation.enter(transaction).await?;
     transaction.execute(sqlx::raw_sql(projection.ddl())).await?;
+    if standing == Standing::Live {
+        transaction.execute(sqlx::raw_sql(projection.indexes())).await?;
+    }
     Ok(Some(generation))
+}
+
+/// Makes the indexes of a generation that was built without them.
+pub(crate) async fn create_indexes(
+    pool: &PgPool,
+    projection: &dyn Projection,
+    generation: Generation,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = begin(pool, BEGIN_INDEXES).await?;
+    generation.enter(&mut transaction).await?;
+    transaction.execute(sqlx::raw_sql(projection.indexes())).await?;
+    transaction.commit().await
 }
 
 /// Puts the lease's generation in the place of the live one, which is held and is kept from now on; what was kept

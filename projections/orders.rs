@@ -111,18 +111,18 @@ impl Projection for Orders {
         concat!(tables!(), rollup_table!("order_figures"))
     }
 
-    async fn apply(&self, connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError> {
+    async fn apply(&self, connection: &mut PgConnection, events: &[&RecordedEvent]) -> Result<(), ApplyError> {
         let (of_orders, events): (Vec<&RecordedEvent>, Vec<&RecordedEvent>) =
-            events.iter().partition(|event| event.stream.category == Order::CATEGORY);
+            events.iter().copied().partition(|event| event.stream.category == Order::CATEGORY);
         let mut attempts = store::load_attempts(connection, &events).await?;
         for recorded in events {
-            let event: Event = recorded.decode()?;
-            if let Event::Created(terms) = &event {
+            let event: &Event = recorded.decoded()?;
+            if let Event::Created(terms) = event {
                 attempts.insert(recorded.stream.id.clone(), Attempt::of(terms));
             }
             let attempt = attempts.get_mut(&recorded.stream.id);
             let attempt = attempt.ok_or_else(|| ApplyError::inapplicable(recorded, "the payment was never created"))?;
-            attempt.fold(&event, recorded.recorded_at);
+            attempt.fold(event, recorded.recorded_at);
         }
         let siblings = store::load_siblings(connection, &attempts).await?;
         store::save_attempts(connection, &attempts).await?;

@@ -1,54 +1,132 @@
-//! Reads the log ahead of whoever folds it: while one page is written, the next one is read. Knows no read model.
+//! Reads the log once for all who fold it on this node: whoever comes to a page that another one has just read gets the
+//! same one, with its events decoded, and the page behind it is read meanwhile. Knows no read model.
 
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use commands::aggregates;
 use commands::ports::{EventStore, RecordedEvent, StoreError};
-use tokio::task::JoinSet;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 
-/// Consecutive events.
+/// Events of one page: some ten megabytes with what they say.
+pub(crate) const PAGE: usize = 5_000;
+/// Events that are kept for those who come later.
+const KEPT: usize = 4 * PAGE;
+/// At the end of the log pages are short.
+const PAGES_KEPT: usize = 64;
+/// Pages that are read at once before anybody has asked for them.
+const AHEAD: usize = 2;
+
+/// Everything in the log behind one position, up to another.
+#[derive(Debug)]
 pub(crate) struct Page {
-    pub(crate) events: Vec<RecordedEvent>,
+    after: u64,
+    events: Vec<RecordedEvent>,
     /// No more were there when it was read.
     pub(crate) is_last: bool,
 }
 
-/// Dropped, it stops reading.
+/// Shared by all who read.
+#[derive(Clone)]
 pub(crate) struct Pages {
     store: Arc<dyn EventStore>,
-    /// Behind which position the next page is read already.
-    after: u64,
-    ahead: JoinSet<Result<Page, StoreError>>,
+    shelf: Arc<Mutex<Shelf>>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    /// Oldest first, by when they were read.
+    kept: VecDeque<Arc<Page>>,
+    /// By what they begin behind.
+    reading: HashMap<u64, Reading>,
+}
+
+type Reading = Shared<BoxFuture<'static, Result<Arc<Page>, String>>>;
+
+impl Page {
+    /// Its events behind a position that is not before the page.
+    pub(crate) fn behind(&self, position: u64) -> &[RecordedEvent] {
+        let passed = self.events.partition_point(|event| event.position <= position);
+        self.events.get(passed..).unwrap_or_default()
+    }
+
+    fn to(&self) -> u64 {
+        self.events.last().map_or(self.after, |event| event.position)
+    }
 }
 
 impl Pages {
     pub(crate) fn of(store: Arc<dyn EventStore>) -> Pages {
-        Pages { store, after: 0, ahead: JoinSet::new() }
+        Pages { store, shelf: Arc::default() }
     }
 
-    /// The events behind `after`, about `limit` of them at most.
-    pub(crate) async fn next(&mut self, after: u64, limit: usize) -> Result<Page, StoreError> {
-        let page = match self.read_ahead(after).await {
-            Some(page) => page?,
-            None => read(self.store.clone(), after, limit).await?,
+    /// A page with the first events behind `position`; empty if there are none yet.
+    pub(crate) async fn behind(&self, position: u64) -> Result<Arc<Page>, StoreError> {
+        let kept = self.shelf().find(position);
+        let page = match kept {
+            Some(page) => page,
+            None => self.read(position).await.map_err(StoreError::Unavailable)?,
         };
-        if let (false, Some(last)) = (page.is_last, page.events.last()) {
-            self.after = last.position;
-            self.ahead.spawn(read(self.store.clone(), last.position, limit));
+        if !page.is_last && self.shelf().has_room_ahead_of(&page) {
+            drop(self.read(page.to()));
         }
         Ok(page)
     }
 
-    /// What was read ahead, if it is what is wanted now.
-    async fn read_ahead(&mut self, after: u64) -> Option<Result<Page, StoreError>> {
-        if self.after == after {
-            return self.ahead.join_next().await?.ok();
+    /// The next one who comes reads again.
+    pub(crate) fn forget(&self) {
+        self.shelf().kept.clear();
+    }
+
+    /// Goes on even if nobody waits for it.
+    fn read(&self, after: u64) -> Reading {
+        let mut shelf = self.shelf();
+        if let Some(reading) = shelf.reading.get(&after) {
+            return reading.clone();
         }
-        self.ahead = JoinSet::new();
-        None
+        let pages = self.clone();
+        let task = tokio::spawn(async move {
+            let read = read(pages.store.as_ref(), after).await.map(Arc::new).map_err(|error| error.to_string());
+            pages.shelf().arrived(after, read.as_ref().ok());
+            read
+        });
+        let reading = async move { task.await.unwrap_or_else(|error| Err(error.to_string())) }.boxed().shared();
+        shelf.reading.insert(after, reading.clone());
+        reading
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn read(store: Arc<dyn EventStore>, after: u64, limit: usize) -> Result<Page, StoreError> {
-    let events = store.read_all(after, limit).await?;
-    Ok(Page { is_last: events.len() < limit, events })
+impl Shelf {
+    fn find(&self, position: u64) -> Option<Arc<Page>> {
+        self.kept.iter().rev().find(|page| page.after <= position && position < page.to()).cloned()
+    }
+
+    fn has_room_ahead_of(&self, page: &Page) -> bool {
+        self.reading.len() < AHEAD && self.find(page.to()).is_none()
+    }
+
+    fn arrived(&mut self, after: u64, page: Option<&Arc<Page>>) {
+        self.reading.remove(&after);
+        self.kept.extend(page.filter(|page| !page.events.is_empty()).cloned());
+        let mut events: usize = self.kept.iter().map(|page| page.events.len()).sum();
+        while events > KEPT || self.kept.len() > PAGES_KEPT {
+            events -= self.kept.pop_front().map_or(events, |page| page.events.len());
+        }
+    }
+}
+
+async fn read(store: &dyn EventStore, after: u64) -> Result<Page, StoreError> {
+    let events = store.read_all(after, PAGE).await?;
+    for event in &events {
+        if let Some(aggregate) = aggregates::find(&event.stream.category) {
+            // Who folds the event meets the same error, and knows what to do with it.
+            let _ = aggregate.decode(event);
+        }
+    }
+    Ok(Page { after, is_last: events.len() < PAGE, events })
 }

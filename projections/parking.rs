@@ -74,7 +74,7 @@ impl Parked {
     }
 
     /// Takes the events of parked streams out of a batch.
-    pub(crate) fn hold_back(&self, events: &mut Vec<RecordedEvent>) -> Additions {
+    pub(crate) fn hold_back(&self, events: &mut Vec<&RecordedEvent>) -> Additions {
         let mut additions = Additions::default();
         if !self.is_empty() {
             events.retain(|event| {
@@ -100,9 +100,9 @@ impl Additions {
     }
 
     /// Parks the stream of the event at `index` of a batch, and takes what waits with it out of the batch.
-    pub(crate) fn park(&mut self, events: &mut Vec<RecordedEvent>, index: usize, error: String) {
+    pub(crate) fn park(&mut self, events: &mut Vec<&RecordedEvent>, index: usize, error: String) {
         let culprit = events.remove(index);
-        self.wait(&culprit);
+        self.wait(culprit);
         events.retain(|event| {
             let waits = event.stream == culprit.stream && event.position > culprit.position;
             if waits {
@@ -110,7 +110,7 @@ impl Additions {
             }
             !waits
         });
-        self.parked.push((culprit, error));
+        self.parked.push((culprit.clone(), error));
     }
 
     fn wait(&mut self, event: &RecordedEvent) {

@@ -29,7 +29,7 @@ pub trait Projection: Send + Sync {
         self.categories().contains(&category)
     }
 
-    /// What an event that waited for long is folded behind.
+    /// What an event may be folded behind that could not be folded in its turn.
     fn order(&self) -> Order {
         Order::OfStreams
     }
@@ -40,9 +40,15 @@ pub trait Projection: Send + Sync {
     /// Statements that create its tables in the empty schema.
     fn ddl(&self) -> &'static str;
 
+    /// Statements that create, if they are not there, the indexes that only queries need. A rebuild creates them when it
+    /// has caught up, which is faster than to keep them up on the way.
+    fn indexes(&self) -> &'static str {
+        ""
+    }
+
     /// Folds events of its categories, in the order of the log, each exactly once. Whatever it writes is committed
     /// together with the checkpoint, or not at all.
-    async fn apply(&self, connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError>;
+    async fn apply(&self, connection: &mut PgConnection, events: &[&RecordedEvent]) -> Result<(), ApplyError>;
 }
 
 /// In which order events must be folded for the outcome to be the one that a fold of the whole log comes to.
@@ -50,7 +56,7 @@ pub trait Projection: Send + Sync {
 pub enum Order {
     /// Within each stream: events that waited may come behind later ones of other streams.
     OfStreams,
-    /// Of the whole log, as with running balances: once something has waited, only a rebuild counts it.
+    /// Of the whole log, as with sums of money: nothing behind it is folded before it is.
     OfLog,
 }
 

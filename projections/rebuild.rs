@@ -55,7 +55,7 @@ pub async fn rebuild(pool: &PgPool, name: &str) -> Result<(), RebuildError> {
 /// [`rebuild`] of a projection that need not be one of [`crate::all`].
 pub async fn rebuild_projection(pool: &PgPool, projection: &dyn Projection) -> Result<(), RebuildError> {
     ensure(pool, projection).await?;
-    start(pool, projection, None).await
+    start(pool, projection).await
 }
 
 pub async fn rebuild_progress(pool: &PgPool, name: &str) -> Result<RebuildProgress, RebuildError> {
@@ -128,7 +128,7 @@ pub(crate) async fn ensure(pool: &PgPool, projection: &dyn Projection) -> Result
     } else if stored.iter().any(|one| one.version >= projection.version() && one.standing != Standing::Shadow) {
         return Ok(stored);
     } else {
-        match start(pool, projection, None).await {
+        match start(pool, projection).await {
             Err(RebuildError::Overtaken | RebuildError::NewerVersion) => {}
             started => started?,
         }
@@ -145,13 +145,8 @@ async fn install(pool: &PgPool, projection: &dyn Projection) -> Result<(), Rebui
     Ok(())
 }
 
-/// Begins a generation beside the live one. One that is being built already goes on, unless it is of an older version
-/// or the one that this `replaces`.
-pub(crate) async fn start(
-    pool: &PgPool,
-    projection: &dyn Projection,
-    replaces: Option<Generation>,
-) -> Result<(), RebuildError> {
+/// Begins a generation beside the live one. One that is being built already goes on, unless it is of an older version.
+async fn start(pool: &PgPool, projection: &dyn Projection) -> Result<(), RebuildError> {
     let mut transaction = begin(pool, BEGIN).await?;
     let Some(live) = generation::hold_live(&mut transaction, projection.name()).await? else {
         return Err(RebuildError::Overtaken);
@@ -162,7 +157,7 @@ pub(crate) async fn start(
         return Err(RebuildError::NewerVersion);
     }
     if let Some(building) = building {
-        if building.version == projection.version() && replaces != Some(building.generation) {
+        if building.version == projection.version() {
             return Err(RebuildError::Overtaken);
         }
         generation::retire(&mut transaction, building.generation).await?;

@@ -69,7 +69,7 @@ impl Projection for Refunds {
         DDL
     }
 
-    async fn apply(&self, connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError> {
+    async fn apply(&self, connection: &mut PgConnection, events: &[&RecordedEvent]) -> Result<(), ApplyError> {
         fold::apply(connection, events).await
     }
 }

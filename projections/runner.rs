@@ -12,6 +12,7 @@ use tokio::task::{Id, JoinSet};
 
 use crate::feeder::Feeder;
 use crate::generation::{Generation, Standing};
+use crate::pages::Pages;
 use crate::rebuild::{RebuildError, ensure, tidy_up};
 use crate::{Progress, Projection};
 
@@ -29,6 +30,7 @@ const BATCH_WITHIN: Duration = Duration::from_secs(30);
 pub struct Runner {
     pub(crate) pool: PgPool,
     pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) pages: Pages,
     pub(crate) progress: Progress,
     pub(crate) batch_within: Duration,
     /// Held by the one build that changes places.
@@ -43,7 +45,7 @@ pub struct Running {
 
 impl Runner {
     pub fn new(pool: PgPool, store: Arc<dyn EventStore>, progress: Progress) -> Runner {
-        Runner { pool, store, progress, batch_within: BATCH_WITHIN, changes: Arc::default() }
+        Runner { pool, pages: Pages::of(store.clone()), store, progress, batch_within: BATCH_WITHIN, changes: Arc::default() }
     }
 
     /// Gives a batch up that takes longer, and begins it again.

@@ -147,7 +147,7 @@ impl<'a> Shadow<'a> {
         events.retain(|event| event.position <= position);
         let to = events.last().map(|event| event.position);
         let to = to.ok_or_else(|| ShadowError::Interrupted("the log ends too soon".to_owned()))?;
-        events.retain(|event| self.projection.folds(&event.stream.category));
+        let events = events.iter().filter(|event| self.projection.folds(&event.stream.category)).collect();
         let writer = Writer { pool: self.pool, projection: self.projection, lease: &self.lease, within: BATCH_WITHIN };
         Ok(writer.write(Batch { from: at.position, to, caught_up: false, events }, parked).await?)
     }

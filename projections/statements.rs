@@ -68,7 +68,7 @@ impl Projection for Statements {
         DDL
     }
 
-    async fn apply(&self, connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError> {
+    async fn apply(&self, connection: &mut PgConnection, events: &[&RecordedEvent]) -> Result<(), ApplyError> {
         fold::apply(connection, events).await
     }
 }

@@ -114,7 +114,7 @@ macro_rules! stream_read_model {
             async fn apply(
                 &self,
                 connection: &mut sqlx::PgConnection,
-                events: &[commands::ports::RecordedEvent],
+                events: &[&commands::ports::RecordedEvent],
             ) -> Result<(), $crate::ApplyError> {
                 $crate::streams::apply::<$name>(connection, events).await
             }
@@ -125,7 +125,7 @@ pub(crate) use stream_read_model;
 
 type State<M> = <<M as StreamReadModel>::Aggregate as Decider>::State;
 
-pub(crate) async fn apply<M>(connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError>
+pub(crate) async fn apply<M>(connection: &mut PgConnection, events: &[&RecordedEvent]) -> Result<(), ApplyError>
 where
     M: StreamReadModel,
     State<M>: Listed,
@@ -150,8 +150,8 @@ where
     if event.version != row.version + 1 {
         return Err(ApplyError::inapplicable(event, format!("version {} follows {}", event.version, row.version)));
     }
-    let decoded: <M::Aggregate as Decider>::Event = event.decode()?;
-    let state = M::Aggregate::evolve(std::mem::take(&mut row.state), &decoded);
+    let decoded: &<M::Aggregate as Decider>::Event = event.decoded()?;
+    let state = M::Aggregate::evolve(std::mem::take(&mut row.state), decoded);
     *row = StreamRow { version: event.version, updated_at: event.recorded_at, state };
     // Whatever has begun has columns for good.
     if event.version == 1 && row.state.columns().is_none() {
@@ -204,7 +204,7 @@ pub(crate) fn written<'a, S: Listed + Serialize + 'a>(
 
 async fn load_touched<M: StreamReadModel>(
     connection: &mut PgConnection,
-    events: &[RecordedEvent],
+    events: &[&RecordedEvent],
 ) -> Result<HashMap<String, StreamRow<State<M>>>, ApplyError> {
     let begun: HashSet<&str> = events.iter().map(|event| event.stream.id.as_str()).collect();
     let ids: Vec<&str> = begun.into_iter().collect();

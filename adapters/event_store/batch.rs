@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use commands::executor::deterministic_id;
+use commands::ports::event::Decoded;
 use commands::ports::{
     Decision, Expected, NewEvent, Receipt, RecordedEvent, RejectionRecord, Request, StoreError, StreamId, StreamState,
 };
@@ -185,6 +186,7 @@ impl Batch {
                 recorded_at,
                 effective_at: fact.effective_at.unwrap_or(recorded_at),
                 hash: ChainHash::GENESIS,
+                decoded: Decoded::default(),
             };
             event.hash = event.expected_hash(&head.hash);
             *state = reference.category.apply(state, fact.event.as_ref(), recorded_at);

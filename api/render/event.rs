@@ -95,6 +95,7 @@ fn data(event: &RecordedEvent) -> Result<Box<RawValue>, Problem> {
 mod tests {
     use super::*;
     use commands::ports::StreamId;
+    use commands::ports::event::Decoded;
     use domain::chain::ChainHash;
     use uuid::Uuid;
 
@@ -112,6 +113,7 @@ mod tests {
             recorded_at: Timestamp::from_micros(1),
             effective_at: Timestamp::from_micros(2),
             hash: ChainHash::GENESIS,
+            decoded: Decoded::default(),
         };
         let rendered = serde_json::to_string(&object(event).unwrap()).unwrap();
         let expected = r#"{"position":7,"stream":{"category":"payment","id":"pay_1"},"version":2,"type":"payment.cancelled","schema_version":1,"data":{"b":1,"a":10.50},"metadata":{"command_id":"00000000-0000-0000-0000-000000000000","correlation_id":"req_1","causation_id":null,"actor":"saga:payment"},"recorded_at":"1970-01-01T00:00:00.000001Z","effective_at":"1970-01-01T00:00:00.000002Z","hash":""#;

@@ -118,15 +118,15 @@ impl Changes {
     }
 
     pub(crate) fn fold(&mut self, recorded: &RecordedEvent) -> Result<(), ApplyError> {
-        let event: Event = recorded.decode()?;
-        if let Event::Created(terms) = &event {
+        let event: &Event = recorded.decoded()?;
+        if let Event::Created(terms) = event {
             self.facts.insert(recorded.stream.id.clone(), Facts::of(terms, recorded.recorded_at));
         }
         let facts = self.facts.get(&recorded.stream.id).cloned();
         let facts = facts.ok_or_else(|| ApplyError::inapplicable(recorded, "the payment was never created"))?;
-        match outcome_of(&event) {
-            Some(outcome) => self.end(recorded, facts, outcome, &event),
-            None => self.add(&facts, recorded.recorded_at, moved(&event)),
+        match outcome_of(event) {
+            Some(outcome) => self.end(recorded, facts, outcome, event),
+            None => self.add(&facts, recorded.recorded_at, moved(event)),
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use crate::{ReadError, Snapshot, rollup};
 /// The payments that the events are about, by stream id, as far as they are known.
 pub(super) async fn load_facts(
     connection: &mut PgConnection,
-    events: &[RecordedEvent],
+    events: &[&RecordedEvent],
 ) -> Result<HashMap<String, Facts>, sqlx::Error> {
     let ids: BTreeSet<&str> = events.iter().map(|event| event.stream.id.as_str()).collect();
     let ids: Vec<&str> = ids.into_iter().collect();

@@ -11,10 +11,9 @@ use domain::settlement::{Item, Tally};
 use domain::{Account, BalancedEntry, Currency, Decider, MerchantId, Side};
 use futures::TryStreamExt;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, QueryBuilder, Row};
+use sqlx::{QueryBuilder, Row};
 
 use super::Books;
-use super::funds::refuse_incomplete;
 use crate::database::{parsed, position, to_sql};
 use crate::{Cursor, Page, ReadError, Reader, Snapshot};
 
@@ -44,30 +43,6 @@ pub fn of(event: &RecordedEvent, entry: &BalancedEntry) -> Vec<(Holder, Item)> {
     items.into_iter().collect()
 }
 
-pub(super) async fn append(
-    connection: &mut PgConnection,
-    transactions: &[(&RecordedEvent, BalancedEntry)],
-) -> Result<(), sqlx::Error> {
-    let items: Vec<(Holder, Item)> = transactions.iter().flat_map(|(event, entry)| of(event, entry)).collect();
-    if items.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "INSERT INTO activity
-         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])",
-    )
-    .bind(items.iter().map(|(holder, _)| holder.merchant_id.to_string()).collect::<Vec<_>>())
-    .bind(items.iter().map(|(holder, _)| holder.currency.to_string()).collect::<Vec<_>>())
-    .bind(items.iter().map(|(_, item)| to_sql(item.position)).collect::<Vec<_>>())
-    .bind(items.iter().map(|(_, item)| item.event_type.clone()).collect::<Vec<_>>())
-    .bind(items.iter().map(|(_, item)| item.object.clone()).collect::<Vec<_>>())
-    .bind(items.iter().map(|(_, item)| item.debit).collect::<Vec<_>>())
-    .bind(items.iter().map(|(_, item)| item.credit).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
 /// A page of what a settlement was made of, oldest first; the cursor's key is the last position of the page before.
 pub async fn items(
     view: &mut Snapshot,
@@ -86,12 +61,23 @@ pub async fn items(
 }
 
 fn window_query(holder: Holder, from: i64, to: i64) -> QueryBuilder<'static, sqlx::Postgres> {
-    let mut query = QueryBuilder::new("SELECT position, event_type, object, debit, credit FROM activity");
-    query.push(" WHERE merchant_id = ").push_bind(holder.merchant_id.to_string());
+    let mut query = QueryBuilder::new("SELECT position, event_type, object, debit, credit FROM (");
+    push_brought(&mut query, holder, from, to);
+    query.push(") AS brought ORDER BY position");
+    query
+}
+
+/// What each event brought, except the postings of merchants' own accounts.
+fn push_brought(query: &mut QueryBuilder<'_, sqlx::Postgres>, holder: Holder, from: i64, to: i64) {
+    query.push(
+        "SELECT position, event_type, object, sum(debit)::bigint AS debit, sum(credit)::bigint AS credit
+           FROM journal WHERE account = ",
+    );
+    query.push_bind(Account::MerchantPending(holder.merchant_id).to_string());
     query.push(" AND currency = ").push_bind(holder.currency.to_string());
     query.push(" AND position > ").push_bind(from).push(" AND position <= ").push_bind(to);
-    query.push(" ORDER BY position");
-    query
+    query.push(" AND category <> ").push_bind(MerchantAccount::CATEGORY);
+    query.push(" GROUP BY position, event_type, object");
 }
 
 fn read(row: &PgRow) -> Result<Item, sqlx::Error> {
@@ -118,7 +104,6 @@ impl BooksActivity {
     async fn view(&self, position: u64) -> Result<Snapshot, FundsUnavailable> {
         let view = self.reader.at_least(&[&Books], Some(position), WAIT).await;
         let view = view.map_err(|error| FundsUnavailable(error.to_string()))?;
-        refuse_incomplete(&view)?;
         Ok(view)
     }
 }
@@ -165,25 +150,20 @@ impl PendingActivity for BooksActivity {
 impl BatchParts for BooksActivity {
     async fn part_of(&self, holder: Holder, window: Window, payment: &str) -> Result<BatchPart, FundsUnavailable> {
         let mut view = self.view(window.to).await?;
-        let row = sqlx::query(
-            "WITH brought AS (SELECT object, min(position) AS first, sum(credit::numeric - debit) AS net
-                                FROM activity
-                               WHERE merchant_id = $1 AND currency = $2 AND position > $3 AND position <= $4
-                               GROUP BY object),
-                  own AS (SELECT first, net FROM brought WHERE object = $5)
-             SELECT coalesce((SELECT net FROM own), 0)::bigint AS net,
-                    coalesce(sum(net) FILTER (WHERE net > 0 AND first < (SELECT first FROM own)), 0)::text AS before,
-                    coalesce(sum(net) FILTER (WHERE net > 0), 0)::text AS total
-               FROM brought",
-        )
-        .bind(holder.merchant_id.to_string())
-        .bind(holder.currency.to_string())
-        .bind(to_sql(window.from))
-        .bind(to_sql(window.to))
-        .bind(payment)
-        .fetch_one(view.connection())
-        .await
-        .map_err(unavailable)?;
+        let mut query = QueryBuilder::new("WITH items AS (");
+        push_brought(&mut query, holder, to_sql(window.from), to_sql(window.to));
+        query.push(
+            "), brought AS (SELECT object, min(position) AS first, sum(credit::numeric - debit) AS net FROM items
+                             GROUP BY object),
+                own AS (SELECT first, net FROM brought WHERE object = ",
+        );
+        query.push_bind(payment.to_owned()).push(
+            ") SELECT coalesce((SELECT net FROM own), 0)::bigint AS net,
+                      coalesce(sum(net) FILTER (WHERE net > 0 AND first < (SELECT first FROM own)), 0)::text AS before,
+                      coalesce(sum(net) FILTER (WHERE net > 0), 0)::text AS total
+                 FROM brought",
+        );
+        let row = query.build().fetch_one(view.connection()).await.map_err(unavailable)?;
         let part = || {
             Ok(BatchPart { net: row.try_get("net")?, before: parsed(&row, "before")?, total: parsed(&row, "total")? })
         };

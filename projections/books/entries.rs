@@ -1,11 +1,12 @@
 //! The journal: appending transactions and reading their lines.
 
 use commands::ports::RecordedEvent;
-use domain::{Account, BalancedEntry, Currency, Leg, Side, Timestamp};
+use domain::{Account, BalancedEntry, Currency, Side, Timestamp};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, QueryBuilder, Row};
 
 use super::At;
+use super::sums::AccountIds;
 use crate::database::{moment, parsed, position, to_sql};
 use crate::{Cursor, Page, ReadError, Snapshot};
 
@@ -27,29 +28,54 @@ pub struct EntryLine {
 pub(super) async fn append(
     connection: &mut PgConnection,
     transactions: &[(&RecordedEvent, BalancedEntry)],
+    account_ids: &AccountIds,
 ) -> Result<(), sqlx::Error> {
-    let numbered = |(event, entry): &(&'_ RecordedEvent, BalancedEntry)| -> Vec<_> {
-        (1_i32..).zip(entry.legs().to_vec()).map(|(line, leg)| (to_sql(event.position), line, leg)).collect()
-    };
-    let lines: Vec<(i64, i32, Leg)> = transactions.iter().flat_map(numbered).collect();
+    let column = |of: fn(&RecordedEvent) -> &str| -> Vec<&str> { transactions.iter().map(|(event, _)| of(event)).collect() };
     let moments = |of: fn(&RecordedEvent) -> Timestamp| -> Vec<_> {
-        transactions.iter().flat_map(|(event, entry)| vec![of(event).to_datetime(); entry.legs().len()]).collect()
+        transactions.iter().map(|(event, _)| of(event).to_datetime()).collect()
     };
-    let on = |leg: &Leg, side: Side| if leg.side == side { leg.amount } else { 0 };
     sqlx::query(
-        "INSERT INTO journal
-         SELECT * FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::bigint[],
-                              $7::text[], $8::timestamptz[], $9::timestamptz[])",
+        "INSERT INTO journal_transactions (position, category, object, event_type, recorded_at, effective_at)
+         SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])",
     )
-    .bind(lines.iter().map(|(position, ..)| *position).collect::<Vec<_>>())
-    .bind(lines.iter().map(|(_, line, _)| *line).collect::<Vec<_>>())
-    .bind(lines.iter().map(|(.., leg)| leg.account.to_string()).collect::<Vec<_>>())
-    .bind(lines.iter().map(|(.., leg)| leg.currency.to_string()).collect::<Vec<_>>())
-    .bind(lines.iter().map(|(.., leg)| on(leg, Side::Debit)).collect::<Vec<_>>())
-    .bind(lines.iter().map(|(.., leg)| on(leg, Side::Credit)).collect::<Vec<_>>())
-    .bind(lines.iter().map(|(.., leg)| leg.account.merchant().map(|id| id.to_string())).collect::<Vec<_>>())
+    .bind(transactions.iter().map(|(event, _)| to_sql(event.position)).collect::<Vec<_>>())
+    .bind(column(|event| &event.stream.category))
+    .bind(column(|event| &event.stream.id))
+    .bind(column(|event| &event.event_type))
     .bind(moments(|event| event.recorded_at))
     .bind(moments(|event| event.effective_at))
+    .execute(&mut *connection)
+    .await?;
+    append_lines(connection, transactions, account_ids).await
+}
+
+async fn append_lines(
+    connection: &mut PgConnection,
+    transactions: &[(&RecordedEvent, BalancedEntry)],
+    account_ids: &AccountIds,
+) -> Result<(), sqlx::Error> {
+    let (mut positions, mut numbers, mut accounts, mut currencies, mut amounts) = (vec![], vec![], vec![], vec![], vec![]);
+    for (event, entry) in transactions {
+        for (number, leg) in (1_i32..).zip(entry.legs()) {
+            positions.push(to_sql(event.position));
+            numbers.push(number);
+            accounts.push(account_ids.of(leg));
+            currencies.push(leg.currency.code());
+            amounts.push(match leg.side {
+                Side::Debit => leg.amount,
+                Side::Credit => -leg.amount,
+            });
+        }
+    }
+    sqlx::query(
+        "INSERT INTO journal_lines (position, line, account_id, currency, amount)
+         SELECT * FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::text[], $5::bigint[])",
+    )
+    .bind(positions)
+    .bind(numbers)
+    .bind(accounts)
+    .bind(currencies)
+    .bind(amounts)
     .execute(connection)
     .await?;
     Ok(())
@@ -66,14 +92,16 @@ pub async fn entries(
     limit: u32,
     cursor: Option<&Cursor>,
 ) -> Result<Page<EntryLine>, ReadError> {
-    let mut query = QueryBuilder::new(SELECT);
-    query.push(" WHERE account = ").push_bind(account.to_string());
-    query.push(" AND");
+    // Currency by currency: an account has few, and each has its lines in order.
+    let mut query = QueryBuilder::new("SELECT of_one.* FROM accounts CROSS JOIN LATERAL (");
+    query.push(SELECT).push(" WHERE account_id = accounts.id AND");
     at.into().push(&mut query, view)?;
     if let Some(cursor) = cursor {
         let line: i32 = cursor.id.parse().unwrap_or(0);
         query.push(" AND (position, line) < (").push_bind(cursor.key).push(", ").push_bind(line).push(")");
     }
+    query.push(" ORDER BY position DESC, line DESC LIMIT ").push_bind(i64::from(limit) + 1);
+    query.push(") AS of_one WHERE accounts.account = ").push_bind(account.to_string());
     query.push(" ORDER BY position DESC, line DESC LIMIT ").push_bind(i64::from(limit) + 1);
     let rows = query.build().fetch_all(view.connection()).await?;
     let rows = rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?;

@@ -8,7 +8,7 @@ use commands::ports::{MerchantFunds, PendingBalance};
 use domain::{Currency, MerchantId};
 
 use super::{Books, MerchantBalance, balances};
-use crate::{Reader, Snapshot};
+use crate::Reader;
 
 /// How long a command waits for the books before it is told that they are not available.
 const WAIT: Duration = Duration::from_secs(5);
@@ -31,19 +31,10 @@ impl BooksFunds {
     ) -> Result<MerchantBalance, FundsUnavailable> {
         let unavailable = |error: crate::ReadError| FundsUnavailable(error.to_string());
         let mut view = self.reader.at_least(&[&Books], Some(position), WAIT).await.map_err(unavailable)?;
-        refuse_incomplete(&view)?;
         let balances = balances(&mut view, merchant, None).await.map_err(unavailable)?;
         let known = balances.into_iter().find(|balance| balance.currency == currency);
         Ok(known.unwrap_or_else(|| MerchantBalance::zero(currency)))
     }
-}
-
-/// No money moves on sums that lack what a parked stream has posted.
-pub(super) fn refuse_incomplete(view: &Snapshot) -> Result<(), FundsUnavailable> {
-    if view.is_complete {
-        return Ok(());
-    }
-    Err(FundsUnavailable("streams are parked, so their sums are incomplete".to_owned()))
 }
 
 #[async_trait]

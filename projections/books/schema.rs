@@ -2,25 +2,32 @@
 
 /// The guards are `ALWAYS`, so that a session in replica mode is refused too.
 pub(super) const DDL: &str = r#"
-CREATE TABLE journal (
-    -- Of the event whose posting this is: the transaction's own number.
-    position     bigint           NOT NULL,
-    line         integer          NOT NULL,
-    account      text COLLATE "C" NOT NULL,
-    currency     text COLLATE "C" NOT NULL,
-    debit        bigint           NOT NULL,
-    credit       bigint           NOT NULL,
-    merchant_id  text COLLATE "C",
+-- One for each event that posts, known by the event's position.
+CREATE TABLE journal_transactions (
+    position     bigint           PRIMARY KEY,
+    -- Of the event: its stream and its type.
+    category     text COLLATE "C" NOT NULL,
+    object       text COLLATE "C" NOT NULL,
+    event_type   text COLLATE "C" NOT NULL,
     recorded_at  timestamptz      NOT NULL,
-    effective_at timestamptz      NOT NULL,
-    PRIMARY KEY (position, line),
-    CONSTRAINT one_positive_side CHECK (debit >= 0 AND credit >= 0 AND (debit > 0) <> (credit > 0))
+    effective_at timestamptz      NOT NULL
 );
-CREATE INDEX journal_of_account ON journal (account, position, line);
-CREATE INDEX journal_of_merchant ON journal (merchant_id, position) WHERE merchant_id IS NOT NULL;
+
+-- The lines of all transactions. They outnumber everything else, so they are short: names stand with the account.
+CREATE TABLE journal_lines (
+    position   bigint           NOT NULL,
+    account_id bigint           NOT NULL,
+    -- Minor units: positive is debited, negative is credited.
+    amount     bigint           NOT NULL CONSTRAINT an_amount CHECK (amount <> 0),
+    line       integer          NOT NULL,
+    currency   text COLLATE "C" NOT NULL,
+    PRIMARY KEY (position, line)
+);
 
 -- What the journal adds up to, per account.
 CREATE TABLE accounts (
+    -- The line that opened it: its transaction's position times 4,096, plus its number there.
+    id          bigint           NOT NULL UNIQUE,
     account     text COLLATE "C" NOT NULL,
     currency    text COLLATE "C" NOT NULL,
     type        text COLLATE "C" NOT NULL,
@@ -31,7 +38,6 @@ CREATE TABLE accounts (
     credits     numeric          NOT NULL,
     PRIMARY KEY (account, currency)
 );
-CREATE INDEX accounts_of_merchant ON accounts (merchant_id, account) WHERE merchant_id IS NOT NULL;
 
 -- What the journal adds up to, per merchant: one short row, however many holds there have been.
 CREATE TABLE balances (
@@ -45,47 +51,65 @@ CREATE TABLE balances (
     PRIMARY KEY (merchant_id, currency)
 );
 
--- The journal's lines of merchants' pending balances, a row for each event, except what their own accounts post: what
--- settlements are made of.
-CREATE TABLE activity (
-    merchant_id text COLLATE "C" NOT NULL,
-    currency    text COLLATE "C" NOT NULL,
-    position    bigint           NOT NULL,
-    event_type  text COLLATE "C" NOT NULL,
-    object      text COLLATE "C" NOT NULL,
-    debit       bigint           NOT NULL,
-    credit      bigint           NOT NULL,
-    PRIMARY KEY (merchant_id, currency, position)
-);
+-- The journal as it is read.
+CREATE VIEW journal AS
+    SELECT position, line, account_id, account, lines.currency, greatest(amount, 0) AS debit, greatest(-amount, 0) AS credit,
+           merchant_id, category, object, event_type, recorded_at, effective_at
+      FROM journal_lines AS lines
+      LEFT JOIN accounts ON accounts.id = account_id
+      LEFT JOIN journal_transactions USING (position);
+
+CREATE FUNCTION remember_end() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM set_config('payledger.journal_end', coalesce(max(position), 0)::text, true) FROM journal_lines;
+    RETURN NULL;
+END;
+$$;
+CREATE TRIGGER transactions_are_added BEFORE INSERT ON journal_lines FOR EACH STATEMENT EXECUTE FUNCTION remember_end();
+ALTER TABLE journal_lines ENABLE ALWAYS TRIGGER transactions_are_added;
 
 CREATE FUNCTION refuse_unbalanced() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     broken record;
+    first bigint;
+    number bigint;
 BEGIN
-    SELECT position, currency, sum(debit) AS debits, sum(credit) AS credits INTO broken
-      FROM added GROUP BY position, currency HAVING sum(debit) <> sum(credit) LIMIT 1;
+    SELECT position, currency, sum(amount) AS balance INTO broken
+      FROM added GROUP BY position, currency HAVING sum(amount) <> 0 LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'transaction % does not balance: % % debited, % credited',
-            broken.position, broken.currency, broken.debits, broken.credits USING ERRCODE = 'check_violation';
+        RAISE EXCEPTION 'transaction % does not balance: % % too much debited',
+            broken.position, broken.balance, broken.currency USING ERRCODE = 'check_violation';
     END IF;
+    SELECT min(position), count(*) FILTER (WHERE line = 1) INTO first, number FROM added;
     -- New transactions stand behind all others, so nothing can be added to an old one.
-    IF (SELECT count(*) FROM journal WHERE position >= (SELECT min(position) FROM added))
-       <> (SELECT count(*) FROM added) THEN
+    IF first <= current_setting('payledger.journal_end')::bigint THEN
         RAISE EXCEPTION 'the journal only grows at its end' USING ERRCODE = 'check_violation';
+    END IF;
+    IF number <> (SELECT count(*) FROM journal_transactions WHERE position >= first) THEN
+        RAISE EXCEPTION 'lines and transactions do not match' USING ERRCODE = 'check_violation';
     END IF;
     RETURN NULL;
 END;
 $$;
-CREATE TRIGGER transactions_balance AFTER INSERT ON journal REFERENCING NEW TABLE AS added
+CREATE TRIGGER transactions_balance AFTER INSERT ON journal_lines REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_unbalanced();
-ALTER TABLE journal ENABLE ALWAYS TRIGGER transactions_balance;
+ALTER TABLE journal_lines ENABLE ALWAYS TRIGGER transactions_balance;
 
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     RAISE EXCEPTION 'the journal is append-only: % is refused', TG_OP USING ERRCODE = 'restrict_violation';
 END;
 $$;
-CREATE TRIGGER journal_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON journal
+CREATE TRIGGER journal_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON journal_lines
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-ALTER TABLE journal ENABLE ALWAYS TRIGGER journal_is_append_only;
+ALTER TABLE journal_lines ENABLE ALWAYS TRIGGER journal_is_append_only;
+CREATE TRIGGER journal_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON journal_transactions
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+ALTER TABLE journal_transactions ENABLE ALWAYS TRIGGER journal_is_append_only;
 "#;
+
+/// What only queries need: built last where a whole log is folded at once.
+pub(super) const INDEXES: &str = "
+CREATE INDEX IF NOT EXISTS journal_of_account ON journal_lines (account_id, position);
+CREATE INDEX IF NOT EXISTS accounts_of_merchant ON accounts (merchant_id, account) WHERE merchant_id IS NOT NULL;
+";

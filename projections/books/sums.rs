@@ -4,29 +4,52 @@ use std::collections::BTreeMap;
 
 use commands::ports::RecordedEvent;
 use domain::invariants::Totals;
-use domain::{Account, BalancedEntry, Currency, MerchantId, Side};
+use domain::{Account, BalancedEntry, Currency, Leg, MerchantId, Side};
 use sqlx::PgConnection;
 
 use super::balances::MerchantBalance;
-use crate::database::sum_to_sql;
+use crate::ApplyError;
+use crate::database::{sum_to_sql, to_sql};
 
 type Accounts = BTreeMap<(Account, Currency), Totals>;
 type Merchants = BTreeMap<(MerchantId, Currency), MerchantBalance>;
 
+/// Lines that one transaction may have: an account's number tells which of them opened it.
+const LINES_MAX: i64 = 4_096;
+
+/// Under which numbers a batch's accounts stand in the journal.
+pub(super) struct AccountIds(BTreeMap<(Account, Currency), i64>);
+
+impl AccountIds {
+    /// Every leg of the batch has one.
+    pub(super) fn of(&self, leg: &Leg) -> i64 {
+        self.0.get(&(leg.account.clone(), leg.currency)).copied().unwrap_or_default()
+    }
+}
+
 pub(super) async fn add(
     connection: &mut PgConnection,
     transactions: &[(&RecordedEvent, BalancedEntry)],
-) -> Result<(), sqlx::Error> {
-    let mut accounts = Accounts::new();
-    for leg in transactions.iter().flat_map(|(_, entry)| entry.legs()) {
-        let totals = accounts.entry((leg.account.clone(), leg.currency)).or_default();
-        match leg.side {
-            Side::Debit => totals.debits += i128::from(leg.amount),
-            Side::Credit => totals.credits += i128::from(leg.amount),
+) -> Result<AccountIds, ApplyError> {
+    let (mut accounts, mut openings) = (Accounts::new(), BTreeMap::new());
+    for (event, entry) in transactions {
+        for (line, leg) in (1..).zip(entry.legs()) {
+            if line >= LINES_MAX {
+                return Err(ApplyError::inapplicable(event, "it posts too many lines"));
+            }
+            let totals = accounts.entry((leg.account.clone(), leg.currency)).or_insert_with(|| {
+                openings.insert((leg.account.clone(), leg.currency), to_sql(event.position) * LINES_MAX + line);
+                Totals::default()
+            });
+            match leg.side {
+                Side::Debit => totals.debits += i128::from(leg.amount),
+                Side::Credit => totals.credits += i128::from(leg.amount),
+            }
         }
     }
-    add_to_accounts(connection, &accounts).await?;
-    add_to_merchants(connection, &merchants(&accounts)).await
+    let ids = add_to_accounts(connection, &accounts, openings).await?;
+    add_to_merchants(connection, &merchants(&accounts)).await?;
+    Ok(ids)
 }
 
 /// The merchants' part of the accounts.
@@ -48,18 +71,29 @@ pub(crate) fn family(account: &Account) -> Option<String> {
     Some(format!("{parent}:*"))
 }
 
-async fn add_to_accounts(connection: &mut PgConnection, accounts: &Accounts) -> Result<(), sqlx::Error> {
+/// `openings` are the numbers of those that are new.
+async fn add_to_accounts(
+    connection: &mut PgConnection,
+    accounts: &Accounts,
+    openings: BTreeMap<(Account, Currency), i64>,
+) -> Result<AccountIds, sqlx::Error> {
     fn column<T>(accounts: &Accounts, of: impl Fn(&Account, Currency, &Totals) -> T) -> Vec<T> {
         accounts.iter().map(|((account, currency), totals)| of(account, *currency, totals)).collect()
     }
-    sqlx::query(
-        "INSERT INTO accounts AS old
-         SELECT account, currency, type, merchant, family, debits::numeric, credits::numeric
-           FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
-             AS t (account, currency, type, merchant, family, debits, credits)
-         ON CONFLICT (account, currency) DO UPDATE
-            SET debits = old.debits + excluded.debits, credits = old.credits + excluded.credits",
+    let ids: Vec<i64> = sqlx::query_scalar(
+        "WITH given AS (
+             SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                                  $8::text[]) WITH ORDINALITY
+                        AS t (id, account, currency, type, merchant_id, family, debits, credits, number)),
+         stored AS (
+             INSERT INTO accounts AS old (id, account, currency, type, merchant_id, family, debits, credits)
+             SELECT id, account, currency, type, merchant_id, family, debits::numeric, credits::numeric FROM given
+             ON CONFLICT (account, currency) DO UPDATE
+                SET debits = old.debits + excluded.debits, credits = old.credits + excluded.credits
+             RETURNING id, account, currency)
+         SELECT stored.id FROM given JOIN stored USING (account, currency) ORDER BY number",
     )
+    .bind(openings.values().copied().collect::<Vec<_>>())
     .bind(column(accounts, |account, _, _| account.to_string()))
     .bind(column(accounts, |_, currency, _| currency.to_string()))
     .bind(column(accounts, |account, _, _| account.account_type().as_str()))
@@ -67,9 +101,9 @@ async fn add_to_accounts(connection: &mut PgConnection, accounts: &Accounts) -> 
     .bind(column(accounts, |account, _, _| family(account)))
     .bind(column(accounts, |_, _, totals| sum_to_sql(totals.debits)))
     .bind(column(accounts, |_, _, totals| sum_to_sql(totals.credits)))
-    .execute(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(())
+    Ok(AccountIds(openings.into_keys().zip(ids).collect()))
 }
 
 async fn add_to_merchants(connection: &mut PgConnection, merchants: &Merchants) -> Result<(), sqlx::Error> {

@@ -49,14 +49,14 @@ fn push_accounts(query: &mut QueryBuilder<'_, Postgres>, view: &Snapshot, at: At
     }
     query.push(
         "(SELECT account, currency, type, merchant_id, family, sums.debits, sums.credits
-            FROM (SELECT account, currency, sum(debit) AS debits, sum(credit) AS credits
+            FROM (SELECT account_id, sum(debit) AS debits, sum(credit) AS credits
                     FROM journal WHERE",
     );
     at.push(query, view)?;
     query.push(
-        "          GROUP BY account, currency) AS sums
-            JOIN (SELECT account, currency, type, merchant_id, family FROM accounts) AS known
-           USING (account, currency)) AS listed",
+        "          GROUP BY account_id) AS sums
+            JOIN (SELECT id, account, currency, type, merchant_id, family FROM accounts) AS known
+              ON known.id = account_id) AS listed",
     );
     Ok(())
 }

@@ -18,22 +18,22 @@ pub(crate) type Key = (Counterparty, String, Kind);
 pub(crate) type Operations = HashMap<Key, Operation>;
 
 /// What an event of one of the categories tells.
-pub(crate) enum Facts {
-    Payment(Box<payment::Event>),
-    Channel(channel_account::Event),
-    Merchant(Box<merchant_account::Event>),
+pub(crate) enum Facts<'a> {
+    Payment(&'a payment::Event),
+    Channel(&'a channel_account::Event),
+    Merchant(&'a merchant_account::Event),
 }
 
-pub(crate) fn read_facts(event: &RecordedEvent) -> Result<Facts, ApplyError> {
+pub(crate) fn read_facts(event: &RecordedEvent) -> Result<Facts<'_>, ApplyError> {
     Ok(match event.stream.category.as_ref() {
-        "payment" => Facts::Payment(Box::new(event.decode()?)),
-        "channel_account" => Facts::Channel(event.decode()?),
-        _ => Facts::Merchant(Box::new(event.decode()?)),
+        "payment" => Facts::Payment(event.decoded()?),
+        "channel_account" => Facts::Channel(event.decoded()?),
+        _ => Facts::Merchant(event.decoded()?),
     })
 }
 
-pub(super) async fn apply(connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError> {
-    let facts = events.iter().map(|event| Ok((event, read_facts(event)?))).collect::<Result<Vec<_>, ApplyError>>()?;
+pub(super) async fn apply(connection: &mut PgConnection, events: &[&RecordedEvent]) -> Result<(), ApplyError> {
+    let facts = events.iter().map(|event| Ok((*event, read_facts(event)?))).collect::<Result<Vec<_>, ApplyError>>()?;
     let touched: BTreeSet<(Counterparty, String)> = facts.iter().filter_map(|(_, facts)| continued(facts)).collect();
     let mut operations = load(connection, &touched).await?;
     for (event, facts) in &facts {
@@ -44,9 +44,9 @@ pub(super) async fn apply(connection: &mut PgConnection, events: &[RecordedEvent
 }
 
 /// The counterparty and our id of the movement that an event adds to, if it begins none.
-fn continued(facts: &Facts) -> Option<(Counterparty, String)> {
+fn continued(facts: &Facts<'_>) -> Option<(Counterparty, String)> {
     let Facts::Payment(event) = facts else { return None };
-    let (channel, object) = match event.as_ref() {
+    let (channel, object) = match event {
         payment::Event::FeeTruedUp(trued_up) => (&trued_up.channel, trued_up.payment_id.to_string()),
         payment::Event::RefundReversed(reversed) => (&reversed.channel, reversed.refund_id.to_string()),
         payment::Event::DisputeAdjusted(adjusted) => (&adjusted.money.channel, adjusted.money.dispute_id.to_string()),

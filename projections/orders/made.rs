@@ -56,8 +56,7 @@ pub(crate) fn fold_all(orders: &mut BTreeMap<OrderKey, MadeRow>, events: &[&Reco
             let gap = format!("version {} follows {}", recorded.version, row.version);
             return Err(ApplyError::inapplicable(recorded, gap));
         }
-        let event: Event = recorded.decode()?;
-        *row = std::mem::take(row).after(&event, recorded);
+        *row = std::mem::take(row).after(recorded.decoded()?, recorded);
         if row.record.is_none() {
             return Err(ApplyError::inapplicable(recorded, "the stream begins with another event than its first"));
         }
@@ -69,7 +68,7 @@ pub(crate) fn fold_all(orders: &mut BTreeMap<OrderKey, MadeRow>, events: &[&Reco
 pub fn of_history(history: &[RecordedEvent]) -> Result<Option<OrderRow>, Unreadable> {
     let mut row = MadeRow::default();
     for recorded in history {
-        row = row.after(&recorded.decode()?, recorded);
+        row = row.after(recorded.decoded()?, recorded);
     }
     Ok(row.record.is_some().then(|| OrderRow::from(&row)))
 }

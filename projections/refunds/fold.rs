@@ -12,7 +12,7 @@ use super::{RefundRow, SELECT, read};
 use crate::database::{damaged, parsed, to_sql};
 use crate::{ApplyError, StatusText};
 
-pub(super) async fn apply(connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError> {
+pub(super) async fn apply(connection: &mut PgConnection, events: &[&RecordedEvent]) -> Result<(), ApplyError> {
     let decoded = decode(events)?;
     note_orders(connection, &decoded).await?;
     let mut touched = load_touched(connection, &decoded).await?;
@@ -24,10 +24,10 @@ pub(super) async fn apply(connection: &mut PgConnection, events: &[RecordedEvent
     Ok(())
 }
 
-type Decoded<'a> = Vec<(&'a RecordedEvent, Event)>;
+type Decoded<'a> = Vec<(&'a RecordedEvent, &'a Event)>;
 
-fn decode(events: &[RecordedEvent]) -> Result<Decoded<'_>, ApplyError> {
-    events.iter().map(|event| Ok((event, event.decode()?))).collect()
+fn decode<'a>(events: &[&'a RecordedEvent]) -> Result<Decoded<'a>, ApplyError> {
+    events.iter().map(|event| Ok((*event, event.decoded()?))).collect()
 }
 
 /// The refund that an event is about.
@@ -57,7 +57,7 @@ fn refund_of(event: &Event) -> Option<RefundId> {
 }
 
 async fn note_orders(connection: &mut PgConnection, decoded: &Decoded<'_>) -> Result<(), sqlx::Error> {
-    let created = |(_, event): &(&RecordedEvent, Event)| match event {
+    let created = |(_, event): &(&RecordedEvent, &Event)| match event {
         Event::Created(terms) => Some((terms.payment_id.to_string(), terms.order_no.to_string())),
         _ => None,
     };
@@ -77,7 +77,7 @@ async fn orders_of(
     connection: &mut PgConnection,
     decoded: &Decoded<'_>,
 ) -> Result<HashMap<PaymentId, OrderNo>, sqlx::Error> {
-    let requested = |(_, event): &(&RecordedEvent, Event)| match event {
+    let requested = |(_, event): &(&RecordedEvent, &Event)| match event {
         Event::RefundRequested(requested) => Some(requested.payment_id.to_string()),
         _ => None,
     };

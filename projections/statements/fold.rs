@@ -15,11 +15,11 @@ use crate::database::{parsed, sum_of, sum_to_sql, to_sql};
 /// What each merchant has, in minor units.
 pub(crate) type Balances = HashMap<(MerchantId, Currency), i128>;
 
-pub(super) async fn apply(connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError> {
+pub(super) async fn apply(connection: &mut PgConnection, events: &[&RecordedEvent]) -> Result<(), ApplyError> {
     let mut posted = vec![];
     for event in events {
         if let Some(entry) = entry_of(event)? {
-            posted.push((event, entry));
+            posted.push((*event, entry));
         }
     }
     let mut balances = balances_of(connection, &posted).await?;
@@ -72,7 +72,7 @@ fn owner(leg: &Leg) -> Option<MerchantId> {
 /// else the stream's.
 fn object_of(event: &RecordedEvent, entry: &BalancedEntry) -> String {
     if event.stream.category == MerchantAccount::CATEGORY
-        && let Ok(event) = event.decode::<merchant_account::Event>()
+        && let Ok(event) = event.decoded::<merchant_account::Event>()
     {
         return event.subject();
     }

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use commands::ports::EventStore;
-use domain::invariants;
-use domain::merchant_account::Holder;
+use domain::{Decider, invariants};
+use domain::merchant_account::{Holder, MerchantAccount};
 use sqlx::Row;
 
 use super::{Rows, Seen, Verification, compare, replay};
@@ -66,9 +66,12 @@ async fn tables(view: &mut Snapshot) -> Result<Rows, ReadError> {
                 concat_ws(' / ', pending, available, reserved, on_hold, receivable)
            FROM balances
          UNION ALL
-         SELECT 'activity ' || merchant_id || ' ' || currency, sum(position) || ' / ' || sum(credit - debit)
-           FROM activity GROUP BY merchant_id, currency",
+         SELECT 'activity ' || merchant_id || ' ' || currency, sum(position) || ' / ' || sum(net)
+           FROM (SELECT merchant_id, currency, position, sum(credit - debit) AS net FROM journal
+                  WHERE account = 'merchant:' || merchant_id || ':pending' AND category <> $1
+                  GROUP BY merchant_id, currency, position) AS items GROUP BY merchant_id, currency",
     )
+    .bind(MerchantAccount::CATEGORY)
     .fetch_all(view.connection())
     .await?;
     Ok(rows.iter().map(|row| Ok((row.try_get("name")?, row.try_get("sums")?))).collect::<Result<_, sqlx::Error>>()?)

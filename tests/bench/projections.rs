@@ -1,5 +1,6 @@
 //! Prints how fast the read models fold the log, beside a bare ordered read of the same events in the same run:
-//! `cargo bench -p test-support --bench projections -- [EVENTS]`. Figures of one machine at one moment, no test.
+//! `cargo bench -p test-support --bench projections -- [EVENTS] [NAME...]`; with names,
+//! each of these read models alone. Figures of one machine at one moment, no test.
 
 #![allow(clippy::print_stdout)]
 
@@ -29,6 +30,7 @@ const BARE_PAGE: i64 = 5_000;
 #[tokio::main]
 async fn main() {
     let events = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(EVENTS);
+    let named: Vec<_> = std::env::args().filter_map(|argument| projections::find(&argument)).collect();
     let database = volatile_test_database().await;
     fill(&database.pool, events).await;
     let head = PostgresEventStore::start(database.pool.clone(), Arc::new(SystemClock), PostgresOptions::default())
@@ -39,6 +41,12 @@ async fn main() {
     let bare = bare_read(&database.pool).await;
     tell("bare ordered read of the raw json", head, bare, bare);
     let bench = Bench::over(&database, head);
+    if !named.is_empty() {
+        for projection in named {
+            tell(projection.name(), head, bench.fold(vec![projection]).await, bare);
+        }
+        return;
+    }
     tell("the books, from nothing", head, bench.fold(vec![Arc::new(Books)]).await, bare);
     tell("the books, rebuilt beside the live ones", head, bench.rebuild_books().await, bare);
     let others = projections::all().into_iter().filter(|projection| projection.name() != "books").collect();

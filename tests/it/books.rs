@@ -156,37 +156,43 @@ async fn the_database_refuses_what_does_not_balance_and_any_edit() {
     models.view(&[&Books]).await;
     let insert = |values: &str| {
         format!(
-            "INSERT INTO rm_books_1.journal (position, line, account, currency, debit, credit, recorded_at, effective_at)
-             SELECT position, line, account, currency, debit, credit, now(), now()
-               FROM (VALUES {values}) AS t (position, line, account, currency, debit, credit)"
+            "WITH lines (position, line, account_id, currency, amount) AS (VALUES {values}),
+                  transactions AS (
+                 INSERT INTO rm_books_1.journal_transactions
+                 SELECT DISTINCT position, 'payment', 'pay_1', 'payment.captured', now(), now() FROM lines
+                  WHERE position > 8)
+             INSERT INTO rm_books_1.journal_lines (position, line, account_id, currency, amount)
+             SELECT position, line, account_id, currency, amount FROM lines"
         )
     };
     let refused = [
-        (insert("(9, 1, 'a', 'USD', 5, 0)"), "does not balance"),
-        (insert("(9, 1, 'a', 'USD', 5, 0), (9, 2, 'b', 'USD', 0, 6)"), "does not balance"),
-        (insert("(9, 1, 'a', 'USD', 5, 0), (9, 2, 'b', 'JPY', 0, 5)"), "does not balance"),
-        (insert("(8, 1, 'a', 'USD', 5, 0), (9, 2, 'b', 'USD', 0, 5)"), "does not balance"),
-        (insert("(2, 90, 'a', 'USD', 5, 0), (2, 91, 'b', 'USD', 0, 5)"), "only grows at its end"),
-        (insert("(1, 1, 'a', 'USD', 5, 0), (1, 2, 'b', 'USD', 0, 5)"), "only grows at its end"),
-        (insert("(9, 1, 'a', 'USD', 0, 0), (9, 2, 'b', 'USD', 0, 0)"), "one_positive_side"),
-        (insert("(9, 1, 'a', 'USD', 5, 5), (9, 2, 'b', 'USD', 5, 5)"), "one_positive_side"),
-        (insert("(9, 1, 'a', 'USD', -5, 0), (9, 2, 'b', 'USD', 0, -5)"), "one_positive_side"),
-        ("UPDATE rm_books_1.journal SET account = 'b'".to_owned(), "append-only"),
-        ("UPDATE rm_books_1.journal SET account = 'b' WHERE false".to_owned(), "append-only"),
-        ("DELETE FROM rm_books_1.journal".to_owned(), "append-only"),
-        ("TRUNCATE rm_books_1.journal".to_owned(), "append-only"),
+        (insert("(9, 1, 1, 'USD', 5)"), "does not balance"),
+        (insert("(9, 1, 1, 'USD', 5), (9, 2, 2, 'USD', -6)"), "does not balance"),
+        (insert("(9, 1, 1, 'USD', 5), (9, 2, 2, 'JPY', -5)"), "does not balance"),
+        (insert("(8, 1, 1, 'USD', 5), (9, 1, 2, 'USD', -5)"), "does not balance"),
+        (insert("(2, 90, 1, 'USD', 5), (2, 91, 2, 'USD', -5)"), "only grows at its end"),
+        (insert("(1, 1, 1, 'USD', 5), (1, 2, 2, 'USD', -5)"), "only grows at its end"),
+        (insert("(9, 2, 1, 'USD', 5), (9, 3, 2, 'USD', -5)"), "do not match"),
+        (insert("(9, 1, 1, 'USD', 0), (9, 2, 2, 'USD', 0)"), "an_amount"),
+        ("UPDATE rm_books_1.journal_lines SET account_id = 2".to_owned(), "append-only"),
+        ("UPDATE rm_books_1.journal_lines SET account_id = 2 WHERE false".to_owned(), "append-only"),
+        ("DELETE FROM rm_books_1.journal_lines".to_owned(), "append-only"),
+        ("TRUNCATE rm_books_1.journal_lines".to_owned(), "append-only"),
+        ("UPDATE rm_books_1.journal_transactions SET recorded_at = now()".to_owned(), "append-only"),
+        ("DELETE FROM rm_books_1.journal_transactions".to_owned(), "append-only"),
+        ("TRUNCATE rm_books_1.journal_transactions".to_owned(), "append-only"),
     ];
     let pool = &models.database.pool;
     for (statement, reason) in &refused {
         let error = sqlx::query(statement).execute(pool).await.unwrap_err().to_string();
         assert!(error.contains(reason), "{statement}: {error}");
     }
-    let replica = format!("SET session_replication_role = replica; {}", refused[9].0);
+    let replica = format!("SET session_replication_role = replica; {}", refused[8].0);
     let mut connection = pool.acquire().await.unwrap().detach();
     assert!(sqlx::raw_sql(&replica).execute(&mut connection).await.unwrap_err().to_string().contains("append-only"));
 
     let balanced = insert(
-        "(9, 1, 'a', 'USD', 5, 0), (9, 2, 'b', 'USD', 0, 5), (10, 1, 'a', 'USD', 5, 0), (10, 2, 'b', 'USD', 0, 5)",
+        "(9, 1, 1, 'USD', 5), (9, 2, 2, 'USD', -5), (10, 1, 1, 'USD', 5), (10, 2, 2, 'USD', -5)",
     );
     assert_eq!(sqlx::query(&balanced).execute(pool).await.unwrap().rows_affected(), 4);
 }

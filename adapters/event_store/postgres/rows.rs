@@ -1,6 +1,7 @@
 //! The statements that read the log, and how their rows become events and receipts. A row that cannot be read is
 //! damage, never skipped.
 
+use commands::ports::event::Decoded;
 use commands::ports::{Receipt, RecordedEvent, StoreError, StreamId};
 use domain::Timestamp;
 use domain::chain::ChainHash;
@@ -73,6 +74,7 @@ pub(super) fn event_of(row: &PgRow) -> Result<RecordedEvent, StoreError> {
         recorded_at: timestamp(row, "recorded_at")?,
         effective_at: timestamp(row, "effective_at")?,
         hash: hash(row, "hash")?.ok_or_else(|| damaged(position, "hash"))?,
+        decoded: Decoded::default(),
     })
 }
 

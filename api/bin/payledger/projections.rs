@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ::projections::{Projection, ProjectionStatus, Runner, Running};
+use ::projections::{Projection, ProjectionState, ProjectionStatus, Runner, Running};
 use anyhow::{Context, bail};
 use commands::ports::Clock;
 use commands::ports::clock::SystemClock;
@@ -20,6 +20,8 @@ use crate::{cli, output};
 
 /// How long a retry is waited for.
 const RETRIED_WITHIN: Duration = Duration::from_secs(60);
+/// What stands still is tried again within this time.
+const GOES_ON_WITHIN: Duration = Duration::from_secs(12);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub async fn run(command: Projections, as_json: bool) -> anyhow::Result<ExitCode> {
@@ -98,7 +100,8 @@ fn show_parked(streams: &[(&str, ::projections::ParkedStream)], as_json: bool) -
     Ok(())
 }
 
-/// Has the parked streams tried again and tells what is still parked; fails if anything is.
+/// Has the parked streams tried again and tells what is still parked; fails if anything is, or if the read model does
+/// not go on.
 async fn retry(database: &cli::Database, name: &str, as_json: bool) -> anyhow::Result<ExitCode> {
     let projection = find(name)?;
     let operator = Operator::open(database).await?;
@@ -112,15 +115,30 @@ async fn retry(database: &cli::Database, name: &str, as_json: bool) -> anyhow::R
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    if projection.order() == ::projections::Order::OfLog {
-        rebuild::wait(&operator.ledger, name).await?;
-    }
+    let standing = standing(&operator.ledger, name).await?;
     running.stop().await;
+    if let Some(error) = standing {
+        bail!("{name} does not go on: {error}");
+    }
     let parked = ::projections::parked(pool, name).await?;
     operator.close().await?;
     let nothing_waits = parked.is_empty();
     show_parked(&parked.into_iter().map(|stream| (name, stream)).collect::<Vec<_>>(), as_json)?;
     Ok(if nothing_waits { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Why the read model does not go on, if it does not.
+async fn standing(ledger: &Ledger, name: &str) -> anyhow::Result<Option<String>> {
+    let asked = Instant::now();
+    loop {
+        let list = ::projections::list(&ledger.pool, ledger.store.as_ref(), SystemClock.now()).await?;
+        let stopped = list.into_iter().find(|one| one.name == name && one.state == ProjectionState::Stopped);
+        let Some(stopped) = stopped else { return Ok(None) };
+        if asked.elapsed() > GOES_ON_WITHIN {
+            return Ok(stopped.error);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// Feeds the projection from here too, so that what was asked for is done whether or not a server runs.

@@ -70,7 +70,7 @@ impl Projection for Tally {
         "CREATE TABLE seen (position bigint NOT NULL, version integer NOT NULL)"
     }
 
-    async fn apply(&self, connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), ApplyError> {
+    async fn apply(&self, connection: &mut PgConnection, events: &[&RecordedEvent]) -> Result<(), ApplyError> {
         let positions: Vec<i64> = events.iter().map(|event| i64::try_from(event.position).unwrap()).collect();
         sqlx::query("INSERT INTO seen SELECT position, $2 FROM unnest($1::bigint[]) AS position")
             .bind(positions)

@@ -16,7 +16,7 @@ use test_support::wait;
 use super::feeding::{Gate, Tally, appended, seen};
 
 const TABLES: [(&str, &str); 9] = [
-    ("books", "journal"),
+    ("books", "journal_lines"),
     ("books", "accounts"),
     ("books", "balances"),
     ("merchants", "merchants"),

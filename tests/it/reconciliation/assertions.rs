@@ -53,10 +53,11 @@ async fn what_does_not_hold_is_named() {
     assert!(failed.contains("debits_equal_credits: "), "{failed}");
     let hold = format!("merchant:{}:refund_hold:re_0000000000000000000000000a", merchant.id);
     let left_over = format!(
-        "INSERT INTO rm_books_1.journal (position, line, account, currency, debit, credit, recorded_at, effective_at)
-         VALUES (1000000, 1, '{hold}', 'USD', 5, 0, now(), now()), (1000000, 2, '{hold}', 'USD', 0, 5, now(), now());
-         INSERT INTO rm_books_1.accounts (account, currency, type, family, debits, credits)
-         VALUES ('{hold}', 'USD', 'liability', 'merchant:*', 0, 5)"
+        "INSERT INTO rm_books_1.journal_transactions VALUES (1000000, 'payment', 'pay_1', 'refund', now(), now());
+         INSERT INTO rm_books_1.journal_lines (position, line, account_id, currency, amount)
+         VALUES (1000000, 1, 4096000001, 'USD', 5), (1000000, 2, 4096000001, 'USD', -5);
+         INSERT INTO rm_books_1.accounts (id, account, currency, type, family, debits, credits)
+         VALUES (4096000001, '{hold}', 'USD', 'liability', 'merchant:*', 0, 5)"
     );
     app.ledger.pool.execute(left_over.as_str()).await.unwrap();
     assert!(!check(now).await.unwrap_err().contains("objects_are_cleared"), "its time is not over");

@@ -145,7 +145,8 @@ impl PrivateCluster {
         let cluster = start(ClusterOptions {
             durable,
             max_connections: CONNECTIONS_MAX,
-            shared_buffers_mb: 64,
+            // Benchmarks, whose tables are large, run on the volatile one.
+            shared_buffers_mb: if durable { 64 } else { 512 },
             ..ClusterOptions::new(data_dir)
         })
         .await?;
