@@ -9,8 +9,7 @@ use crate::checkpoint::Lease;
 use crate::database::{begin, damaged, from_sql};
 
 /// Sorting in memory is most of the work. The lease's holder renews it meanwhile.
-const BEGIN_INDEXES: &str =
-    "BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL maintenance_work_mem = '256MB'";
+const BEGIN_INDEXES: &str = "BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL maintenance_work_mem = '256MB'";
 
 /// One build of a read model, in a schema of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

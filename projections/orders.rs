@@ -124,15 +124,14 @@ impl Projection for Orders {
             let attempt = attempt.ok_or_else(|| ApplyError::inapplicable(recorded, "the payment was never created"))?;
             attempt.fold(event, recorded.recorded_at);
         }
-        let siblings = store::load_siblings(connection, &attempts).await?;
         store::save_attempts(connection, &attempts).await?;
         let touched = made::touched(&attempts, &of_orders)?;
-        let (counted, mut orders) = store::load_touched(connection, touched).await?;
+        let counted = statistics::counted(connection, &touched).await?;
+        let mut orders = store::load_made(connection, touched).await?;
         fold_all(&mut orders, &of_orders)?;
-        let simple = of_attempts(siblings.into_iter().chain(attempts.into_values()));
+        let simple = of_attempts(store::load_orders(connection, &attempts).await?);
         let simple = simple.into_iter().filter(|row| !orders.contains_key(&row.key()));
-        let mut rows: Vec<OrderRow> = simple.chain(orders.values().map(OrderRow::from)).collect();
-        rows.sort_unstable_by_key(|row| row.created_at);
+        let rows: Vec<OrderRow> = simple.chain(orders.values().map(OrderRow::from)).collect();
         store::save_orders(connection, &rows).await?;
         Ok(statistics::store(connection, changes(&counted, &rows)).await?)
     }

@@ -45,7 +45,14 @@ pub struct Running {
 
 impl Runner {
     pub fn new(pool: PgPool, store: Arc<dyn EventStore>, progress: Progress) -> Runner {
-        Runner { pool, pages: Pages::of(store.clone()), store, progress, batch_within: BATCH_WITHIN, changes: Arc::default() }
+        Runner {
+            pool,
+            pages: Pages::of(store.clone()),
+            store,
+            progress,
+            batch_within: BATCH_WITHIN,
+            changes: Arc::default(),
+        }
     }
 
     /// Gives a batch up that takes longer, and begins it again.

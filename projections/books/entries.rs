@@ -30,7 +30,8 @@ pub(super) async fn append(
     transactions: &[(&RecordedEvent, BalancedEntry)],
     account_ids: &AccountIds,
 ) -> Result<(), sqlx::Error> {
-    let column = |of: fn(&RecordedEvent) -> &str| -> Vec<&str> { transactions.iter().map(|(event, _)| of(event)).collect() };
+    let column =
+        |of: fn(&RecordedEvent) -> &str| -> Vec<&str> { transactions.iter().map(|(event, _)| of(event)).collect() };
     let moments = |of: fn(&RecordedEvent) -> Timestamp| -> Vec<_> {
         transactions.iter().map(|(event, _)| of(event).to_datetime()).collect()
     };
@@ -54,7 +55,8 @@ async fn append_lines(
     transactions: &[(&RecordedEvent, BalancedEntry)],
     account_ids: &AccountIds,
 ) -> Result<(), sqlx::Error> {
-    let (mut positions, mut numbers, mut accounts, mut currencies, mut amounts) = (vec![], vec![], vec![], vec![], vec![]);
+    let (mut positions, mut numbers, mut accounts, mut currencies, mut amounts) =
+        (vec![], vec![], vec![], vec![], vec![]);
     for (event, entry) in transactions {
         for (number, leg) in (1_i32..).zip(entry.legs()) {
             positions.push(to_sql(event.position));

@@ -3,7 +3,7 @@
 //! were made, as the list of orders with the same filter shows them. A batch takes off what each of its orders counted
 //! before, and adds what it counts now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Currency, MerchantId, Timestamp};
 use sqlx::postgres::PgRow;
@@ -73,7 +73,7 @@ impl From<&OrderRow> for Counted {
 }
 
 impl Counted {
-    pub(super) fn read(row: &PgRow) -> Result<Counted, sqlx::Error> {
+    fn read(row: &PgRow) -> Result<Counted, sqlx::Error> {
         Ok(Counted {
             status: parsed(row, "status")?,
             currency: parsed(row, "currency")?,
@@ -103,8 +103,31 @@ impl Counted {
     }
 }
 
+/// What each of the orders counted as before the batch.
+pub(super) async fn counted(
+    connection: &mut PgConnection,
+    keys: &BTreeSet<OrderKey>,
+) -> Result<BTreeMap<OrderKey, Counted>, sqlx::Error> {
+    let (merchants, order_nos): (Vec<String>, Vec<&str>) =
+        keys.iter().map(|(merchant, order_no)| (merchant.to_string(), order_no.as_str())).unzip();
+    let rows = sqlx::query(
+        "SELECT merchant_id, order_no, status, currency, amount, amount_paid, amount_refunded, created_at
+           FROM unnest($1::text[], $2::text[]) AS wanted (merchant_id, order_no)
+           JOIN orders USING (merchant_id, order_no)",
+    )
+    .bind(merchants)
+    .bind(order_nos)
+    .fetch_all(connection)
+    .await?;
+    let counted = |row: &PgRow| Ok(((parsed(row, "merchant_id")?, parsed(row, "order_no")?), Counted::read(row)?));
+    rows.iter().map(counted).collect()
+}
+
 /// Takes off what the orders counted before, and adds what they count now.
-pub(crate) fn changes(before: &BTreeMap<OrderKey, Counted>, rows: &[OrderRow]) -> Rollup<Group, Sums> {
+pub(crate) fn changes<'r>(
+    before: &BTreeMap<OrderKey, Counted>,
+    rows: impl IntoIterator<Item = &'r OrderRow>,
+) -> Rollup<Group, Sums> {
     let mut rollup = Rollup::default();
     for row in rows {
         let (was, is) = (before.get(&row.key()), Counted::from(row));
@@ -250,7 +273,7 @@ mod tests {
             for (order, status, paid, created_at) in first.into_iter().chain(then) {
                 let row = row(order, status, paid, created_at);
                 let before = known.values().map(|row| (row.key(), Counted::from(row))).collect();
-                total.merge(changes(&before, std::slice::from_ref(&row)));
+                total.merge(changes(&before, [&row]));
                 known.insert(row.key(), row);
             }
             let rows: Vec<OrderRow> = known.into_values().collect();
@@ -262,7 +285,7 @@ mod tests {
     fn an_order_counts_under_what_it_is() {
         let counted = |status: usize, paid: i64| {
             let mut sums = vec![];
-            let changed = changes(&BTreeMap::new(), &[row(1, status, paid, 5)]);
+            let changed = changes(&BTreeMap::new(), [&row(1, status, paid, 5)]);
             for ((_, owner, slot, key), value) in changed.cells() {
                 assert_eq!(slot, 20);
                 if owner == EVERYBODY {

@@ -10,7 +10,6 @@ use sqlx::{PgConnection, Row};
 
 use super::derive::Attempt;
 use super::made::{self, Made, MadeRow};
-use super::statistics::Counted;
 use super::{OrderKey, OrderRow};
 use crate::StatusText;
 use crate::database::{damaged, moment, parsed, to_sql};
@@ -27,49 +26,43 @@ pub(super) async fn load_attempts(
     rows.iter().map(|row| Ok((row.try_get("payment_id")?, read_attempt(row)?))).collect()
 }
 
-/// The other payments of the orders that `attempts` belong to, as far as they are known.
-pub(super) async fn load_siblings(
+/// All payments of the orders that `attempts` belong to.
+pub(super) async fn load_orders(
     connection: &mut PgConnection,
     attempts: &HashMap<String, Attempt>,
 ) -> Result<Vec<Attempt>, sqlx::Error> {
-    let keys: BTreeSet<(String, &str)> =
-        attempts.values().map(|attempt| (attempt.merchant_id.to_string(), attempt.order_no.as_str())).collect();
-    let (merchants, order_nos): (Vec<String>, Vec<&str>) = keys.into_iter().unzip();
-    let ids: Vec<&str> = attempts.keys().map(String::as_str).collect();
+    let keys: BTreeSet<(String, String)> =
+        attempts.values().map(|attempt| (attempt.merchant_id.to_string(), attempt.order_no.to_string())).collect();
+    let (merchants, order_nos): (Vec<String>, Vec<String>) = keys.into_iter().unzip();
     let rows = sqlx::query(
         "SELECT order_payments.* FROM unnest($1::text[], $2::text[]) AS wanted (merchant_id, order_no)
-           JOIN order_payments USING (merchant_id, order_no)
-          WHERE NOT EXISTS (SELECT FROM unnest($3::text[]) AS touched (id) WHERE touched.id = payment_id)",
+           JOIN order_payments USING (merchant_id, order_no)",
     )
     .bind(merchants)
     .bind(order_nos)
-    .bind(ids)
     .fetch_all(connection)
     .await?;
     rows.iter().map(read_attempt).collect()
 }
 
-/// What each of the orders counted as before the batch, and those of them that were made, by merchant and number.
-pub(super) async fn load_touched(
+/// Those of the orders that were made, by merchant and number.
+pub(super) async fn load_made(
     connection: &mut PgConnection,
     keys: BTreeSet<OrderKey>,
-) -> Result<(BTreeMap<OrderKey, Counted>, BTreeMap<OrderKey, MadeRow>), sqlx::Error> {
+) -> Result<BTreeMap<OrderKey, MadeRow>, sqlx::Error> {
     let (merchants, order_nos): (Vec<String>, Vec<String>) =
         keys.iter().map(|(merchant, order_no)| (merchant.to_string(), order_no.to_string())).unzip();
     let rows = sqlx::query(
-        "SELECT merchant_id, order_no, status, currency, amount, amount_paid, amount_refunded, created_at, updated_at,
-                version, made::text
+        "SELECT orders.updated_at, orders.version, orders.made::text
            FROM unnest($1::text[], $2::text[]) AS wanted (merchant_id, order_no)
-           JOIN orders USING (merchant_id, order_no)",
+           JOIN orders USING (merchant_id, order_no)
+          WHERE orders.made IS NOT NULL",
     )
     .bind(merchants)
     .bind(order_nos)
     .fetch_all(connection)
     .await?;
-    let counted = |row: &PgRow| Ok(((parsed(row, "merchant_id")?, parsed(row, "order_no")?), Counted::read(row)?));
-    let counted = rows.iter().map(counted).collect::<Result<_, sqlx::Error>>()?;
-    let made = rows.iter().filter_map(|row| made::read_row(row).transpose()).collect::<Result<_, _>>()?;
-    Ok((counted, made))
+    rows.iter().filter_map(|row| made::read_row(row).transpose()).collect()
 }
 
 fn read_attempt(row: &PgRow) -> Result<Attempt, sqlx::Error> {

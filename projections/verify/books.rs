@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use commands::ports::EventStore;
-use domain::{Decider, invariants};
 use domain::merchant_account::{Holder, MerchantAccount};
+use domain::{Decider, invariants};
 use sqlx::Row;
 
 use super::{Rows, Seen, Verification, compare, replay};

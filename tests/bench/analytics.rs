@@ -73,7 +73,7 @@ async fn fill(database: &TestDatabase, projection: &dyn Projection, year: &Payme
         let page = year.events(first, CHUNK);
         let began = Instant::now();
         let mut transaction = connection.begin().await.expect("a transaction");
-        projection.apply(&mut transaction, &page).await.expect("the page is folded");
+        projection.apply(&mut transaction, &page.iter().collect::<Vec<_>>()).await.expect("the page is folded");
         transaction.commit().await.expect("a commit");
         spent += began.elapsed();
         events += page.len();

@@ -191,9 +191,7 @@ async fn the_database_refuses_what_does_not_balance_and_any_edit() {
     let mut connection = pool.acquire().await.unwrap().detach();
     assert!(sqlx::raw_sql(&replica).execute(&mut connection).await.unwrap_err().to_string().contains("append-only"));
 
-    let balanced = insert(
-        "(9, 1, 1, 'USD', 5), (9, 2, 2, 'USD', -5), (10, 1, 1, 'USD', 5), (10, 2, 2, 'USD', -5)",
-    );
+    let balanced = insert("(9, 1, 1, 'USD', 5), (9, 2, 2, 'USD', -5), (10, 1, 1, 'USD', 5), (10, 2, 2, 'USD', -5)");
     assert_eq!(sqlx::query(&balanced).execute(pool).await.unwrap().rows_affected(), 4);
 }
 

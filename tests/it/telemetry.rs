@@ -57,7 +57,10 @@ async fn one_trace_joins_a_request_with_everything_that_it_led_to() {
         // The channel's own request, minutes later and in a trace of its own.
         stage.receive(news("evt_1", &[payment_id])).instrument(request(None)).await.unwrap();
         let events = stage.webhooks.payments.executor.store().read_all(0, 100).await.unwrap();
-        let page = trace::spans_of(&events.iter().collect::<Vec<_>>(), |_| tracing::info_span!(target: "projections", "projection.event"));
+        let page = trace::spans_of(
+            &events.iter().collect::<Vec<_>>(),
+            |_| tracing::info_span!(target: "projections", "projection.event"),
+        );
         assert_eq!(page.len(), events.iter().filter(|event| event.metadata.contains(TRACE_ID)).count());
     })
     .await;

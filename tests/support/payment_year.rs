@@ -1,6 +1,7 @@
 //! A year of payments as their events stand in the log, evenly spread, of few large and many small merchants. The same
 //! size tells the same year. Nothing is decided and nothing is stored; events of one payment follow each other at once.
 
+use commands::ports::event::Decoded;
 use commands::ports::{RecordedEvent, StreamId};
 use domain::chain::ChainHash;
 use domain::payment::{Captured, Created, Event, Failed, Failure, RefundCause, RefundRequested, RefundSucceeded};
@@ -132,6 +133,7 @@ fn recorded(position: u64, terms: &Created, version: u64, recorded_at: Timestamp
         schema_version: event.schema_version(),
         payload: serde_json::to_string(event).expect("events can be written"),
         metadata: String::new(),
+        decoded: Decoded::default(),
         recorded_at,
         effective_at: recorded_at,
         hash: ChainHash::GENESIS,

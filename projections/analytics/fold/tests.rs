@@ -1,6 +1,7 @@
 //! What each event changes of the figures, from the events' golden files.
 
 use commands::ports::StreamId;
+use commands::ports::event::Decoded;
 use domain::DomainEvent;
 use domain::chain::ChainHash;
 use serde_json::{Value, json};
@@ -36,6 +37,7 @@ fn recorded(seconds: i64, event: &Event) -> RecordedEvent {
         schema_version: event.schema_version(),
         payload: serde_json::to_string(event).unwrap(),
         metadata: String::new(),
+        decoded: Decoded::default(),
         recorded_at,
         effective_at: recorded_at,
         hash: ChainHash::GENESIS,

@@ -36,7 +36,7 @@ async fn fold(models: &ReadModels, projection: &dyn Projection, events: &[Record
     while !rest.is_empty() {
         let (batch, later) = rest.split_at((*sizes.next().unwrap()).min(rest.len()));
         let mut transaction = connection.begin().await.unwrap();
-        projection.apply(&mut transaction, batch).await.unwrap();
+        projection.apply(&mut transaction, &batch.iter().collect::<Vec<_>>()).await.unwrap();
         transaction.commit().await.unwrap();
         rest = later;
     }
