@@ -296,6 +296,8 @@ mod tests {
         };
         let pending = Sums { orders: 1, amount: 100, ..Sums::default() };
         assert_eq!(counted(0, 0), [(OrderStatus::Pending, pending)]);
+        let kept = Sums { paid: 1, amount_paid: 2, ..pending };
+        assert_eq!(counted(2, 2), [(OrderStatus::Paid, kept)]);
         let paid = Sums { paid: 1, refunded: 1, amount_paid: 8, amount_refunded: 2, ..pending };
         assert_eq!(counted(3, 8), [(OrderStatus::PartiallyRefunded, paid)]);
     }
