@@ -45,7 +45,8 @@ pub struct KeyVault<K> {
     wrapping: Cipher,
     blind_index: Zeroizing<[u8; 32]>,
     text_index: Zeroizing<[u8; 32]>,
-    cache: ShortCache<String, Arc<Cipher>>,
+    /// `None` is a key that was erased, which it stays.
+    cache: ShortCache<String, Option<Arc<Cipher>>>,
 }
 
 impl PostgresVault {
@@ -124,8 +125,10 @@ impl<K: SubjectKeys> KeyVault<K> {
     async fn current_key(&self, subject: &Subject) -> Result<(String, Arc<Cipher>), VaultError> {
         for generation in 0_u32.. {
             let key_id = self.key_id(subject, generation);
-            if let Some(key) = self.cache.get(&key_id) {
-                return Ok((key_id, key));
+            match self.cache.get(&key_id) {
+                Some(Some(key)) => return Ok((key_id, key)),
+                Some(None) => continue,
+                None => {}
             }
             let seen = self.cache.withdrawals();
             let fresh = cipher::draw_key()?;
@@ -133,7 +136,7 @@ impl<K: SubjectKeys> KeyVault<K> {
             match self.keys.insert_or_find(&key_id, &wrapped).await? {
                 Stored::Live(wrapped) => {
                     let key = self.unwrap(&key_id, &wrapped)?;
-                    self.cache.put(key_id.clone(), key.clone(), seen);
+                    self.cache.put(key_id.clone(), Some(key.clone()), seen);
                     return Ok((key_id, key));
                 }
                 Stored::Erased | Stored::Absent => {}
@@ -145,19 +148,17 @@ impl<K: SubjectKeys> KeyVault<K> {
     /// The key that something was sealed under; `None` once it was erased.
     async fn known_key(&self, key_id: &str) -> Result<Option<Arc<Cipher>>, VaultError> {
         if let Some(key) = self.cache.get(&key_id.to_owned()) {
-            return Ok(Some(key));
+            return Ok(key);
         }
         let seen = self.cache.withdrawals();
-        match self.keys.find(key_id).await? {
-            Stored::Erased => Ok(None),
+        let key = match self.keys.find(key_id).await? {
+            Stored::Erased => None,
             // A key is durable before anything is sealed under it, and its row is never deleted.
-            Stored::Absent => Err(VaultError::Damaged),
-            Stored::Live(wrapped) => {
-                let key = self.unwrap(key_id, &wrapped)?;
-                self.cache.put(key_id.to_owned(), key.clone(), seen);
-                Ok(Some(key))
-            }
-        }
+            Stored::Absent => return Err(VaultError::Damaged),
+            Stored::Live(wrapped) => Some(self.unwrap(key_id, &wrapped)?),
+        };
+        self.cache.put(key_id.to_owned(), key.clone(), seen);
+        Ok(key)
     }
 
     fn unwrap(&self, key_id: &str, wrapped: &[u8]) -> Result<Arc<Cipher>, VaultError> {
@@ -182,6 +183,22 @@ impl<K: SubjectKeys> Vault for KeyVault<K> {
     ) -> Result<Option<Sealed>, VaultError> {
         let key = self.known_key(&sealed.key).await?;
         key.map(|key| seal_with(&key, sealed.key.clone(), context, plaintext)).transpose()
+    }
+
+    async fn prepare(&self, sealed: &[&Sealed]) -> Result<(), VaultError> {
+        let mut unknown: Vec<String> = sealed.iter().map(|sealed| sealed.key.clone()).collect();
+        unknown.sort();
+        unknown.dedup();
+        unknown.retain(|key_id| self.cache.get(key_id).is_none());
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let seen = self.cache.withdrawals();
+        for (key_id, wrapped) in self.keys.find_many(&unknown).await? {
+            let key = wrapped.map(|wrapped| self.unwrap(&key_id, &wrapped)).transpose()?;
+            self.cache.put(key_id, key, seen);
+        }
+        Ok(())
     }
 
     async fn open(&self, context: &str, sealed: &Sealed) -> Result<Option<Vec<u8>>, VaultError> {

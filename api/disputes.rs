@@ -5,9 +5,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use commands::dispute::Disputes;
 use commands::ports::{Category, Receipt};
-use domain::DisputeId;
 use domain::dispute::{self, Dispute, DisputeStatus};
-use projections::disputes::{DisputeRow, Disputes as ReadModel};
+use domain::{DisputeId, PaymentId};
+use projections::disputes::{self as read_model, DisputeRow, Disputes as ReadModel};
 use projections::{Projection, streams};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -20,7 +20,7 @@ use crate::errors;
 use crate::extract::fields::EvidenceText;
 use crate::extract::{Named, Params};
 use crate::idempotency::{self, Command, Nothing, accepted, answer};
-use crate::page::{List, ListQuery};
+use crate::page::{List, list_query};
 use crate::params::{CommandErrors, CommandHeaders, QueryErrors, QueryHeaders};
 use crate::position::{self, Freshness};
 use crate::problem::Problem;
@@ -121,19 +121,28 @@ async fn find(app: &App, freshness: Freshness, id: DisputeId) -> Result<(Option<
     Ok((streams::find::<ReadModel>(&mut view, id).await?, view.position))
 }
 
+list_query! {
+    /// What the list of disputes can be asked for.
+    DisputeListQuery {
+        #[param(value_type = Option<String>)]
+        payment_id: Option<PaymentId>,
+    }
+}
+
 /// List disputes, newest first
-#[utoipa::path(get, path = "/disputes", tag = "disputes", params(ListQuery, QueryHeaders),
+#[utoipa::path(get, path = "/disputes", tag = "disputes", params(DisputeListQuery, QueryHeaders),
     responses((status = 200, description = "A page of disputes", body = List<DisputeObject>), QueryErrors))]
 async fn list_disputes(
     State(app): State<App>,
     reader: ObjectReader,
-    Params(query): Params<ListQuery>,
+    Params(query): Params<DisputeListQuery>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
     let (begin, limit) = (query.begin()?, query.limit.0);
+    let payment_id = query.payment_id;
     let filter = query.filter::<DisputeStatus>(reader)?;
     let mut view = freshness.view(&app, VIEW, None).await?;
-    let page = streams::list::<ReadModel, _>(&mut view, &filter, limit, begin.as_ref()).await?;
+    let page = read_model::list(&mut view, &filter, payment_id, limit, begin.as_ref()).await?;
     let position = position::header(view.position);
     drop(view);
     let disputes = disputes(&app);

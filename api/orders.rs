@@ -8,11 +8,9 @@ mod pay;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use commands::CommandError;
 use commands::order::Orders as OrderCommands;
-use commands::ports::Category;
-use domain::order::Order;
-use domain::payment::Payment;
-use domain::{MerchantId, OrderNo, order};
+use domain::{MerchantId, OrderNo};
 use futures::{StreamExt, TryStreamExt, stream};
 use projections::orders::{self as read_model, OrderRow, OrderStatus, Orders};
 use projections::{Filter, Projection, Snapshot};
@@ -26,8 +24,7 @@ use crate::auth::roles::ObjectReader;
 use crate::errors;
 use crate::extract::{Json, Named, Params};
 use crate::idempotency::answer;
-use crate::outcome;
-use crate::page::{List, ListQuery};
+use crate::page::{List, PastListQuery};
 use crate::params::{QueryErrors, QueryHeaders};
 use crate::position::{self, AsOf, Freshness};
 use crate::problem::Problem;
@@ -81,31 +78,12 @@ async fn get_order(
     }
     let position = as_of.unwrap_or(view.position);
     if let (Some(now), Some(as_of)) = (&row, as_of) {
-        row = order_at(&app, view, now, as_of).await?;
+        let key = (now.merchant_id, &now.order_no);
+        row = read_model::find_at(view, app.store().as_ref(), key, as_of).await?;
     }
     let row = row.ok_or_else(|| Problem::of(errors::ORDER_NOT_FOUND))?;
     let object = of_row(&OrderCommands::on(&app.payments), row).await?;
     Ok(answer(StatusCode::OK, [position::header(position)], &object))
-}
-
-/// The order as its own stream stood at `position`, or its payments if it was not made by then; none if there was no
-/// payment yet either.
-async fn order_at(app: &App, mut view: Snapshot, now: &OrderRow, position: u64) -> Result<Option<OrderRow>, Problem> {
-    let payment_ids = read_model::payments_of(&mut view, now.merchant_id, &now.order_no).await?;
-    drop(view);
-    if now.made.is_some() {
-        let stream = Category::of::<Order>().stream(order::stream_id(now.merchant_id, &now.order_no));
-        let history = outcome::events_up_to(app, &stream, position).await?;
-        if let Some(row) = read_model::of_history(&history).map_err(|error| Problem::internal(&error))? {
-            return Ok(Some(row));
-        }
-    }
-    let category = Category::of::<Payment>();
-    let mut histories = vec![];
-    for payment_id in payment_ids {
-        histories.push(outcome::events_up_to(app, &category.stream(payment_id.to_string()), position).await?);
-    }
-    read_model::of_histories(&histories).map_err(|error| Problem::internal(&error))
 }
 
 /// The order of this number; without a merchant it must be the only one.
@@ -127,23 +105,33 @@ async fn find(
 }
 
 /// List orders, newest first
-#[utoipa::path(get, path = "/orders", tag = "orders", params(ListQuery, QueryHeaders),
+#[utoipa::path(get, path = "/orders", tag = "orders", params(PastListQuery, QueryHeaders),
     responses((status = 200, description = "A page of orders", body = List<OrderObject>), QueryErrors))]
 async fn list_orders(
     State(app): State<App>,
     reader: ObjectReader,
-    Params(query): Params<ListQuery>,
+    Params(query): Params<PastListQuery>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
     let (begin, limit) = (query.begin()?, query.limit.0);
+    let as_of = AsOf::resolve(query.as_of, &app).await?;
     let filter = query.filter::<OrderStatus>(reader)?;
-    let mut view = freshness.view(&app, VIEW, None).await?;
-    let page = read_model::list(&mut view, &filter, limit, begin.as_ref()).await?;
-    let headers = [position::header(view.position)];
-    drop(view);
+    let mut view = freshness.view(&app, VIEW, as_of).await?;
+    let headers = [position::header(as_of.unwrap_or(view.position))];
+    let page = match as_of {
+        None => read_model::list(&mut view, &filter, limit, begin.as_ref()).await?,
+        Some(as_of) => read_model::list_at(view, app.store().as_ref(), &filter, as_of, limit, begin.as_ref()).await?,
+    };
     let orders = OrderCommands::on(&app.payments);
+    prepare(&orders, &page.rows).await?;
     let objects = stream::iter(page.rows).then(|row| of_row(&orders, row)).try_collect().await?;
     Ok(answer(StatusCode::OK, headers, &List::<OrderObject>::new(objects, page.next)))
+}
+
+/// So that rendering the orders waits for no key.
+async fn prepare(orders: &OrderCommands, rows: &[OrderRow]) -> Result<(), CommandError> {
+    let made = rows.iter().filter_map(|row| row.made.as_ref());
+    orders.prepare_details(made.map(|made| &made.record.terms)).await
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -185,6 +173,7 @@ async fn batch_orders(
     let position = position::header(view.position);
     drop(view);
     let orders = OrderCommands::on(&app.payments);
+    prepare(&orders, &rows).await?;
     let mut batch = OrderBatch { found: vec![], missing: vec![] };
     for number in body.order_nos {
         match rows.iter().find(|row| row.order_no.as_str() == number) {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use commands::as_of;
 use commands::ports::{Category, Receipt, RecordedEvent, StreamId, StreamState};
 use domain::Decider;
 use domain::payment::{Payment, Record};
@@ -71,17 +72,7 @@ pub async fn stream_at(app: &App, category: Category, id: &str, position: u64) -
 
 /// The events of a stream at `position` or before, oldest first.
 pub async fn events_up_to(app: &App, stream: &StreamId, position: u64) -> Result<Vec<RecordedEvent>, Problem> {
-    let mut events: Vec<RecordedEvent> = vec![];
-    loop {
-        let version = events.last().map_or(0, |event| event.version);
-        let page = app.store().read_stream(stream, version, PAGE).await?;
-        let read = page.len();
-        events.extend(page.into_iter().take_while(|event| event.position <= position));
-        let behind = events.last().map_or(0, |event| event.version);
-        if read < PAGE || behind < version + u64::try_from(read).unwrap_or(u64::MAX) {
-            return Ok(events);
-        }
-    }
+    Ok(as_of::events_up_to(app.store().as_ref(), stream, position).await?)
 }
 
 fn apply(category: Category, state: &StreamState, event: &RecordedEvent) -> Result<StreamState, Problem> {

@@ -3,75 +3,108 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use domain::{ChannelName, Currency, MerchantId, OrderNo, Timestamp};
-use projections::{Cursor, Filter, Page};
+use projections::{Cursor, Page};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
-use crate::auth::roles::ObjectReader;
 use crate::errors;
+use crate::position::AsOf;
 use crate::problem::Problem;
 
-/// What every list of objects can be asked for.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct ListQuery {
-    /// 1 to 100, 20 unless told otherwise.
-    #[serde(default)]
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
-    pub limit: Limit,
-    /// `next_cursor` of the page before.
-    pub cursor: Option<String>,
-    /// For everybody but merchants: whose objects.
-    #[param(value_type = Option<String>)]
-    pub merchant_id: Option<MerchantId>,
-    /// One of the object's statuses.
-    pub status: Option<String>,
-    #[param(value_type = Option<String>)]
-    pub currency: Option<Currency>,
-    #[param(value_type = Option<String>)]
-    pub channel: Option<ChannelName>,
-    #[param(value_type = Option<String>)]
-    pub order_no: Option<OrderNo>,
-    /// RFC 3339; both ends are included.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub created_from: Option<Timestamp>,
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub created_to: Option<Timestamp>,
-    /// Minor units; both ends are included.
-    pub amount_min: Option<i64>,
-    pub amount_max: Option<i64>,
+/// Defines what a list of objects can be asked for: what every list can, and fields of its own.
+macro_rules! list_query {
+    ($(#[$doc:meta])* $name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(serde::Deserialize, utoipa::IntoParams)]
+        #[into_params(parameter_in = Query)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            /// 1 to 100, 20 unless told otherwise.
+            #[serde(default)]
+            #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+            pub limit: $crate::page::Limit,
+            /// `next_cursor` of the page before.
+            pub cursor: Option<String>,
+            /// For everybody but merchants: whose objects.
+            #[param(value_type = Option<String>)]
+            pub merchant_id: Option<domain::MerchantId>,
+            $($(#[$attribute])* pub $field: $type,)*
+            /// One of the object's statuses.
+            pub status: Option<String>,
+            #[param(value_type = Option<String>)]
+            pub currency: Option<domain::Currency>,
+            #[param(value_type = Option<String>)]
+            pub channel: Option<domain::ChannelName>,
+            #[param(value_type = Option<String>)]
+            pub order_no: Option<domain::OrderNo>,
+            /// RFC 3339; both ends are included.
+            #[param(value_type = Option<String>, format = DateTime)]
+            pub created_from: Option<domain::Timestamp>,
+            #[param(value_type = Option<String>, format = DateTime)]
+            pub created_to: Option<domain::Timestamp>,
+            /// Minor units; both ends are included.
+            pub amount_min: Option<i64>,
+            pub amount_max: Option<i64>,
+        }
+
+        impl $name {
+            /// Where the page begins.
+            pub fn begin(&self) -> Result<Option<projections::Cursor>, $crate::problem::Problem> {
+                $crate::page::cursor(self.cursor.as_deref())
+            }
+
+            /// Which rows are wanted of those that `reader` may see; `S` is the objects' status.
+            pub fn filter<S>(
+                self,
+                reader: $crate::auth::roles::ObjectReader,
+            ) -> Result<projections::Filter<S>, $crate::problem::Problem>
+            where
+                S: std::str::FromStr,
+                S::Err: std::fmt::Display,
+            {
+                Ok(projections::Filter {
+                    merchant_id: reader.whose(self.merchant_id)?,
+                    status: $crate::page::status(self.status.as_deref())?,
+                    currency: self.currency,
+                    channel: self.channel,
+                    order_no: self.order_no,
+                    created_from: self.created_from,
+                    created_to: self.created_to,
+                    amount_min: self.amount_min,
+                    amount_max: self.amount_max,
+                })
+            }
+        }
+    };
+}
+pub(crate) use list_query;
+
+list_query! {
+    /// What every list of objects can be asked for.
+    ListQuery {}
 }
 
-impl ListQuery {
-    /// Where the page begins.
-    pub fn begin(&self) -> Result<Option<Cursor>, Problem> {
-        cursor(self.cursor.as_deref())
+list_query! {
+    /// [`ListQuery`] of a list that tells the past as well.
+    PastListQuery {
+        /// A `Ledger-Position` or an RFC 3339 time: what was there by then, as it was then. Together with a filter by what
+        /// may have changed since, such as the status, a page may be shorter than `limit` although more follow.
+        #[param(value_type = Option<String>)]
+        as_of: Option<AsOf>,
     }
+}
 
-    /// Which rows are wanted of those that `reader` may see; `S` is the objects' status.
-    pub fn filter<S>(self, reader: ObjectReader) -> Result<Filter<S>, Problem>
-    where
-        S: FromStr,
-        S::Err: Display,
-    {
-        let unknown = |error: S::Err| {
-            Problem::new(errors::INVALID_PARAMETER, format!("the parameter status {error}")).in_parameter("status")
-        };
-        Ok(Filter {
-            merchant_id: reader.whose(self.merchant_id)?,
-            status: self.status.map(|status| status.parse().map_err(unknown)).transpose()?,
-            currency: self.currency,
-            channel: self.channel,
-            order_no: self.order_no,
-            created_from: self.created_from,
-            created_to: self.created_to,
-            amount_min: self.amount_min,
-            amount_max: self.amount_max,
-        })
-    }
+/// The status that is asked for.
+pub fn status<S>(text: Option<&str>) -> Result<Option<S>, Problem>
+where
+    S: FromStr,
+    S::Err: Display,
+{
+    let unknown = |error: S::Err| {
+        Problem::new(errors::INVALID_PARAMETER, format!("the parameter status {error}")).in_parameter("status")
+    };
+    text.map(|status| status.parse().map_err(unknown)).transpose()
 }
 
 /// 1 to 100 rows, 20 unless told otherwise.

@@ -1,16 +1,18 @@
 //! Payments: create, look up, list, cancel, and each one's story.
 
+use std::collections::HashMap;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use commands::CommandError;
 use commands::payment::{CreatePayment, Customer, PaymentDetails};
-use commands::ports::{Category, Receipt};
+use commands::ports::{Category, Receipt, StreamState};
 use domain::payment::{Payment, PaymentStatus, Record};
 use domain::{ChannelName, Country, Currency, MerchantId, Money, OrderNo, PaymentId};
 use futures::{StreamExt, TryStreamExt, stream};
 use projections::payments::Payments;
-use projections::streams;
+use projections::{past, streams};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -24,16 +26,13 @@ use crate::extract::fields::{Amount, Email, ExpiresIn, FreeText, HttpUrl, Metada
 use crate::extract::{Json, Named, Params, Wait};
 use crate::idempotency::{self, Command, Nothing, accepted, answer};
 use crate::outcome;
-use crate::page::{List, ListQuery};
+use crate::page::{List, PastListQuery};
 use crate::params::{CommandErrors, QueryErrors, QueryHeaders, WaitingCommandHeaders};
 use crate::position::{self, AsOf, Freshness};
 use crate::problem::Problem;
 use crate::render::payment::{PaymentObject, object, of_record, of_row};
 use crate::render::story::StoryEntry;
 use crate::story::{self, StoryQuery};
-
-/// Loads of one batch that run at once.
-const BATCH_LOADS: usize = 8;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -212,20 +211,27 @@ async fn get_payment(
 }
 
 /// List payments, newest first
-#[utoipa::path(get, path = "/payments", tag = "payments", params(ListQuery, QueryHeaders),
+#[utoipa::path(get, path = "/payments", tag = "payments", params(PastListQuery, QueryHeaders),
     responses((status = 200, description = "A page of payments", body = List<PaymentObject>), QueryErrors))]
 async fn list_payments(
     State(app): State<App>,
     reader: ObjectReader,
-    Params(query): Params<ListQuery>,
+    Params(query): Params<PastListQuery>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
     let (begin, limit) = (query.begin()?, query.limit.0);
+    let as_of = AsOf::resolve(query.as_of, &app).await?;
     let filter = query.filter::<PaymentStatus>(reader)?;
-    let mut view = freshness.view(&app, &[&Payments], None).await?;
-    let page = streams::list::<Payments, _>(&mut view, &filter, limit, begin.as_ref()).await?;
-    let position = position::header(view.position);
-    drop(view);
+    let mut view = freshness.view(&app, &[&Payments], as_of).await?;
+    let position = position::header(as_of.unwrap_or(view.position));
+    let page = match as_of {
+        None => streams::list::<Payments, _>(&mut view, &filter, limit, begin.as_ref()).await?,
+        Some(as_of) => {
+            past::list::<Payments, _>(view, app.store().as_ref(), &filter, as_of, limit, begin.as_ref()).await?
+        }
+    };
+    let records = page.rows.iter().filter_map(|row| row.state.record());
+    app.payments.prepare_details(records.map(|record| &record.terms)).await?;
     let objects = stream::iter(&page.rows).then(|row| of_row(&app.payments, row)).try_collect().await?;
     Ok(answer(StatusCode::OK, [position], &List::new(objects, page.next)))
 }
@@ -258,34 +264,35 @@ async fn batch_payments(
         return Err(Problem::new(errors::INVALID_FIELD, "at most 100 ids at once").at("/ids"));
     }
     let position = freshness.of_streams(&app);
-    let looked_up: Vec<(String, Option<PaymentObject>)> = stream::iter(body.ids)
-        .map(|id| async { Ok::<_, CommandError>((visible(&app, reader, &id).await?, id)) })
-        .buffered(BATCH_LOADS)
-        .map_ok(|(object, id)| (id, object))
-        .try_collect()
-        .await?;
+    let valid: Vec<PaymentId> = body.ids.iter().filter_map(|id| id.parse().ok()).collect();
+    let found = visible(&app, reader, &valid).await?;
     let mut batch = PaymentBatch { found: vec![], missing: vec![] };
-    for (id, object) in looked_up {
-        match object {
-            Some(object) => batch.found.push(object),
+    for id in body.ids {
+        match found.get(&id) {
+            Some(object) => batch.found.push(object.clone()),
             None => batch.missing.push(id),
         }
     }
     Ok(answer(StatusCode::OK, [position::header(position)], &batch))
 }
 
-/// The payment of this id, if there is one and the reader may see it.
-async fn visible(app: &App, reader: ObjectReader, id: &str) -> Result<Option<PaymentObject>, CommandError> {
-    let Ok(payment_id) = id.parse::<PaymentId>() else {
-        return Ok(None);
-    };
-    let stream = app.payments.load(payment_id).await?;
-    match stream.of::<Payment>().and_then(|state| state.record()) {
-        Some(record) if reader.may_see(record.terms.merchant_id) => {
-            of_record(&app.payments, record, stream.version, stream.updated_at).await.map(Some)
-        }
-        _ => Ok(None),
+/// Those of the payments that there are and that the reader may see, by their ids.
+async fn visible(
+    app: &App,
+    reader: ObjectReader,
+    payments: &[PaymentId],
+) -> Result<HashMap<String, PaymentObject>, CommandError> {
+    let streams = app.payments.load_many(payments).await?;
+    let records = streams.iter().filter_map(|stream| Some((stream.of::<Payment>()?.record()?, stream)));
+    let visible: Vec<(&Record, &StreamState)> =
+        records.filter(|(record, _)| reader.may_see(record.terms.merchant_id)).collect();
+    app.payments.prepare_details(visible.iter().map(|(record, _)| &record.terms)).await?;
+    let mut objects = HashMap::new();
+    for (record, stream) in visible {
+        let object = of_record(&app.payments, record, stream.version, stream.updated_at).await?;
+        objects.insert(record.terms.payment_id.to_string(), object);
     }
+    Ok(objects)
 }
 
 /// A payment's story

@@ -5,12 +5,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use commands::payment::RefundPayment;
 use domain::payment::{Payment, Record};
-use domain::{ChannelName, Currency, MerchantId, OrderNo, PaymentId, RefundId, Timestamp};
+use domain::{PaymentId, RefundId};
 use futures::{StreamExt, TryStreamExt, stream};
+use projections::Projection;
 use projections::refunds::{self as read_model, RefundRow, Refunds};
-use projections::{Filter, Projection};
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -19,10 +19,10 @@ use crate::app::App;
 use crate::auth::roles::{MerchantCaller, ObjectReader};
 use crate::errors;
 use crate::extract::fields::{Amount, FreeText};
-use crate::extract::{Named, Params, Parsed, Wait};
+use crate::extract::{Named, Params, Wait};
 use crate::idempotency::{self, Command, Nothing, accepted, answer};
 use crate::outcome;
-use crate::page::{Limit, List, cursor};
+use crate::page::{List, list_query};
 use crate::params::{CommandErrors, QueryErrors, QueryHeaders, WaitingCommandHeaders};
 use crate::position::{self, Freshness};
 use crate::problem::Problem;
@@ -110,64 +110,27 @@ async fn find(app: &App, freshness: Freshness, id: RefundId) -> Result<(Option<R
     Ok((read_model::find(&mut view, id).await?, view.position))
 }
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-struct ListQuery {
-    /// 1 to 100, 20 unless told otherwise.
-    #[serde(default)]
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
-    limit: Limit,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-    /// For everybody but merchants: whose refunds.
-    #[param(value_type = Option<String>)]
-    merchant_id: Option<MerchantId>,
-    #[param(value_type = Option<String>)]
-    payment_id: Option<PaymentId>,
-    /// `pending`, `succeeded` or `failed`.
-    #[param(value_type = Option<String>)]
-    status: Option<Parsed<read_model::RefundState>>,
-    #[param(value_type = Option<String>)]
-    currency: Option<Currency>,
-    #[param(value_type = Option<String>)]
-    channel: Option<ChannelName>,
-    #[param(value_type = Option<String>)]
-    order_no: Option<OrderNo>,
-    /// RFC 3339; both ends are included.
-    #[param(value_type = Option<String>, format = DateTime)]
-    created_from: Option<Timestamp>,
-    #[param(value_type = Option<String>, format = DateTime)]
-    created_to: Option<Timestamp>,
-    /// Minor units; both ends are included.
-    amount_min: Option<i64>,
-    amount_max: Option<i64>,
+list_query! {
+    /// What the list of refunds can be asked for.
+    RefundListQuery {
+        #[param(value_type = Option<String>)]
+        payment_id: Option<PaymentId>,
+    }
 }
 
 /// List refunds, newest first
-#[utoipa::path(get, path = "/refunds", tag = "refunds", params(ListQuery, QueryHeaders),
+#[utoipa::path(get, path = "/refunds", tag = "refunds", params(RefundListQuery, QueryHeaders),
     responses((status = 200, description = "A page of refunds", body = List<RefundObject>), QueryErrors))]
 async fn list_refunds(
     State(app): State<App>,
     reader: ObjectReader,
-    Params(query): Params<ListQuery>,
+    Params(query): Params<RefundListQuery>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
-    let begin = cursor(query.cursor.as_deref())?;
-    let common = Filter {
-        merchant_id: reader.whose(query.merchant_id)?,
-        status: query.status.map(|status| status.0),
-        currency: query.currency,
-        channel: query.channel,
-        order_no: query.order_no,
-        created_from: query.created_from,
-        created_to: query.created_to,
-        amount_min: query.amount_min,
-        amount_max: query.amount_max,
-    };
-    let filter = read_model::RefundFilter { common, payment_id: query.payment_id };
+    let (begin, limit, payment_id) = (query.begin()?, query.limit.0, query.payment_id);
+    let filter = read_model::RefundFilter { common: query.filter(reader)?, payment_id };
     let mut view = freshness.view(&app, VIEW, None).await?;
-    let page = read_model::list(&mut view, &filter, query.limit.0, begin.as_ref()).await?;
+    let page = read_model::list(&mut view, &filter, limit, begin.as_ref()).await?;
     let position = position::header(view.position);
     drop(view);
     let objects = stream::iter(page.rows).then(|row| of_row(&app.payments, row)).try_collect().await?;

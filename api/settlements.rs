@@ -11,7 +11,7 @@ use domain::settlement::{Settlement, Status};
 use domain::{Currency, MerchantId, SettlementId, Timestamp};
 use projections::books::{self, Books};
 use projections::settlements::{self as read_model, SettlementRow, Settlements};
-use projections::{Projection, Snapshot, streams};
+use projections::{Projection, Snapshot, past, streams};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -23,7 +23,7 @@ use crate::errors;
 use crate::extract::{Named, Params};
 use crate::idempotency::{self, Command, Nothing, accepted, answer};
 use crate::outcome;
-use crate::page::{List, ListQuery, cursor};
+use crate::page::{List, PastListQuery, cursor};
 use crate::params::{CommandErrors, CommandHeaders, QueryErrors, QueryHeaders};
 use crate::position::{self, AsOf, Freshness};
 use crate::problem::Problem;
@@ -193,20 +193,25 @@ async fn find(app: &App, freshness: Freshness, id: SettlementId) -> Result<(Snap
 }
 
 /// List settlements, newest first
-#[utoipa::path(get, path = "/settlements", tag = "settlements", params(ListQuery, QueryHeaders),
+#[utoipa::path(get, path = "/settlements", tag = "settlements", params(PastListQuery, QueryHeaders),
     responses((status = 200, description = "A page of settlements", body = List<SettlementObject>), QueryErrors))]
 async fn list_settlements(
     State(app): State<App>,
     reader: ObjectReader,
-    Params(query): Params<ListQuery>,
+    Params(query): Params<PastListQuery>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
     let (begin, limit) = (query.begin()?, query.limit.0);
+    let as_of = AsOf::resolve(query.as_of, &app).await?;
     let filter = query.filter::<Status>(reader)?;
-    let mut view = freshness.view(&app, VIEW, None).await?;
-    let page = streams::list::<Settlements, _>(&mut view, &filter, limit, begin.as_ref()).await?;
-    let position = position::header(view.position);
-    drop(view);
+    let mut view = freshness.view(&app, VIEW, as_of).await?;
+    let position = position::header(as_of.unwrap_or(view.position));
+    let page = match as_of {
+        None => streams::list::<Settlements, _>(&mut view, &filter, limit, begin.as_ref()).await?,
+        Some(as_of) => {
+            past::list::<Settlements, _>(view, app.store().as_ref(), &filter, as_of, limit, begin.as_ref()).await?
+        }
+    };
     let next = page.next;
     let of_row = |row: &SettlementRow| row.state.record().map(|record| object(record, row.version));
     let objects = page.rows.iter().filter_map(of_row).collect();

@@ -39,6 +39,12 @@ impl Payments {
         Ok(self.executor.store().load(Category::of::<Payment>(), &payment_id.to_string()).await?)
     }
 
+    /// Each of the payments as of its newest event, in their order.
+    pub async fn load_many(&self, payments: &[PaymentId]) -> Result<Vec<StreamState>, CommandError> {
+        let ids: Vec<String> = payments.iter().map(PaymentId::to_string).collect();
+        Ok(self.executor.store().load_many(Category::of::<Payment>(), &ids).await?)
+    }
+
     /// Asks for the payment to be cancelled; the saga asks the channel. `owner` restricts it to one merchant's payments.
     pub async fn cancel(
         &self,

@@ -8,7 +8,7 @@ use crate::streams::{Columns, Listed, StreamRow, stream_read_model};
 
 stream_read_model! {
     /// Adjustments by their ids.
-    Adjustments of Adjustment, "adjustments" version 1
+    Adjustments of Adjustment, "adjustments" version 2
 }
 
 pub type AdjustmentRow = StreamRow<State>;

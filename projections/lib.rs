@@ -20,6 +20,7 @@ pub mod overdue;
 mod page;
 mod pages;
 mod parking;
+pub mod past;
 pub mod payments;
 mod poison;
 pub mod pre_auths;

@@ -7,7 +7,7 @@ use crate::streams::{Columns, Listed, StreamRow, stream_read_model};
 
 stream_read_model! {
     /// Merchants by their ids.
-    Merchants of Merchant, "merchants" version 2
+    Merchants of Merchant, "merchants" version 3
 }
 
 pub type MerchantRow = StreamRow<State>;

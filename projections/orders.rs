@@ -14,12 +14,12 @@
 
 mod derive;
 mod made;
+mod past;
 mod statistics;
 mod store;
 
 use async_trait::async_trait;
 use commands::ports::RecordedEvent;
-use commands::ports::event::Unreadable;
 use domain::order::Order;
 use domain::payment::{Event, Payment};
 use domain::{ChannelName, Currency, Decider, MerchantId, OrderNo, PaymentId, Timestamp};
@@ -30,9 +30,10 @@ use crate::database::{damaged, moment, parsed, parsed_if_any};
 use crate::filter::push_page;
 use crate::rollup::rollup_table;
 use crate::{ApplyError, Cursor, Filter, Page, Projection, ReadError, Snapshot, StatusText};
-pub(crate) use derive::{Attempt, of_attempts};
-pub use made::{Made, of_history};
-pub(crate) use made::{MadeRow, OrderKey, fold_all};
+pub(crate) use derive::{Attempt, listed};
+pub use made::Made;
+pub(crate) use made::{MadeRow, fold_all};
+pub use past::{find_at, list_at};
 pub use statistics::{OrderFigures, OrderQuestion, Sums, figures};
 pub(crate) use statistics::{TABLE as FIGURES, changes};
 
@@ -54,6 +55,7 @@ CREATE TABLE order_payments (
     amount_refunded bigint           NOT NULL,
     channel         text COLLATE "C" NOT NULL,
     created_at      timestamptz      NOT NULL,
+    recorded_at     timestamptz      NOT NULL,
     updated_at      timestamptz      NOT NULL
 ) WITH (fillfactor = 80);
 CREATE INDEX payments_of_order ON order_payments (merchant_id, order_no);
@@ -67,11 +69,18 @@ CREATE TABLE orders (
     amount_refunded  bigint             NOT NULL,
     channel          text COLLATE "C",
     created_at       timestamptz        NOT NULL,
+    -- When the event was recorded that it begins with: of an order that was made the first of its own stream, else the
+    -- first of its payments.
+    recorded_at      timestamptz        NOT NULL,
     updated_at       timestamptz        NOT NULL,
     payment_ids      text[] COLLATE "C" NOT NULL,
     -- Tells orders of one moment apart: the id of an order that was made, else of its first payment, which belongs to
     -- one order only.
     first_id         text COLLATE "C"   NOT NULL,
+    -- The same three of an order that had payments before it was made: where it stood in lists until then.
+    before_created_at  timestamptz,
+    before_first_id    text COLLATE "C",
+    before_recorded_at timestamptz,
     -- Of an order that was made: the version and the fold of its stream, its personal data still sealed.
     version          bigint,
     made             json,
@@ -85,6 +94,9 @@ CREATE INDEX orders_newest_by_status ON orders (status, created_at, first_id);
 CREATE INDEX orders_newest_by_channel ON orders (channel, created_at, first_id);
 CREATE INDEX orders_by_number ON orders (order_no);
 CREATE INDEX orders_by_amount ON orders (currency, amount);
+-- Both nearly empty.
+CREATE INDEX orders_dated_ahead ON orders (created_at) WHERE created_at > recorded_at;
+CREATE INDEX orders_before_made ON orders (before_created_at, before_first_id) WHERE before_recorded_at IS NOT NULL;
 "#
     };
 }
@@ -96,7 +108,7 @@ impl Projection for Orders {
     }
 
     fn version(&self) -> i32 {
-        3
+        4
     }
 
     fn categories(&self) -> &'static [&'static str] {
@@ -118,7 +130,7 @@ impl Projection for Orders {
         for recorded in events {
             let event: &Event = recorded.decoded()?;
             if let Event::Created(terms) = event {
-                attempts.insert(recorded.stream.id.clone(), Attempt::of(terms));
+                attempts.insert(recorded.stream.id.clone(), Attempt::of(terms, recorded.recorded_at));
             }
             let attempt = attempts.get_mut(&recorded.stream.id);
             let attempt = attempt.ok_or_else(|| ApplyError::inapplicable(recorded, "the payment was never created"))?;
@@ -126,14 +138,14 @@ impl Projection for Orders {
         }
         store::save_attempts(connection, &attempts).await?;
         let touched = made::touched(&attempts, &of_orders)?;
+        let mut made = store::load_made(connection, &touched).await?;
+        fold_all(&mut made, &of_orders)?;
+        let attempts = store::load_orders(connection, &touched).await?;
+        let rows = listed(attempts, &made);
         let counted = statistics::counted(connection, &touched).await?;
-        let mut orders = store::load_made(connection, touched).await?;
-        fold_all(&mut orders, &of_orders)?;
-        let simple = of_attempts(store::load_orders(connection, &attempts).await?);
-        let simple = simple.into_iter().filter(|row| !orders.contains_key(&row.key()));
-        let rows: Vec<OrderRow> = simple.chain(orders.values().map(OrderRow::from)).collect();
         store::save_orders(connection, &rows).await?;
-        Ok(statistics::store(connection, changes(&counted, &rows)).await?)
+        let changed = changes(&counted, rows.iter().map(|listed| &listed.row));
+        Ok(statistics::store(connection, changed).await?)
     }
 }
 
@@ -155,6 +167,25 @@ pub struct OrderRow {
     /// Oldest first; never empty unless the order was made before them.
     pub payment_ids: Vec<PaymentId>,
     pub made: Option<Made>,
+}
+
+pub(crate) type OrderKey = (MerchantId, OrderNo);
+
+/// An order with what places it in lists, of now and of the past.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ListedOrder {
+    pub(crate) row: OrderRow,
+    /// When the event was recorded that it begins with.
+    pub(crate) recorded_at: Timestamp,
+    pub(crate) before: Option<Place>,
+}
+
+/// Where an order stood in lists before it was made, as what its payments came to.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Place {
+    created_at: Timestamp,
+    first_id: String,
+    recorded_at: Timestamp,
 }
 
 impl OrderRow {
@@ -227,10 +258,15 @@ impl std::str::FromStr for OrderStatus {
 
 pub type OrderFilter = Filter<OrderStatus>;
 
-pub(crate) const SELECT: &str =
-    "SELECT merchant_id, order_no, status, currency, amount, amount_paid, amount_refunded, channel,
-                             created_at, updated_at, payment_ids, version, made::text
-                        FROM orders WHERE true";
+macro_rules! columns {
+    () => {
+        "merchant_id, order_no, status, currency, amount, amount_paid, amount_refunded, channel, created_at, updated_at, \
+         payment_ids, version, made::text"
+    };
+}
+use columns;
+
+pub(crate) const SELECT: &str = concat!("SELECT ", columns!(), " FROM orders WHERE true");
 
 pub async fn find(
     view: &mut Snapshot,
@@ -269,43 +305,6 @@ pub async fn list(
     Ok(Page::cut(rows, limit, |row: &OrderRow| Cursor { key: row.created_at.as_micros(), id: row.first_id() }))
 }
 
-/// Every payment that was ever created under this number, oldest first.
-pub async fn payments_of(
-    view: &mut Snapshot,
-    merchant_id: MerchantId,
-    order_no: &OrderNo,
-) -> Result<Vec<PaymentId>, ReadError> {
-    let rows = sqlx::query(
-        "SELECT payment_id FROM order_payments WHERE merchant_id = $1 AND order_no = $2
-          ORDER BY created_at, payment_id",
-    )
-    .bind(merchant_id.to_string())
-    .bind(order_no.as_str())
-    .fetch_all(view.connection())
-    .await?;
-    Ok(rows.iter().map(|row| parsed(row, "payment_id")).collect::<Result<_, _>>()?)
-}
-
-/// The order that these payments make, from the events of each up to one moment; none if no payment had begun by then.
-/// The payments come oldest first.
-pub fn of_histories(histories: &[Vec<RecordedEvent>]) -> Result<Option<OrderRow>, Unreadable> {
-    let mut attempts = vec![];
-    for history in histories {
-        let mut attempt = None;
-        for recorded in history {
-            let event: Event = recorded.decode()?;
-            if let Event::Created(terms) = &event {
-                attempt = Some(Attempt::of(terms));
-            }
-            if let Some(attempt) = &mut attempt {
-                attempt.fold(&event, recorded.recorded_at);
-            }
-        }
-        attempts.extend(attempt);
-    }
-    Ok(of_attempts(attempts).pop())
-}
-
 pub(crate) fn read(row: &PgRow) -> Result<OrderRow, sqlx::Error> {
     let payment_ids: Vec<String> = row.try_get("payment_ids")?;
     let payment_ids = payment_ids.iter().map(|id| id.parse().map_err(|_| damaged(format!("{id} is no payment"))));
@@ -326,7 +325,22 @@ pub(crate) fn read(row: &PgRow) -> Result<OrderRow, sqlx::Error> {
 }
 
 /// Every row, in no particular order.
-pub(crate) async fn stored(view: &mut Snapshot) -> Result<Vec<OrderRow>, ReadError> {
-    let rows = sqlx::query(SELECT).fetch_all(view.connection()).await?;
-    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+pub(crate) async fn stored(view: &mut Snapshot) -> Result<Vec<ListedOrder>, ReadError> {
+    let statement = concat!(
+        "SELECT recorded_at, before_created_at, before_first_id, before_recorded_at, ",
+        columns!(),
+        " FROM orders"
+    );
+    let rows = sqlx::query(statement).fetch_all(view.connection()).await?;
+    Ok(rows.iter().map(read_listed).collect::<Result<_, _>>()?)
+}
+
+fn read_listed(row: &PgRow) -> Result<ListedOrder, sqlx::Error> {
+    let first_id: Option<String> = row.try_get("before_first_id")?;
+    let place = |first_id| {
+        let (created_at, recorded_at) = (moment(row, "before_created_at")?, moment(row, "before_recorded_at")?);
+        Ok::<_, sqlx::Error>(Place { created_at, first_id, recorded_at })
+    };
+    let before = first_id.map(place).transpose()?;
+    Ok(ListedOrder { row: read(row)?, recorded_at: moment(row, "recorded_at")?, before })
 }

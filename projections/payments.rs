@@ -6,12 +6,12 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use crate::database::damaged;
-use crate::streams::{Columns, Listed, StreamRow, stream_read_model};
+use crate::streams::{Columns, FixedTerms, Listed, StreamRow, stream_read_model};
 use crate::{ReadError, Snapshot, StatusText};
 
 stream_read_model! {
     /// Payments by their ids.
-    Payments of Payment, "payments" version 3
+    Payments of Payment, "payments" version 4
 }
 
 pub type PaymentRow = StreamRow<State>;
@@ -32,6 +32,8 @@ impl Listed for State {
         })
     }
 }
+
+impl FixedTerms for State {}
 
 impl StatusText for PaymentStatus {
     fn as_str(&self) -> &'static str {

@@ -7,7 +7,7 @@ use crate::streams::{Columns, Listed, StreamRow, stream_read_model};
 
 stream_read_model! {
     /// Pre-auths by their ids.
-    PreAuths of PreAuth, "pre_auths" version 1
+    PreAuths of PreAuth, "pre_auths" version 2
 }
 
 pub type PreAuthRow = StreamRow<State>;

@@ -17,12 +17,12 @@ use crate::{Cursor, Filter, Page, ReadError, Reader, Snapshot, StatusText, strea
 
 stream_read_model! {
     /// Statements by their ids.
-    Reconciliations of Reconciliation, "reconciliations" version 1
+    Reconciliations of Reconciliation, "reconciliations" version 2
 }
 
 stream_read_model! {
     /// Differences that somebody has said something of, by their ids.
-    ReconciliationExceptions of ReconciliationException, "reconciliation_exceptions" version 1
+    ReconciliationExceptions of ReconciliationException, "reconciliation_exceptions" version 2
 }
 
 impl Listed for reconciliation::State {

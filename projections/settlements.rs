@@ -5,12 +5,12 @@ use domain::Timestamp;
 use domain::settlement::{Settlement, State, Status};
 
 use crate::database::to_sql;
-use crate::streams::{Columns, Listed, StreamRow, read_all, select, stream_read_model};
+use crate::streams::{Columns, FixedTerms, Listed, StreamRow, read_all, select, stream_read_model};
 use crate::{ReadError, Snapshot, StatusText};
 
 stream_read_model! {
     /// Settlements by their ids.
-    Settlements of Settlement, "settlements" version 2,
+    Settlements of Settlement, "settlements" version 3,
     also indexed "by_end" by "((state #>> '{Exists,terms,to}')::bigint)"
 }
 
@@ -32,6 +32,8 @@ impl Listed for State {
         })
     }
 }
+
+impl FixedTerms for State {}
 
 impl StatusText for Status {
     fn as_str(&self) -> &'static str {

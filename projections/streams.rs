@@ -28,6 +28,9 @@ pub trait Listed {
     fn columns(&self) -> Option<Columns>;
 }
 
+/// That all columns but the status are terms, which no event changes: what lists of the past rely on.
+pub trait FixedTerms: Listed {}
+
 /// What is not there has no column, and no filter by it finds the row. Amounts in minor units.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Columns {
@@ -47,6 +50,13 @@ pub struct StreamRow<S> {
     pub version: u64,
     pub updated_at: Timestamp,
     pub state: S,
+}
+
+/// A stream and when its first event was recorded, by which lists of the past find it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Begun<S> {
+    pub(crate) recorded_at: Timestamp,
+    pub(crate) row: StreamRow<S>,
 }
 
 /// Defines the read model `$name` of the aggregate `$aggregate` with the table `$table`; a query of its own may
@@ -92,11 +102,15 @@ macro_rules! stream_read_model {
                         amount      bigint,
                         channel     text COLLATE \"C\",
                         created_at  timestamptz NOT NULL,
+                        -- When its first event was recorded, and its newest.
+                        recorded_at timestamptz NOT NULL,
                         updated_at  timestamptz NOT NULL,
                         version     bigint      NOT NULL,
                         -- The folded stream, its personal data still sealed.
                         state       json        NOT NULL
                     );
+                    -- Nearly empty: what a clock that was set back dates later than the log does.
+                    CREATE INDEX dated_ahead ON ", $table, " (created_at) WHERE created_at > recorded_at;
                     CREATE INDEX newest_of_merchant ON ", $table, " (merchant_id, created_at, id);
                     CREATE INDEX newest_of_merchant_by_status
                         ON ", $table, " (merchant_id, status, created_at, id);
@@ -106,7 +120,7 @@ macro_rules! stream_read_model {
                         WHERE channel IS NOT NULL;
                     CREATE INDEX of_order ON ", $table, " (order_no, merchant_id)
                         WHERE order_no IS NOT NULL;
-                    CREATE INDEX by_amount ON ", $table, " (currency, amount) WHERE amount IS NOT NULL;"
+                    CREATE INDEX by_amount ON ", $table, " (currency, amount);"
                     $(, "CREATE INDEX ", $index, " ON ", $table, " (", $expression, ");")?
                 )
             }
@@ -123,7 +137,7 @@ macro_rules! stream_read_model {
 }
 pub(crate) use stream_read_model;
 
-type State<M> = <<M as StreamReadModel>::Aggregate as Decider>::State;
+pub type State<M> = <<M as StreamReadModel>::Aggregate as Decider>::State;
 
 pub(crate) async fn apply<M>(connection: &mut PgConnection, events: &[&RecordedEvent]) -> Result<(), ApplyError>
 where
@@ -142,16 +156,20 @@ where
 }
 
 /// One event further.
-pub(crate) fn fold<M>(row: &mut StreamRow<State<M>>, event: &RecordedEvent) -> Result<(), ApplyError>
+pub(crate) fn fold<M>(begun: &mut Begun<State<M>>, event: &RecordedEvent) -> Result<(), ApplyError>
 where
     M: StreamReadModel,
     State<M>: Listed,
 {
+    let row = &mut begun.row;
     if event.version != row.version + 1 {
         return Err(ApplyError::inapplicable(event, format!("version {} follows {}", event.version, row.version)));
     }
     let decoded: &<M::Aggregate as Decider>::Event = event.decoded()?;
     let state = M::Aggregate::evolve(std::mem::take(&mut row.state), decoded);
+    if event.version == 1 {
+        begun.recorded_at = event.recorded_at;
+    }
     *row = StreamRow { version: event.version, updated_at: event.recorded_at, state };
     // Whatever has begun has columns for good.
     if event.version == 1 && row.state.columns().is_none() {
@@ -171,13 +189,15 @@ pub(crate) struct Written {
     amount: Option<i64>,
     channel: Option<String>,
     created_at: Timestamp,
+    recorded_at: Timestamp,
     updated_at: Timestamp,
     version: u64,
     state: String,
 }
 
 impl Written {
-    fn of<S: Serialize>(row: &StreamRow<S>, columns: Columns) -> Result<Written, sqlx::Error> {
+    fn of<S: Serialize>(begun: &Begun<S>, columns: Columns) -> Result<Written, sqlx::Error> {
+        let row = &begun.row;
         Ok(Written {
             id: columns.id,
             merchant_id: columns.merchant_id.map(|merchant| merchant.to_string()),
@@ -187,6 +207,7 @@ impl Written {
             amount: columns.amount,
             channel: columns.channel.map(|channel| channel.to_string()),
             created_at: columns.created_at,
+            recorded_at: begun.recorded_at,
             updated_at: row.updated_at,
             version: row.version,
             state: serde_json::to_string(&row.state).map_err(|error| damaged(error.to_string()))?,
@@ -196,22 +217,25 @@ impl Written {
 
 /// The rows that folded streams come to.
 pub(crate) fn written<'a, S: Listed + Serialize + 'a>(
-    rows: impl Iterator<Item = &'a StreamRow<S>>,
+    rows: impl Iterator<Item = &'a Begun<S>>,
 ) -> Result<Vec<Written>, sqlx::Error> {
-    let listed = rows.filter_map(|row| Some((row, row.state.columns()?)));
-    listed.map(|(row, columns)| Written::of(row, columns)).collect()
+    let listed = rows.filter_map(|begun| Some((begun, begun.row.state.columns()?)));
+    listed.map(|(begun, columns)| Written::of(begun, columns)).collect()
 }
 
 async fn load_touched<M: StreamReadModel>(
     connection: &mut PgConnection,
     events: &[&RecordedEvent],
-) -> Result<HashMap<String, StreamRow<State<M>>>, ApplyError> {
+) -> Result<HashMap<String, Begun<State<M>>>, ApplyError> {
     let begun: HashSet<&str> = events.iter().map(|event| event.stream.id.as_str()).collect();
     let ids: Vec<&str> = begun.into_iter().collect();
-    let mut query = select::<M>();
-    query.push(" AND id = ANY(").push_bind(ids).push(")");
-    let rows = query.build().fetch_all(connection).await?;
-    let row = |row: &PgRow| Ok((row.try_get("id")?, read(row)?));
+    let statement =
+        format!("SELECT id, version, recorded_at, updated_at, state::text FROM {} WHERE id = ANY($1)", M::TABLE);
+    let rows = sqlx::query(&statement).bind(ids).fetch_all(connection).await?;
+    let row = |row: &PgRow| {
+        let begun = Begun { recorded_at: moment(row, "recorded_at")?, row: read(row)? };
+        Ok((row.try_get("id")?, begun))
+    };
     Ok(rows.iter().map(row).collect::<Result<_, sqlx::Error>>()?)
 }
 
@@ -221,10 +245,11 @@ async fn store<M: StreamReadModel>(connection: &mut PgConnection, rows: &[Writte
     }
     let statement = format!(
         "INSERT INTO {}
-         SELECT id, merchant, order_no, status, currency, amount, channel, created, updated, version, state::json
+         SELECT id, merchant, order_no, status, currency, amount, channel, created, recorded, updated, version,
+                state::json
            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[],
-                       $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::text[])
-             AS t (id, merchant, order_no, status, currency, amount, channel, created, updated, version, state)
+                       $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::bigint[], $12::text[])
+             AS t (id, merchant, order_no, status, currency, amount, channel, created, recorded, updated, version, state)
          ON CONFLICT (id) DO UPDATE
             SET order_no = excluded.order_no, status = excluded.status, currency = excluded.currency,
                 amount = excluded.amount, channel = excluded.channel, updated_at = excluded.updated_at,
@@ -240,6 +265,7 @@ async fn store<M: StreamReadModel>(connection: &mut PgConnection, rows: &[Writte
         .bind(column(rows, |row| row.amount))
         .bind(column(rows, |row| row.channel.as_deref()))
         .bind(column(rows, |row| row.created_at.to_datetime()))
+        .bind(column(rows, |row| row.recorded_at.to_datetime()))
         .bind(column(rows, |row| row.updated_at.to_datetime()))
         .bind(column(rows, |row| to_sql(row.version)))
         .bind(column(rows, |row| row.state.as_str()))
@@ -284,6 +310,20 @@ where
 {
     let mut query = select::<M>();
     filter.push(&mut query);
+    page::<M>(view, query, limit, cursor).await
+}
+
+/// A page of what `query` selects, newest first.
+pub(crate) async fn page<M>(
+    view: &mut Snapshot,
+    mut query: QueryBuilder<'_, sqlx::Postgres>,
+    limit: u32,
+    cursor: Option<&Cursor>,
+) -> Result<Page<StreamRow<State<M>>>, ReadError>
+where
+    M: StreamReadModel,
+    State<M>: Listed,
+{
     push_page(&mut query, "id", limit, cursor);
     let rows = query.build().fetch_all(view.connection()).await?;
     let rows = rows.iter().map(read).collect::<Result<Vec<StreamRow<State<M>>>, sqlx::Error>>()?;
@@ -324,6 +364,7 @@ pub(crate) async fn stored<M: StreamReadModel>(
             amount: row.try_get("amount")?,
             channel: row.try_get("channel")?,
             created_at: moment(&row, "created_at")?,
+            recorded_at: moment(&row, "recorded_at")?,
             updated_at: moment(&row, "updated_at")?,
             version: position(&row, "version")?,
             state: serde_json::to_string(&state).map_err(|error| damaged(error.to_string()))?,

@@ -8,12 +8,12 @@ use crate::streams::{Columns, Listed, StreamRow, stream_read_model};
 
 stream_read_model! {
     /// Withdrawals by their ids.
-    Withdrawals of Withdrawal, "withdrawals" version 2
+    Withdrawals of Withdrawal, "withdrawals" version 3
 }
 
 stream_read_model! {
     /// Bank accounts of merchants by their ids.
-    BankAccounts of BankAccount, "bank_accounts" version 1
+    BankAccounts of BankAccount, "bank_accounts" version 2
 }
 
 pub type WithdrawalRow = StreamRow<State>;

@@ -153,6 +153,16 @@ impl EventStore for PostgresEventStore {
         self.fold(category, id, None).await
     }
 
+    async fn load_many(&self, category: Category, ids: &[String]) -> Result<Vec<StreamState>, StoreError> {
+        let wanted = ids.iter().map(|id| (category.stream(id), category)).collect();
+        let mut connection = self.pool.acquire().await.map_err(unavailable)?;
+        let loaded = locked::load(&mut connection, wanted).await;
+        let loaded = loaded.map_err(|setback| StoreError::Unavailable(format!("{setback:?}")))?;
+        drop(connection);
+        let folded = |id: &String| loaded.get(&category.stream(id)).cloned().unwrap_or_else(|| Ok(category.empty()));
+        ids.iter().map(|id| folded(id).map_err(StoreError::Corrupt)).collect()
+    }
+
     async fn load_at(&self, category: Category, id: &str, version: u64) -> Result<StreamState, StoreError> {
         self.fold(category, id, Some(version)).await
     }

@@ -15,6 +15,9 @@ pub trait SubjectKeys: Send + Sync {
 
     async fn find(&self, key_id: &str) -> Result<Stored, VaultError>;
 
+    /// Those of the keys that are not absent, each with its id: wrapped, or `None` once erased.
+    async fn find_many(&self, key_ids: &[String]) -> Result<Vec<(String, Option<Vec<u8>>)>, VaultError>;
+
     async fn erase(&self, key_id: &str) -> Result<(), VaultError>;
 }
 
@@ -65,6 +68,14 @@ impl SubjectKeys for PostgresSubjectKeys {
         })
     }
 
+    async fn find_many(&self, key_ids: &[String]) -> Result<Vec<(String, Option<Vec<u8>>)>, VaultError> {
+        sqlx::query_as("SELECT key_id, wrapped_key FROM subject_keys WHERE key_id = ANY($1)")
+            .bind(key_ids)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(unavailable)
+    }
+
     async fn erase(&self, key_id: &str) -> Result<(), VaultError> {
         sqlx::query(
             "UPDATE subject_keys SET wrapped_key = NULL, erased_at = now() WHERE key_id = $1 AND erased_at IS NULL",
@@ -100,6 +111,12 @@ impl SubjectKeys for MemorySubjectKeys {
             Some(None) => Stored::Erased,
             Some(Some(wrapped)) => Stored::Live(wrapped.clone()),
         })
+    }
+
+    async fn find_many(&self, key_ids: &[String]) -> Result<Vec<(String, Option<Vec<u8>>)>, VaultError> {
+        let keys = self.keys.lock();
+        let known = |key_id: &String| Some((key_id.clone(), keys.get(key_id)?.clone()));
+        Ok(key_ids.iter().filter_map(known).collect())
     }
 
     async fn erase(&self, key_id: &str) -> Result<(), VaultError> {

@@ -54,4 +54,10 @@ impl Orders {
         let details = serde_json::from_slice(&text);
         details.map(Some).map_err(|_| CommandError::Bug("sealed details are not what was sealed".to_owned()))
     }
+
+    /// Gets the keys that the details of these are sealed with, so that opening them one after another waits for none.
+    pub async fn prepare_details(&self, terms: impl IntoIterator<Item = &Created>) -> Result<(), CommandError> {
+        let sealed: Vec<_> = terms.into_iter().map(|terms| &terms.sealed).collect();
+        Ok(self.payments.vault.prepare(&sealed).await?)
+    }
 }

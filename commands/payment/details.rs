@@ -73,6 +73,12 @@ impl Payments {
         details.map(Some).map_err(|_| CommandError::Bug("sealed details are not what was sealed".to_owned()))
     }
 
+    /// Gets the keys that the details of these are sealed with, so that opening them one after another waits for none.
+    pub async fn prepare_details(&self, terms: impl IntoIterator<Item = &Created>) -> Result<(), CommandError> {
+        let sealed: Vec<_> = terms.into_iter().map(|terms| &terms.sealed).collect();
+        Ok(self.vault.prepare(&sealed).await?)
+    }
+
     /// A text sealed for this payment, such as a refund's reason or the address of a redirect.
     pub async fn open_text(&self, terms: &Created, sealed: &Sealed) -> Result<Option<String>, CommandError> {
         let text = self.vault.open(&terms.payment_id.to_string(), sealed).await?;

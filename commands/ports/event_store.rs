@@ -20,6 +20,15 @@ pub trait EventStore: Send + Sync {
     /// The stream folded up to its newest version.
     async fn load(&self, category: Category, id: &str) -> Result<StreamState, StoreError>;
 
+    /// Each of the streams as [`EventStore::load`] answers it, in their order. An adapter asks for all at once if it can.
+    async fn load_many(&self, category: Category, ids: &[String]) -> Result<Vec<StreamState>, StoreError> {
+        let mut streams = vec![];
+        for id in ids {
+            streams.push(self.load(category, id).await?);
+        }
+        Ok(streams)
+    }
+
     /// The stream folded up to `version`, or up to its end if that is sooner.
     async fn load_at(&self, category: Category, id: &str, version: u64) -> Result<StreamState, StoreError>;
 

@@ -28,6 +28,11 @@ pub trait Vault: Send + Sync {
     async fn seal_beside(&self, sealed: &Sealed, context: &str, plaintext: &[u8])
     -> Result<Option<Sealed>, VaultError>;
 
+    /// Gets the keys of all these at once, so that opening one after another waits for none. Only saves time.
+    async fn prepare(&self, _sealed: &[&Sealed]) -> Result<(), VaultError> {
+        Ok(())
+    }
+
     /// `None` once the subject was erased.
     async fn open(&self, context: &str, sealed: &Sealed) -> Result<Option<Vec<u8>>, VaultError>;
 }

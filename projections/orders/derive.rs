@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::payment::{Created, Event, PaymentStatus, Record};
 use domain::{ChannelName, Currency, MerchantId, OrderNo, PaymentId, Timestamp};
 
-use super::{OrderRow, OrderStatus};
+use super::{ListedOrder, MadeRow, OrderKey, OrderRow, OrderStatus};
 
 /// One payment of an order. Amounts in minor units.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,11 +20,13 @@ pub(crate) struct Attempt {
     pub amount_refunded: i64,
     pub channel: ChannelName,
     pub created_at: Timestamp,
+    /// When its first event was recorded: what sorts the payments of an order.
+    pub recorded_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
 impl Attempt {
-    pub(super) fn of(terms: &Created) -> Attempt {
+    pub(super) fn of(terms: &Created, recorded_at: Timestamp) -> Attempt {
         Attempt {
             payment_id: terms.payment_id,
             merchant_id: terms.merchant_id,
@@ -36,19 +38,20 @@ impl Attempt {
             amount_refunded: 0,
             channel: terms.channel.clone(),
             created_at: terms.created_at,
-            updated_at: terms.created_at,
+            recorded_at,
+            updated_at: recorded_at,
         }
     }
 
     /// The same from a payment that is folded already.
-    pub(crate) fn of_record(record: &Record, updated_at: Timestamp) -> Attempt {
+    pub(crate) fn of_record(record: &Record, recorded_at: Timestamp, updated_at: Timestamp) -> Attempt {
         let capture = record.capture();
         Attempt {
             status: record.status(),
             amount_captured: capture.map_or(0, |capture| capture.amount),
             amount_refunded: capture.map_or(0, |capture| capture.amount_refunded()),
             updated_at,
-            ..Attempt::of(&record.terms)
+            ..Attempt::of(&record.terms, recorded_at)
         }
     }
 
@@ -92,16 +95,31 @@ impl Attempt {
     }
 }
 
-/// The orders that these payments come to, whatever their order.
-pub(crate) fn of_attempts(attempts: impl IntoIterator<Item = Attempt>) -> Vec<OrderRow> {
-    let mut orders: BTreeMap<(MerchantId, OrderNo), Vec<Attempt>> = BTreeMap::new();
+/// The orders that these payments come to, but those that were made, which are what their own streams say.
+pub(crate) fn listed(
+    attempts: impl IntoIterator<Item = Attempt>,
+    made: &BTreeMap<OrderKey, MadeRow>,
+) -> Vec<ListedOrder> {
+    let mut simple: BTreeMap<OrderKey, ListedOrder> =
+        of_attempts(attempts).into_iter().map(|listed| (listed.row.key(), listed)).collect();
+    let mut listed: Vec<ListedOrder> = made.iter().map(|(key, row)| row.listed(simple.remove(key))).collect();
+    listed.extend(simple.into_values());
+    listed
+}
+
+/// The orders that these payments come to, whatever the order in which they are given.
+pub(super) fn of_attempts(attempts: impl IntoIterator<Item = Attempt>) -> Vec<ListedOrder> {
+    let mut orders: BTreeMap<OrderKey, Vec<Attempt>> = BTreeMap::new();
     for attempt in attempts {
         orders.entry((attempt.merchant_id, attempt.order_no.clone())).or_default().push(attempt);
     }
     for attempts in orders.values_mut() {
-        attempts.sort_by_key(|attempt| (attempt.created_at, attempt.payment_id));
+        attempts.sort_by_key(|attempt| (attempt.recorded_at, attempt.payment_id));
     }
-    orders.values().filter_map(|attempts| order(attempts)).collect()
+    let listed = |attempts: &Vec<Attempt>| {
+        Some(ListedOrder { row: order(attempts)?, recorded_at: attempts.first()?.recorded_at, before: None })
+    };
+    orders.values().filter_map(listed).collect()
 }
 
 /// The order of these payments, oldest first; none without a payment.
@@ -162,6 +180,7 @@ mod tests {
             amount_refunded: refunded,
             channel: "sandbox".parse().unwrap(),
             created_at: Timestamp::from_micros(i64::try_from(n).unwrap()),
+            recorded_at: Timestamp::from_micros(i64::try_from(n).unwrap()),
             updated_at: Timestamp::from_micros(i64::try_from(n).unwrap() + 10),
         }
     }
@@ -191,6 +210,23 @@ mod tests {
             assert_eq!(order(&attempts).map(|order| order.status), Some(expected), "{payments:?}");
         }
         assert_eq!(order(&[]), None);
+    }
+
+    #[test]
+    fn what_ended_stays_ended() {
+        let id = attempt(1, PaymentStatus::Processing, 0, 0).payment_id;
+        let accepted = || Event::Accepted { channel_reference: "ch_1".to_owned() };
+        for (given, event, expected) in [
+            (PaymentStatus::RequiresAction, accepted(), PaymentStatus::Processing),
+            (PaymentStatus::Processing, Event::Expired { payment_id: id }, PaymentStatus::Expired),
+            (PaymentStatus::Cancelled, Event::Expired { payment_id: id }, PaymentStatus::Cancelled),
+            (PaymentStatus::Failed, accepted(), PaymentStatus::Failed),
+            (PaymentStatus::Succeeded, Event::Cancelled { payment_id: id }, PaymentStatus::Succeeded),
+        ] {
+            let mut attempt = attempt(1, given, 0, 0);
+            attempt.fold(&event, Timestamp::from_micros(99));
+            assert_eq!((attempt.status, attempt.updated_at.as_micros()), (expected, 99), "{given:?}, {event:?}");
+        }
     }
 
     #[test]

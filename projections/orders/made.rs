@@ -5,15 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use commands::ports::RecordedEvent;
 use commands::ports::event::Unreadable;
 use domain::order::{Event, Order, Progress, Record, State};
-use domain::{Decider, MerchantId, OrderNo, Timestamp};
+use domain::{Decider, Timestamp};
 use sqlx::postgres::PgRow;
 
 use super::derive::Attempt;
-use super::{OrderRow, OrderStatus};
+use super::{ListedOrder, OrderKey, OrderRow, OrderStatus, Place};
 use crate::ApplyError;
 use crate::database::{damaged, json, moment, position};
-
-pub(crate) type OrderKey = (MerchantId, OrderNo);
 
 /// What an order's own stream says of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +24,8 @@ pub struct Made {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct MadeRow {
     version: u64,
+    /// When its first event was recorded.
+    recorded_at: Timestamp,
     updated_at: Timestamp,
     record: Option<Record>,
 }
@@ -65,7 +65,7 @@ pub(crate) fn fold_all(orders: &mut BTreeMap<OrderKey, MadeRow>, events: &[&Reco
 }
 
 /// The order that this stream makes, from its events up to one moment; none if it was not made by then.
-pub fn of_history(history: &[RecordedEvent]) -> Result<Option<OrderRow>, Unreadable> {
+pub(super) fn of_history(history: &[RecordedEvent]) -> Result<Option<OrderRow>, Unreadable> {
     let mut row = MadeRow::default();
     for recorded in history {
         row = row.after(recorded.decoded()?, recorded);
@@ -75,12 +75,23 @@ pub fn of_history(history: &[RecordedEvent]) -> Result<Option<OrderRow>, Unreada
 
 impl MadeRow {
     fn after(self, event: &Event, recorded: &RecordedEvent) -> MadeRow {
+        let recorded_at = if self.version == 0 { recorded.recorded_at } else { self.recorded_at };
         let state = self.record.map_or(State::Absent, |record| State::Exists(Box::new(record)));
         let record = match Order::evolve(state, event) {
             State::Absent => None,
             State::Exists(record) => Some(*record),
         };
-        MadeRow { version: recorded.version, updated_at: recorded.recorded_at, record }
+        MadeRow { version: recorded.version, recorded_at, updated_at: recorded.recorded_at, record }
+    }
+
+    /// `simple` is what its payments alone come to: how it was listed before it was made, if they came first.
+    pub(super) fn listed(&self, simple: Option<ListedOrder>) -> ListedOrder {
+        let before = simple.filter(|simple| simple.recorded_at < self.recorded_at).map(|simple| Place {
+            created_at: simple.row.created_at,
+            first_id: simple.row.first_id(),
+            recorded_at: simple.recorded_at,
+        });
+        ListedOrder { row: OrderRow::from(self), recorded_at: self.recorded_at, before }
     }
 }
 
@@ -143,5 +154,6 @@ pub(super) fn read(row: &PgRow) -> Result<Option<Made>, sqlx::Error> {
 pub(super) fn read_row(row: &PgRow) -> Result<Option<(OrderKey, MadeRow)>, sqlx::Error> {
     let Some(Made { version, record }) = read(row)? else { return Ok(None) };
     let key = (record.terms.merchant_id, record.terms.order_no.clone());
-    Ok(Some((key, MadeRow { version, updated_at: moment(row, "updated_at")?, record: Some(record) })))
+    let (recorded_at, updated_at) = (moment(row, "recorded_at")?, moment(row, "updated_at")?);
+    Ok(Some((key, MadeRow { version, recorded_at, updated_at, record: Some(record) })))
 }

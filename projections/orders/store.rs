@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use commands::ports::RecordedEvent;
-use domain::ChannelName;
 use domain::payment::PaymentStatus;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 use super::derive::Attempt;
 use super::made::{self, Made, MadeRow};
-use super::{OrderKey, OrderRow};
+use super::{ListedOrder, OrderKey, OrderRow, Place};
 use crate::StatusText;
 use crate::database::{damaged, moment, parsed, to_sql};
 
@@ -26,14 +25,12 @@ pub(super) async fn load_attempts(
     rows.iter().map(|row| Ok((row.try_get("payment_id")?, read_attempt(row)?))).collect()
 }
 
-/// All payments of the orders that `attempts` belong to.
+/// All payments of these orders.
 pub(super) async fn load_orders(
     connection: &mut PgConnection,
-    attempts: &HashMap<String, Attempt>,
+    keys: &BTreeSet<OrderKey>,
 ) -> Result<Vec<Attempt>, sqlx::Error> {
-    let keys: BTreeSet<(String, String)> =
-        attempts.values().map(|attempt| (attempt.merchant_id.to_string(), attempt.order_no.to_string())).collect();
-    let (merchants, order_nos): (Vec<String>, Vec<String>) = keys.into_iter().unzip();
+    let (merchants, order_nos) = texts(keys);
     let rows = sqlx::query(
         "SELECT order_payments.* FROM unnest($1::text[], $2::text[]) AS wanted (merchant_id, order_no)
            JOIN order_payments USING (merchant_id, order_no)",
@@ -48,12 +45,11 @@ pub(super) async fn load_orders(
 /// Those of the orders that were made, by merchant and number.
 pub(super) async fn load_made(
     connection: &mut PgConnection,
-    keys: BTreeSet<OrderKey>,
+    keys: &BTreeSet<OrderKey>,
 ) -> Result<BTreeMap<OrderKey, MadeRow>, sqlx::Error> {
-    let (merchants, order_nos): (Vec<String>, Vec<String>) =
-        keys.iter().map(|(merchant, order_no)| (merchant.to_string(), order_no.to_string())).unzip();
+    let (merchants, order_nos) = texts(keys);
     let rows = sqlx::query(
-        "SELECT orders.updated_at, orders.version, orders.made::text
+        "SELECT orders.recorded_at, orders.updated_at, orders.version, orders.made::text
            FROM unnest($1::text[], $2::text[]) AS wanted (merchant_id, order_no)
            JOIN orders USING (merchant_id, order_no)
           WHERE orders.made IS NOT NULL",
@@ -63,6 +59,10 @@ pub(super) async fn load_made(
     .fetch_all(connection)
     .await?;
     rows.iter().filter_map(|row| made::read_row(row).transpose()).collect()
+}
+
+fn texts(keys: &BTreeSet<OrderKey>) -> (Vec<String>, Vec<String>) {
+    keys.iter().map(|(merchant, order_no)| (merchant.to_string(), order_no.to_string())).unzip()
 }
 
 fn read_attempt(row: &PgRow) -> Result<Attempt, sqlx::Error> {
@@ -79,6 +79,7 @@ fn read_attempt(row: &PgRow) -> Result<Attempt, sqlx::Error> {
         amount_refunded: row.try_get("amount_refunded")?,
         channel: parsed(row, "channel")?,
         created_at: moment(row, "created_at")?,
+        recorded_at: moment(row, "recorded_at")?,
         updated_at: moment(row, "updated_at")?,
     })
 }
@@ -97,7 +98,7 @@ pub(super) async fn save_attempts(
     sqlx::query(
         "INSERT INTO order_payments
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
-                              $8::bigint[], $9::text[], $10::timestamptz[], $11::timestamptz[])
+                              $8::bigint[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[])
          ON CONFLICT (payment_id) DO UPDATE
             SET status = excluded.status, amount_captured = excluded.amount_captured,
                 amount_refunded = excluded.amount_refunded, updated_at = excluded.updated_at",
@@ -112,46 +113,60 @@ pub(super) async fn save_attempts(
     .bind(column(&rows, |row| row.amount_refunded))
     .bind(column(&rows, |row| row.channel.as_str()))
     .bind(column(&rows, |row| row.created_at.to_datetime()))
+    .bind(column(&rows, |row| row.recorded_at.to_datetime()))
     .bind(column(&rows, |row| row.updated_at.to_datetime()))
     .execute(connection)
     .await?;
     Ok(())
 }
 
-pub(super) async fn save_orders(connection: &mut PgConnection, orders: &[OrderRow]) -> Result<(), sqlx::Error> {
+pub(super) async fn save_orders(connection: &mut PgConnection, orders: &[ListedOrder]) -> Result<(), sqlx::Error> {
+    fn of<T>(orders: &[ListedOrder], of: impl Fn(&OrderRow) -> T) -> Vec<T> {
+        column(orders, |listed| of(&listed.row))
+    }
+    fn before<T>(orders: &[ListedOrder], of: impl Fn(&Place) -> T) -> Vec<Option<T>> {
+        column(orders, |listed| listed.before.as_ref().map(&of))
+    }
     let ids = |order: &OrderRow| {
         let ids: Vec<String> = order.payment_ids.iter().map(|id| id.to_string()).collect();
         ids.join(",")
     };
-    let made = orders.iter().map(|row| row.made.as_ref().map(Made::text).transpose()).collect::<Result<Vec<_>, _>>()?;
+    let made = of(orders, |row| row.made.as_ref().map(Made::text).transpose()).into_iter();
+    let made = made.collect::<Result<Vec<_>, _>>()?;
     sqlx::query(
         "INSERT INTO orders
-         SELECT merchant, order_no, status, currency, amount, paid, refunded, channel, created, updated,
-                string_to_array(ids, ','), first_id, version, made::json
+         SELECT merchant, order_no, status, currency, amount, paid, refunded, channel, created, recorded, updated,
+                string_to_array(ids, ','), first_id, before_created, before_id, before_recorded, version, made::json
            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
-                       $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[], $13::bigint[], $14::text[])
-             AS t (merchant, order_no, status, currency, amount, paid, refunded, channel, created, updated, ids, first_id,
-                   version, made)
+                       $8::text[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::text[],
+                       $14::timestamptz[], $15::text[], $16::timestamptz[], $17::bigint[], $18::text[])
+             AS t (merchant, order_no, status, currency, amount, paid, refunded, channel, created, recorded, updated, ids,
+                   first_id, before_created, before_id, before_recorded, version, made)
          ON CONFLICT (merchant_id, order_no) DO UPDATE
             SET status = excluded.status, currency = excluded.currency, amount = excluded.amount,
                 amount_paid = excluded.amount_paid, amount_refunded = excluded.amount_refunded,
-                channel = excluded.channel, created_at = excluded.created_at, updated_at = excluded.updated_at,
-                payment_ids = excluded.payment_ids, first_id = excluded.first_id, version = excluded.version,
-                made = excluded.made",
+                channel = excluded.channel, created_at = excluded.created_at, recorded_at = excluded.recorded_at,
+                updated_at = excluded.updated_at, payment_ids = excluded.payment_ids, first_id = excluded.first_id,
+                before_created_at = excluded.before_created_at, before_first_id = excluded.before_first_id,
+                before_recorded_at = excluded.before_recorded_at, version = excluded.version, made = excluded.made",
     )
-    .bind(column(orders, |row| row.merchant_id.to_string()))
-    .bind(column(orders, |row| row.order_no.as_str()))
-    .bind(column(orders, |row| row.status.as_str()))
-    .bind(column(orders, |row| row.currency.code()))
-    .bind(column(orders, |row| row.amount))
-    .bind(column(orders, |row| row.amount_paid))
-    .bind(column(orders, |row| row.amount_refunded))
-    .bind(column(orders, |row| row.channel.as_ref().map(ChannelName::as_str)))
-    .bind(column(orders, |row| row.created_at.to_datetime()))
-    .bind(column(orders, |row| row.updated_at.to_datetime()))
-    .bind(column(orders, ids))
-    .bind(column(orders, OrderRow::first_id))
-    .bind(column(orders, |row| row.made.as_ref().map(|made| to_sql(made.version))))
+    .bind(of(orders, |row| row.merchant_id.to_string()))
+    .bind(of(orders, |row| row.order_no.to_string()))
+    .bind(of(orders, |row| row.status.as_str()))
+    .bind(of(orders, |row| row.currency.to_string()))
+    .bind(of(orders, |row| row.amount))
+    .bind(of(orders, |row| row.amount_paid))
+    .bind(of(orders, |row| row.amount_refunded))
+    .bind(of(orders, |row| row.channel.as_ref().map(ToString::to_string)))
+    .bind(of(orders, |row| row.created_at.to_datetime()))
+    .bind(column(orders, |listed| listed.recorded_at.to_datetime()))
+    .bind(of(orders, |row| row.updated_at.to_datetime()))
+    .bind(of(orders, ids))
+    .bind(of(orders, OrderRow::first_id))
+    .bind(before(orders, |place| place.created_at.to_datetime()))
+    .bind(before(orders, |place| place.first_id.clone()))
+    .bind(before(orders, |place| place.recorded_at.to_datetime()))
+    .bind(of(orders, |row| row.made.as_ref().map(|made| to_sql(made.version))))
     .bind(made)
     .execute(connection)
     .await?;

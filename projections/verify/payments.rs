@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use commands::ports::EventStore;
 use domain::Decider;
 use domain::order::Order;
-use domain::payment::Record;
+use domain::payment::{Record, State};
 
 use super::streams::{Folded, fold_all};
 use super::{Rows, Seen, Verification, compare, replay};
-use crate::orders::{self, Attempt, MadeRow, OrderKey, OrderRow, Orders};
-use crate::payments::{PaymentRow, Payments};
+use crate::orders::{self, Attempt, ListedOrder, MadeRow, OrderKey, Orders};
+use crate::payments::Payments;
 use crate::refunds::{self, Refunds};
+use crate::streams::Begun;
 use crate::{ReadError, Reader, rollup};
 
 pub(super) async fn verify_refunds(reader: &Reader, store: &dyn EventStore) -> Result<Verification, ReadError> {
@@ -29,7 +30,10 @@ pub(super) async fn verify_refunds(reader: &Reader, store: &dyn EventStore) -> R
 pub(super) async fn verify_orders(reader: &Reader, store: &dyn EventStore) -> Result<Verification, ReadError> {
     let mut view = reader.now(&[&Orders]).await?;
     let (seen, tables) = (Seen::by(&mut view, &Orders).await?, orders::stored(&mut view).await?);
-    let named = |row: &OrderRow| (format!("{} {}", row.merchant_id, row.order_no), format!("{row:?}"));
+    let named = |listed: &ListedOrder| {
+        let row = &listed.row;
+        (format!("{} {}", row.merchant_id, row.order_no), format!("{listed:?}"))
+    };
     let mut tables: Rows = tables.iter().map(named).collect();
     rollup::stored(&mut view, orders::FIGURES, |name, row| {
         tables.insert(name, row);
@@ -37,13 +41,12 @@ pub(super) async fn verify_orders(reader: &Reader, store: &dyn EventStore) -> Re
     .await?;
     drop(view);
     let folded = fold_all::<Payments>(store, &seen).await?;
-    let attempts = records(&folded).map(|(record, folded)| Attempt::of_record(record, folded.updated_at));
-    let simple = orders::of_attempts(attempts);
+    let attempts = records(&folded)
+        .map(|(record, begun)| Attempt::of_record(record, begun.recorded_at, begun.row.updated_at))
+        .collect::<Vec<_>>();
     drop(folded);
-    let made = orders_made(store, &seen).await?;
-    let simple = simple.into_iter().filter(|row| !made.contains_key(&row.key()));
-    let rows: Vec<OrderRow> = simple.chain(made.values().map(OrderRow::from)).collect();
-    let figures = orders::changes(&BTreeMap::new(), &rows);
+    let rows = orders::listed(attempts, &orders_made(store, &seen).await?);
+    let figures = orders::changes(&BTreeMap::new(), rows.iter().map(|listed| &listed.row));
     Ok(compare("orders", &seen, &rows.iter().map(named).chain(figures.written()).collect(), tables))
 }
 
@@ -58,6 +61,6 @@ async fn orders_made(store: &dyn EventStore, seen: &Seen) -> Result<BTreeMap<Ord
     Ok(made)
 }
 
-fn records(folded: &Folded<Payments>) -> impl Iterator<Item = (&Record, &PaymentRow)> {
-    folded.values().filter_map(|row| Some((row.state.record()?, row)))
+fn records(folded: &Folded<Payments>) -> impl Iterator<Item = (&Record, &Begun<State>)> {
+    folded.values().filter_map(|begun| Some((begun.row.state.record()?, begun)))
 }

@@ -6,13 +6,11 @@ use commands::ports::EventStore;
 use domain::Decider;
 
 use super::{Rows, Seen, Verification, compare, digest, replay};
-use crate::streams::{Listed, StreamReadModel, StreamRow, fold, stored, written};
+use crate::streams::{Begun, Listed, State, StreamReadModel, fold, stored, written};
 use crate::{ReadError, Reader};
 
-type State<M> = <<M as StreamReadModel>::Aggregate as Decider>::State;
-
 /// Every stream of a read model's aggregate, folded, by its id.
-pub(super) type Folded<M> = HashMap<String, StreamRow<State<M>>>;
+pub(super) type Folded<M> = HashMap<String, Begun<State<M>>>;
 
 pub(super) async fn verify<M>(
     reader: &Reader,

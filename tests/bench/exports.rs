@@ -64,7 +64,7 @@ async fn fill(models: &ReadModels, rows: i64) {
     let copy = format!(
         "INSERT INTO {schema}.payments
          SELECT id || n, merchant_id, order_no, status, currency, amount, channel,
-                created_at + n * interval '1 millisecond', updated_at, version, state
+                created_at + n * interval '1 millisecond', recorded_at, updated_at, version, state
            FROM {schema}.payments, generate_series(1, $1 - 1) AS n"
     );
     sqlx::query(&copy).bind(rows).execute(&models.database.pool).await.expect("rows are copied");

@@ -12,11 +12,16 @@ use adapters::event_store::postgres::{PostgresEventStore, PostgresOptions};
 use commands::ports::clock::SystemClock;
 use commands::ports::{EventStore, RecordedEvent};
 use domain::RefundId;
+use domain::merchant_limits::{self, MerchantLimits, Reserve, stream_id};
+use domain::order_claim::{self, Holder, OrderClaim};
 use domain::payment::Created;
+use domain::rates::InUsd;
+use domain::tier::Limits;
 use projections::books::Books;
 use projections::{Progress, Projection, Reader, RebuildProgress, Runner, rebuild, rebuild_progress};
+use rust_decimal::Decimal;
 use sqlx::{PgPool, Row};
-use test_support::histories::{capture, create, merchant_id, refund, refund_succeeded, refunded, terms};
+use test_support::histories::{capture, create, decide, merchant_id, refund, refund_succeeded, refunded, terms};
 use test_support::{TestDatabase, volatile_test_database};
 use uuid::Uuid;
 
@@ -24,6 +29,8 @@ const EVENTS: u64 = 1_000_000;
 const MERCHANTS: u128 = 1_000;
 /// Payments that are made up at once.
 const CHUNK: u32 = 2_000;
+/// Minor units that no merchant of the benchmark gets to.
+const AMPLE: i64 = 1_000_000_000_000;
 const WITHIN: Duration = Duration::from_secs(7_200);
 const BARE_PAGE: i64 = 5_000;
 
@@ -37,7 +44,7 @@ async fn main() {
         .head()
         .await
         .expect("the log has a head");
-    println!("{head} events");
+    println!("{head} events; bytes of the log: {}", bytes_of_log(&database.pool).await);
     let bare = bare_read(&database.pool).await;
     tell("bare ordered read of the raw json", head, bare, bare);
     let bench = Bench::over(&database, head);
@@ -54,6 +61,11 @@ async fn main() {
     drop_generations(&database.pool).await;
     tell("all at once, from nothing", head, bench.fold(projections::all()).await, bare);
     tell("bare ordered read again", head, bare_read(&database.pool).await, bare);
+    let lines: i64 = sqlx::query_scalar("SELECT count(*) FROM rm_books_1.journal_lines")
+        .fetch_one(&database.pool)
+        .await
+        .expect("the books");
+    println!("{lines} lines in the journal");
     println!("peak memory of this process: {} MB", peak_megabytes());
 }
 
@@ -126,6 +138,11 @@ async fn bare_read(pool: &PgPool) -> Duration {
     began.elapsed()
 }
 
+async fn bytes_of_log(pool: &PgPool) -> i64 {
+    let size = sqlx::query_scalar("SELECT pg_total_relation_size('events')");
+    size.fetch_one(pool).await.expect("a log")
+}
+
 /// Payments of many merchants, some of them refunded, straight into the log's table.
 async fn fill(pool: &PgPool, events: u64) {
     let (mut written, mut n) = (0, 1);
@@ -142,8 +159,11 @@ async fn fill(pool: &PgPool, events: u64) {
     sqlx::query("VACUUM ANALYZE events").execute(pool).await.expect("nothing holds it");
 }
 
+/// The events of a payment as the ledger writes them: its order number, its share of the limits, itself.
 async fn one_payment(store: &MemoryEventStore, n: u32) {
     let terms = Created { merchant_id: merchant_id(u128::from(n) % MERCHANTS + 1), ..terms(n) };
+    claim(store, &terms).await;
+    reserve(store, &terms, (n - 1) / CHUNK).await;
     let payment = create(store, terms).await;
     capture(store, payment, 10_000, Some(100)).await;
     if n.is_multiple_of(5) {
@@ -151,6 +171,31 @@ async fn one_payment(store: &MemoryEventStore, n: u32) {
         refund(store, payment, refund_id, Some(4_000)).await;
         refunded(store, payment, refund_id, refund_succeeded(0)).await;
     }
+}
+
+async fn claim(store: &MemoryEventStore, terms: &Created) {
+    let claim = order_claim::Command::Claim {
+        merchant_id: terms.merchant_id,
+        order_no: terms.order_no.clone(),
+        holder: Holder::Payment(terms.payment_id),
+    };
+    decide::<OrderClaim>(store, &format!("{}:{}", terms.merchant_id, terms.order_no), claim).await;
+}
+
+/// In a month of its own for each chunk, whose streams begin anew.
+async fn reserve(store: &MemoryEventStore, terms: &Created, month: u32) {
+    let day = format!("{}-{:02}-01", 2_000 + month / 12, month % 12 + 1);
+    let reserve = Reserve {
+        merchant_id: terms.merchant_id,
+        payment_id: terms.payment_id,
+        day: day.parse().expect("a day"),
+        amount: terms.amount,
+        currency: terms.currency,
+        in_usd: InUsd { usd: terms.amount, rate: Decimal::ONE, rate_date: None },
+        limits: Limits { per_payment: AMPLE, daily: AMPLE, monthly: AMPLE },
+    };
+    let stream = stream_id(terms.merchant_id, reserve.day);
+    decide::<MerchantLimits>(store, &stream, merchant_limits::Command::Reserve(reserve)).await;
 }
 
 async fn insert(pool: &PgPool, events: &[RecordedEvent], offset: u64) {

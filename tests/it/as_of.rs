@@ -86,6 +86,63 @@ async fn a_settlement_is_shown_as_it_was() {
     app.stop().await;
 }
 
+/// What a list says of each row, under these names.
+async fn listed(app: &TestApp, path: &str, secret: &str, fields: [&str; 2]) -> Vec<[Value; 2]> {
+    let list = app.fresh(path, secret).await;
+    list["data"].as_array().unwrap().iter().map(|row| fields.map(|field| row[field].clone())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_shown_as_they_were() {
+    let app = TestApp::start().await;
+    let (merchant, finance) = (app.merchant().await, app.key(KeyRole::Finance, None).await.1);
+    let nothing = position(&app).await;
+    let first = app.pay(&merchant, "tok_success", 10_000).await;
+    let second = app.pay(&merchant, "tok_declined", 7_000).await;
+    let paid = position(&app).await;
+    let run = app.post("/settlements/run", &finance, &json!({"merchant_id": merchant.id.to_string()})).await;
+    assert_eq!(run.status(), 202);
+    app.post("/refunds", &merchant.secret, &json!({"payment_id": first["id"], "amount": 4_000})).await;
+    app.pay(&merchant, "tok_success", 500).await;
+
+    let (one, two) = (first["order_no"].clone(), second["order_no"].clone());
+    let row = |order: &Value, field: Value| [order.clone(), field];
+    let refunded = ["order_no", "amount_refunded"];
+    let then = vec![row(&two, json!(0)), row(&one, json!(0))];
+    assert_eq!(listed(&app, &format!("/payments?as_of={paid}"), &merchant.secret, refunded).await, then);
+    assert_eq!(listed(&app, &format!("/orders?as_of={paid}"), &merchant.secret, refunded).await, then);
+    let status = ["order_no", "status"];
+    for (path, expected) in [
+        ("/payments?status=succeeded", vec![row(&one, json!("succeeded"))]),
+        ("/payments?status=failed&amount_max=7000", vec![row(&two, json!("failed"))]),
+        ("/payments?status=processing", vec![]),
+        ("/orders?status=paid", vec![row(&one, json!("paid"))]),
+        ("/orders?status=partially_refunded", vec![]),
+        ("/payments?limit=1", vec![row(&two, json!("failed"))]),
+    ] {
+        assert_eq!(listed(&app, &format!("{path}&as_of={paid}"), &merchant.secret, status).await, expected, "{path}");
+        let nobody = listed(&app, &format!("{path}&as_of={nothing}"), &merchant.secret, status).await;
+        assert_eq!(nobody, [] as [[Value; 2]; 0], "{path}");
+    }
+    for list in ["/payments", "/orders", "/settlements"] {
+        let answer = app.get(&format!("{list}?as_of={paid}"), &merchant.secret).await;
+        assert_eq!(answer.headers()["Ledger-Position"], paid.as_str(), "{list}");
+        assert_eq!(app.get(&format!("{list}?as_of=2999-01-01T00:00:00Z"), &merchant.secret).await.status(), 422);
+        let now = app.fresh(list, &merchant.secret).await;
+        let as_of = app.fresh(&format!("{list}?as_of={}", position(&app).await), &merchant.secret).await;
+        assert_eq!(as_of, now, "{list}, as of now");
+    }
+    assert_eq!(app.fresh("/settlements", &merchant.secret).await["data"].as_array().unwrap().len(), 1);
+    let before = app.fresh(&format!("/settlements?as_of={paid}"), &merchant.secret).await;
+    assert_eq!(before["data"], json!([]));
+    assert_eq!(
+        app.get(&format!("/withdrawals?as_of={paid}"), &merchant.secret).await.status(),
+        400,
+        "not offered there"
+    );
+    app.stop().await;
+}
+
 fn stream_of(settlement: &Value) -> commands::ports::StreamId {
     let category = commands::ports::Category::of::<domain::settlement::Settlement>();
     category.stream(settlement["id"].as_str().unwrap())

@@ -58,6 +58,12 @@ async fn each_token_ends_to_the_cent() {
         let dispute = dispute_until(&app, &merchant, &payment, status).await;
         assert_eq!((&dispute["amount"], &dispute["payment_id"]), (&json!(10_000), &payment["id"]), "{token}");
         assert_eq!(dispute["reason"], "fraudulent");
+        for (payment_id, expected) in
+            [(payment["id"].as_str().unwrap(), json!(dispute["id"])), ("pay_00000000000000000000000001", Value::Null)]
+        {
+            let list = app.get_json(&format!("/disputes?payment_id={payment_id}"), &merchant.secret).await;
+            assert_eq!(list["data"][0]["id"], expected);
+        }
         let id = payment["id"].as_str().unwrap();
         let after = app.payment_until(&merchant, id, token, |payment| payment["amount_disputed"] == disputed).await;
         assert_eq!((&after["status"], &after["amount_refunded"]), (&json!("succeeded"), &json!(0)));

@@ -4,6 +4,8 @@ mod feeding;
 mod figures;
 mod lists;
 mod parking;
+mod past;
+mod plans;
 mod positions;
 mod rebuilding;
 mod shadow;

@@ -45,6 +45,7 @@ async fn contract<K: SubjectKeys>(vault: &KeyVault<K>) {
     erasing_takes_one_subject_and_no_other(vault).await;
     who_comes_back_after_an_erasure_is_new(vault).await;
     damage_is_told_from_erasure(vault).await;
+    preparing_changes_no_answer(vault).await;
 }
 
 async fn what_is_sealed_opens_only_in_its_context<K: SubjectKeys>(vault: &KeyVault<K>) {
@@ -110,6 +111,34 @@ async fn who_comes_back_after_an_erasure_is_new<K: SubjectKeys>(vault: &KeyVault
         assert_eq!(vault.open("pay_1", erased).await, Ok(None));
         assert_ne!(erased.key, again.key);
     }
+}
+
+async fn preparing_changes_no_answer<K: SubjectKeys>(vault: &KeyVault<K>) {
+    let merchant_id = merchant();
+    let (ada, bob) = (customer(merchant_id, "ada@example.com"), customer(merchant_id, "bob@example.com"));
+    let of_ada = vault.seal(&ada, "pay_1", b"Ada").await.unwrap();
+    let of_bob = vault.seal(&bob, "pay_1", b"Bob").await.unwrap();
+    let of_nobody = Sealed { key: "nobody".to_owned(), ..of_ada.clone() };
+    assert_eq!(vault.erase(&ada).await, Ok(true));
+    for _ in 0..2 {
+        assert_eq!(vault.prepare(&[&of_ada, &of_bob, &of_nobody, &of_bob]).await, Ok(()));
+        assert_eq!(vault.open("pay_1", &of_ada).await, Ok(None));
+        assert_eq!(vault.open("pay_1", &of_bob).await, Ok(Some(b"Bob".to_vec())));
+        assert_eq!(vault.open("pay_1", &of_nobody).await, Err(VaultError::Damaged));
+    }
+    let again = vault.seal(&ada, "pay_1", b"Ada").await.unwrap();
+    assert_eq!(vault.open("pay_1", &again).await, Ok(Some(b"Ada".to_vec())), "an erased key is not gone back to");
+}
+
+/// Opening asks nobody any more: a node whose memory lasts still opens what was prepared when its table is gone.
+#[tokio::test]
+async fn what_was_prepared_opens_without_asking() {
+    let database = test_database().await;
+    let sealed = node(&database).seal(&customer(merchant(), "ada@example.com"), "pay_1", b"Ada").await.unwrap();
+    let reader = node(&database).cached_for(Duration::from_secs(600));
+    reader.prepare(&[&sealed]).await.unwrap();
+    sqlx::query("DROP TABLE subject_keys").execute(&database.pool).await.unwrap();
+    assert_eq!(reader.open("pay_1", &sealed).await, Ok(Some(b"Ada".to_vec())));
 }
 
 async fn damage_is_told_from_erasure<K: SubjectKeys>(vault: &KeyVault<K>) {

@@ -26,7 +26,7 @@ macro_rules! run_contract {
             many_at_once_on_one_stream(1), each_of_many_at_once_stands_alone(1), a_tailing_reader_misses_nothing(1),
             payments_live_as_decided(1), the_head_wakes_whoever_waits(2), two_stores_share_one_history(2),
             two_stores_append_at_once(2), a_refusal_is_never_decided_on_an_old_state(2),
-            a_stream_that_exists_elsewhere_is_not_new(2),
+            a_stream_that_exists_elsewhere_is_not_new(2), many_streams_are_loaded_as_each_is(1),
         }
     };
     ($opens:path: $($name:ident($stores:literal),)*) => {$(
@@ -421,4 +421,20 @@ pub async fn a_stream_that_exists_elsewhere_is_not_new(stores: &Stores) {
     for (request, expected) in table {
         assert_eq!(told(&stores[1].execute(request.clone()).await), expected, "{}", request.object);
     }
+}
+
+pub async fn many_streams_are_loaded_as_each_is(stores: &Stores) {
+    let store = &stores[0];
+    for (command, stream) in [("first", "a"), ("second", "b")] {
+        store.execute(claim(command, stream, 1)).await.unwrap();
+    }
+    let wanted = ["b", "nothing", "a", "b"].map(str::to_owned);
+    let many = store.load_many(claims(), &wanted).await.unwrap();
+    let found: Vec<(u64, Option<u128>)> = many.iter().map(|state| (state.version, held_by(state))).collect();
+    assert_eq!(found, [(1, Some(1)), (0, None), (1, Some(1)), (1, Some(1))]);
+    for (id, of_many) in wanted.iter().zip(&many) {
+        let alone = store.load(claims(), id).await.unwrap();
+        assert_eq!((alone.version, alone.updated_at), (of_many.version, of_many.updated_at), "{id}");
+    }
+    assert!(store.load_many(claims(), &[]).await.unwrap().is_empty());
 }

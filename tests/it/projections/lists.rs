@@ -128,6 +128,25 @@ async fn orders_are_derived_found_and_filtered() {
 }
 
 #[tokio::test]
+async fn an_order_adds_up_what_is_of_its_newest_captured_payment_s_currency() {
+    let models = ReadModels::new().await;
+    let store = models.store.as_ref();
+    let _running = models.start(vec![Arc::new(Orders)]);
+    let under_one_number = |n| Created { order_no: "A-1".parse().unwrap(), ..terms(n) };
+    create(store, Created { currency: Currency::JPY, amount: 500, ..under_one_number(1) }).await;
+    for n in 2..=4 {
+        create(store, under_one_number(n)).await;
+    }
+    capture(store, payment_id(1), 500, Some(5)).await;
+    capture(store, payment_id(2), 3_000, Some(30)).await;
+    capture(store, payment_id(3), 4_000, Some(40)).await;
+    let mut view = models.view(&[&Orders]).await;
+    let order = orders::find(&mut view, merchant_id(1), &"A-1".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((order.currency, order.amount_paid, order.status), (Currency::USD, 7_000, OrderStatus::Paid));
+    assert_eq!(order.payment_ids, [1, 2, 3, 4].map(payment_id), "in the order of the log");
+}
+
+#[tokio::test]
 async fn refunds_are_found_and_filtered() {
     let models = ReadModels::new().await;
     let store = models.store.as_ref();
