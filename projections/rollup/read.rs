@@ -37,7 +37,7 @@ pub struct TooMuch;
 
 /// Rows of the table that are asked for at once; behind each lot of them it may turn out to be too much.
 const LOT: usize = 20_000;
-/// What is added up in about a fifth of a second.
+/// So that no question occupies a node for long.
 const CELLS_MAX: usize = 2_000_000;
 
 /// What a day's figures are read from.
