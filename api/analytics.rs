@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use domain::buckets::Bucket;
 use domain::{ChannelName, Country, Currency, MerchantId, TimeZone, Timestamp};
+use projections::TooMuch;
 use projections::analytics::{self as read_model, Analytics, Figures, Groups, Question};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -25,8 +26,8 @@ use crate::render::figures::PaymentFigures;
 use crate::report_period::{Bound, Period};
 
 /// Rows of one answer at most.
-pub const ROWS_MAX: u32 = 20_000;
-const FAILURES_MAX: u32 = 10;
+pub const ROWS_MAX: usize = 5_000;
+const FAILURES_MAX: usize = 10;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(payment_analytics))
@@ -183,6 +184,8 @@ impl AnalyticsQuery {
 }
 
 /// Payments in figures, by time and by what you tell apart
+///
+/// An answer has 5,000 rows at most; a question that needs more is refused.
 #[utoipa::path(get, path = "/analytics/payments", tag = "analytics", params(AnalyticsQuery, QueryHeaders),
     responses((status = 200, description = "The figures", body = PaymentAnalytics), QueryErrors))]
 async fn payment_analytics(
@@ -196,8 +199,7 @@ async fn payment_analytics(
     let group_by = query.group_by.as_ref().map(|group_by| group_by.0.clone()).unwrap_or_default();
     let question = query.question(merchant_id, group_by.groups, bounds);
     let mut view = freshness.view(&app, &[&Analytics], None).await?;
-    let figures = read_model::figures(&mut view, &question).await?.map_err(|_| too_many_rows())?;
-    let failures = read_model::failures(&mut view, &question, FAILURES_MAX).await?;
+    let answered = read_model::figures(&mut view, &question).await?.map_err(too_much)?;
     let row = |figures: &Figures| rows_of(figures, &question.bounds, group_by.status, reader == ObjectReader::All);
     let analytics = PaymentAnalytics {
         object: "payment_analytics",
@@ -205,16 +207,25 @@ async fn payment_analytics(
         to: question.bounds[question.bounds.len() - 1],
         bucket: query.bucket().as_str(),
         time_zone: place.name(),
-        data: figures.iter().flat_map(row).collect(),
+        data: answered.rows.iter().flat_map(row).collect(),
         group_by: group_by.names,
-        failures: failures.into_iter().map(|(code, count)| FailureCount { code, count }).collect(),
+        failures: answered.failures.into_iter().take(FAILURES_MAX).map(FailureCount::from).collect(),
     };
     Ok(answer(StatusCode::OK, [position::header(view.position)], &analytics))
 }
 
-pub fn too_many_rows() -> Problem {
-    let detail = format!("the answer would have more than {ROWS_MAX} rows: tell less apart, or ask for less time");
+pub fn too_much(_: TooMuch) -> Problem {
+    let detail = format!(
+        "the answer would have more than {ROWS_MAX} rows or add up too many figures: tell less apart, take longer \
+         buckets, or ask for less time"
+    );
     Problem::new(errors::INVALID_PARAMETER, detail).in_parameter("group_by")
+}
+
+impl From<(String, i64)> for FailureCount {
+    fn from((code, count): (String, i64)) -> FailureCount {
+        FailureCount { code, count }
+    }
 }
 
 /// One row, or one for each status that there was.

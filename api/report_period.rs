@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{Datelike, Days, Months, NaiveDate};
 use domain::buckets::{Bucket, Place};
 use domain::{MerchantId, TimeZone, Timestamp};
-use projections::analytics::QUARTER;
+use projections::QUARTER;
 
 use crate::app::App;
 use crate::errors;

@@ -1,4 +1,6 @@
-//! What each day came to.
+//! What each day came to, and what became of orders.
+
+mod orders;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::analytics::{ROWS_MAX, too_many_rows};
+use crate::analytics::{ROWS_MAX, too_much};
 use crate::app::App;
 use crate::auth::roles::ObjectReader;
 use crate::errors;
@@ -25,7 +27,7 @@ use crate::render::figures::PaymentFigures;
 use crate::report_period::{Bound, Period};
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(daily_summary))
+    OpenApiRouter::new().routes(routes!(daily_summary)).routes(routes!(orders::order_statistics))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -115,7 +117,7 @@ async fn daily_summary(
         rows_max: ROWS_MAX,
     };
     let mut view = freshness.view(&app, &[&Analytics], None).await?;
-    let figures = read_model::figures(&mut view, &question).await?.map_err(|_| too_many_rows())?;
+    let figures = read_model::figures(&mut view, &question).await?.map_err(too_much)?.rows;
     let shows_margin = reader == ObjectReader::All;
     let days = figures.iter().map(|row| DayFigures {
         date: place.day_of(question.bounds[row.bucket]),

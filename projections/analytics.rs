@@ -6,16 +6,16 @@
 //! today. One exception: a payment that had failed, expired or been cancelled and was captured after all is taken out of
 //! the count of that outcome where it stood, so that each payment has one outcome.
 //!
-//! Each figure is kept three times, by quarters, hours and days of UTC, and again for all merchants together: an answer
-//! is read from the coarsest rows whose edges fall on those of its buckets, so that it costs little for any time zone.
+//! Each figure is kept for its merchant and for everybody, for everybody also told apart by channel, by country and by
+//! both, in rows of [`crate::rollup`]: whatever is asked, an answer adds up rows that have little else in them.
 
 mod fold;
-mod grain;
 mod latency;
 mod measures;
 mod query;
 mod schema;
 mod store;
+mod tallied;
 
 use async_trait::async_trait;
 use commands::ports::RecordedEvent;
@@ -23,13 +23,15 @@ use domain::Decider;
 use domain::payment::Payment;
 use sqlx::PgConnection;
 
+use crate::rollup::{self, rollup_table};
 use crate::{ApplyError, Projection};
 pub(crate) use fold::Changes;
-pub use grain::QUARTER;
 pub use latency::Latencies;
 pub use measures::Measures;
-pub use query::{Figures, Groups, Question, RowsExceeded, failures, figures};
+pub use query::{Answer, Figures, Groups, Question, figures};
 pub(crate) use store::{stored, written};
+
+const TABLE: &str = "figures";
 
 #[derive(Debug, Clone, Copy)]
 pub struct Analytics;
@@ -41,7 +43,7 @@ impl Projection for Analytics {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn categories(&self) -> &'static [&'static str] {
@@ -49,11 +51,11 @@ impl Projection for Analytics {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["payment_facts", "rollup", "tallies"]
+        &["payment_facts", TABLE]
     }
 
     fn ddl(&self) -> &'static str {
-        schema::DDL
+        concat!(schema::facts!(), rollup_table!("figures"))
     }
 
     async fn apply(&self, connection: &mut PgConnection, events: &[&RecordedEvent]) -> Result<(), ApplyError> {
@@ -61,6 +63,7 @@ impl Projection for Analytics {
         for event in events {
             changes.fold(event)?;
         }
-        Ok(store::store(connection, &changes).await?)
+        store::store_facts(connection, &changes.facts).await?;
+        Ok(rollup::add(connection, TABLE, changes.rollup()).await?)
     }
 }

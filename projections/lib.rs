@@ -30,6 +30,7 @@ mod reader;
 mod rebuild;
 pub mod reconciliations;
 pub mod refunds;
+mod rollup;
 mod runner;
 pub mod settlements;
 pub mod shadow;
@@ -53,6 +54,7 @@ pub use rebuild::{
     RebuildError, RebuildProgress, rebuild, rebuild_progress, rebuild_projection, retry, retry_is_due, rollback,
     rollback_projection,
 };
+pub use rollup::{QUARTER, TooMuch};
 pub use runner::{Runner, Running};
 pub use status::{ProjectionState, ProjectionStatus, list, parked};
 

@@ -15,6 +15,7 @@
 mod derive;
 mod made;
 mod past;
+mod statistics;
 mod store;
 
 use async_trait::async_trait;
@@ -27,16 +28,21 @@ use sqlx::{PgConnection, QueryBuilder, Row};
 
 use crate::database::{damaged, moment, parsed, parsed_if_any};
 use crate::filter::push_page;
+use crate::rollup::rollup_table;
 use crate::{ApplyError, Cursor, Filter, Page, Projection, ReadError, Snapshot, StatusText};
 pub(crate) use derive::{Attempt, listed};
 pub use made::Made;
 pub(crate) use made::{MadeRow, fold_all};
 pub use past::{find_at, list_at};
+pub use statistics::{OrderFigures, OrderQuestion, Sums, figures};
+pub(crate) use statistics::{TABLE as FIGURES, changes};
 
 #[derive(Debug, Clone, Copy)]
 pub struct Orders;
 
-const DDL: &str = r#"
+macro_rules! tables {
+    () => {
+        r#"
 -- What each payment contributes to its order.
 CREATE TABLE order_payments (
     payment_id      text COLLATE "C" NOT NULL PRIMARY KEY,
@@ -51,7 +57,7 @@ CREATE TABLE order_payments (
     created_at      timestamptz      NOT NULL,
     recorded_at     timestamptz      NOT NULL,
     updated_at      timestamptz      NOT NULL
-);
+) WITH (fillfactor = 80);
 CREATE INDEX payments_of_order ON order_payments (merchant_id, order_no);
 CREATE TABLE orders (
     merchant_id      text COLLATE "C"   NOT NULL,
@@ -91,7 +97,9 @@ CREATE INDEX orders_by_amount ON orders (currency, amount);
 -- Both nearly empty.
 CREATE INDEX orders_dated_ahead ON orders (created_at) WHERE created_at > recorded_at;
 CREATE INDEX orders_before_made ON orders (before_created_at, before_first_id) WHERE before_recorded_at IS NOT NULL;
-"#;
+"#
+    };
+}
 
 #[async_trait]
 impl Projection for Orders {
@@ -100,7 +108,7 @@ impl Projection for Orders {
     }
 
     fn version(&self) -> i32 {
-        3
+        4
     }
 
     fn categories(&self) -> &'static [&'static str] {
@@ -108,11 +116,11 @@ impl Projection for Orders {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["orders", "order_payments"]
+        &["orders", "order_payments", statistics::TABLE]
     }
 
     fn ddl(&self) -> &'static str {
-        DDL
+        concat!(tables!(), rollup_table!("order_figures"))
     }
 
     async fn apply(&self, connection: &mut PgConnection, events: &[&RecordedEvent]) -> Result<(), ApplyError> {
@@ -133,8 +141,11 @@ impl Projection for Orders {
         let mut made = store::load_made(connection, &touched).await?;
         fold_all(&mut made, &of_orders)?;
         let attempts = store::load_orders(connection, &touched).await?;
-        store::save_orders(connection, &listed(attempts, &made)).await?;
-        Ok(())
+        let rows = listed(attempts, &made);
+        let counted = statistics::counted(connection, &touched).await?;
+        store::save_orders(connection, &rows).await?;
+        let changed = changes(&counted, rows.iter().map(|listed| &listed.row));
+        Ok(statistics::store(connection, changed).await?)
     }
 }
 

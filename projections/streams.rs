@@ -148,7 +148,10 @@ where
     for event in events {
         fold::<M>(touched.entry(event.stream.id.clone()).or_default(), event)?;
     }
-    store::<M>(connection, &written(touched.values())?).await?;
+    let mut rows = written(touched.values())?;
+    // Neighbours in the table and its indexes are written one after the other.
+    rows.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    store::<M>(connection, &rows).await?;
     Ok(())
 }
 
@@ -168,7 +171,8 @@ where
         begun.recorded_at = event.recorded_at;
     }
     *row = StreamRow { version: event.version, updated_at: event.recorded_at, state };
-    if row.state.columns().is_none() {
+    // Whatever has begun has columns for good.
+    if event.version == 1 && row.state.columns().is_none() {
         return Err(ApplyError::inapplicable(event, "the stream begins with another event than its first"));
     }
     Ok(())
@@ -236,7 +240,7 @@ async fn load_touched<M: StreamReadModel>(
 }
 
 async fn store<M: StreamReadModel>(connection: &mut PgConnection, rows: &[Written]) -> Result<(), sqlx::Error> {
-    fn column<T>(rows: &[Written], of: impl Fn(&Written) -> T) -> Vec<T> {
+    fn column<'r, T>(rows: &'r [Written], of: impl Fn(&'r Written) -> T) -> Vec<T> {
         rows.iter().map(of).collect()
     }
     let statement = format!(
@@ -253,18 +257,18 @@ async fn store<M: StreamReadModel>(connection: &mut PgConnection, rows: &[Writte
         M::TABLE
     );
     sqlx::query(&statement)
-        .bind(column(rows, |row| row.id.clone()))
-        .bind(column(rows, |row| row.merchant_id.clone()))
-        .bind(column(rows, |row| row.order_no.clone()))
-        .bind(column(rows, |row| row.status.clone()))
-        .bind(column(rows, |row| row.currency.clone()))
+        .bind(column(rows, |row| row.id.as_str()))
+        .bind(column(rows, |row| row.merchant_id.as_deref()))
+        .bind(column(rows, |row| row.order_no.as_deref()))
+        .bind(column(rows, |row| row.status.as_str()))
+        .bind(column(rows, |row| row.currency.as_deref()))
         .bind(column(rows, |row| row.amount))
-        .bind(column(rows, |row| row.channel.clone()))
+        .bind(column(rows, |row| row.channel.as_deref()))
         .bind(column(rows, |row| row.created_at.to_datetime()))
         .bind(column(rows, |row| row.recorded_at.to_datetime()))
         .bind(column(rows, |row| row.updated_at.to_datetime()))
         .bind(column(rows, |row| to_sql(row.version)))
-        .bind(column(rows, |row| row.state.clone()))
+        .bind(column(rows, |row| row.state.as_str()))
         .execute(connection)
         .await?;
     Ok(())

@@ -1,6 +1,7 @@
-//! Counts, sums and rates of payments, as analytics and summaries show them.
+//! Counts, sums and rates of payments and orders, as analytics and summaries show them.
 
 use projections::analytics::{Latencies, Measures};
+use projections::orders::{OrderFigures, OrderStatus, Sums};
 use rust_decimal::prelude::ToPrimitive;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Serialize;
@@ -22,7 +23,7 @@ pub struct Counts {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = FeeTotals)]
 pub struct FeeTotals {
-    /// Channels' fees that were passed on.
+    /// Channels' fees that were passed on, those of disputes too.
     #[schema(value_type = i64)]
     pub channel: i128,
     #[schema(value_type = i64)]
@@ -115,6 +116,104 @@ impl PaymentFigures {
     }
 }
 
+/// Orders by what they have come to by now.
+#[derive(Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct OrderCounts {
+    /// All of them.
+    #[schema(example = 128)]
+    pub created: i64,
+    pub pending: i64,
+    pub partially_paid: i64,
+    pub paid: i64,
+    pub partially_refunded: i64,
+    pub refunded: i64,
+    pub shipped: i64,
+    pub completed: i64,
+    pub failed: i64,
+    pub cancelled: i64,
+    pub expired: i64,
+}
+
+/// What orders moved. Minor units.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+pub struct OrderTotals {
+    /// Orders that any money was captured for.
+    #[schema(example = 120)]
+    pub orders_with_money: i64,
+    /// Their share of all, to four places; `null` if there are none.
+    #[schema(example = 0.9375)]
+    pub payment_rate: Option<f64>,
+    /// Orders that any money went back for, and their share of those with money.
+    pub orders_with_refunds: i64,
+    pub refund_rate: Option<f64>,
+    /// What was to be paid for all of them.
+    #[schema(value_type = i64, example = 1_280_000)]
+    pub ordered: i128,
+    /// What was captured.
+    #[schema(value_type = i64, example = 1_200_000)]
+    pub gross: i128,
+    #[schema(value_type = i64, example = 20_000)]
+    pub refunded: i128,
+    /// What was captured and did not go back.
+    #[schema(value_type = i64, example = 1_180_000)]
+    pub net: i128,
+    /// What was captured for an order with money on average, rounded half up to minor units; `null` if there is none.
+    #[schema(value_type = Option<i64>, example = 10_000)]
+    pub average_order_value: Option<i128>,
+}
+
+impl OrderCounts {
+    pub fn of(figures: &[OrderFigures]) -> OrderCounts {
+        let mut counts = OrderCounts::default();
+        for OrderFigures { status, sums, .. } in figures {
+            counts.created += sums.orders;
+            *counts.of_status(*status) += sums.orders;
+        }
+        counts
+    }
+
+    fn of_status(&mut self, status: OrderStatus) -> &mut i64 {
+        match status {
+            OrderStatus::Pending => &mut self.pending,
+            OrderStatus::PartiallyPaid => &mut self.partially_paid,
+            OrderStatus::Paid => &mut self.paid,
+            OrderStatus::PartiallyRefunded => &mut self.partially_refunded,
+            OrderStatus::Refunded => &mut self.refunded,
+            OrderStatus::Shipped => &mut self.shipped,
+            OrderStatus::Completed => &mut self.completed,
+            OrderStatus::Failed => &mut self.failed,
+            OrderStatus::Cancelled => &mut self.cancelled,
+            OrderStatus::Expired => &mut self.expired,
+        }
+    }
+}
+
+impl OrderTotals {
+    pub fn of(figures: &[OrderFigures]) -> OrderTotals {
+        let mut sums = Sums::default();
+        for row in figures {
+            sums.add(&row.sums);
+        }
+        OrderTotals {
+            orders_with_money: sums.paid,
+            payment_rate: rate(sums.paid, sums.orders),
+            orders_with_refunds: sums.refunded,
+            refund_rate: rate(sums.refunded, sums.paid),
+            ordered: sums.amount,
+            gross: sums.amount_paid,
+            refunded: sums.amount_refunded,
+            net: sums.amount_paid - sums.amount_refunded,
+            average_order_value: average(sums.amount_paid, sums.paid),
+        }
+    }
+}
+
+/// Rounded half up to minor units; neither is negative.
+fn average(sum: i128, count: i64) -> Option<i128> {
+    let count = i128::from(count);
+    (count > 0).then(|| (sum + count / 2) / count)
+}
+
 /// A share of a count, rounded half up to four places.
 fn rate(part: i64, whole: i64) -> Option<f64> {
     let exact = Decimal::from(part).checked_div(Decimal::from(whole))?;
@@ -134,6 +233,15 @@ mod tests {
         let table = [(0, 0, None), (0, 3, Some(0.0)), (1, 3, Some(0.3333)), (2, 3, Some(0.6667)), (3, 3, Some(1.0))];
         for (part, whole, expected) in table {
             assert_eq!(rate(part, whole), expected, "{part}/{whole}");
+        }
+    }
+
+    #[test]
+    fn an_average_rounds_half_up() {
+        let table =
+            [(0, 0, None), (10, 4, Some(3)), (9, 4, Some(2)), (10, 3, Some(3)), (11, 3, Some(4)), (0, 3, Some(0))];
+        for (sum, count, expected) in table {
+            assert_eq!(average(sum, count), expected, "{sum}/{count}");
         }
     }
 }

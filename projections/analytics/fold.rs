@@ -1,42 +1,27 @@
 //! What a batch of payments' events changes of the figures. Pure; knows no SQL.
 
-use std::collections::{BTreeMap, HashMap};
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 
 use commands::ports::RecordedEvent;
 use domain::payment::{Created, Event, PaymentStatus};
 use domain::pricing::PricingModel;
 use domain::{ChannelName, Country, Currency, MerchantId, Timestamp};
 
-use super::grain::Grain;
 use super::latency::class_of;
 use super::measures::Measures;
+use super::tallied::{Group, Tallied};
 use crate::ApplyError;
+use crate::rollup::{Entry, QUARTER, Rollup};
 
-/// What all figures of one payment are counted under.
+/// What is counted together: payments of one merchant and group, in one quarter of an hour.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Group {
-    /// None for all merchants together.
-    pub merchant_id: Option<MerchantId>,
-    pub channel: ChannelName,
-    pub currency: Currency,
-    pub country: Option<Country>,
-}
-
-/// A row of figures: whose, and of which stretch of time.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Cell {
-    pub grain: Grain,
-    pub start: Timestamp,
-    pub group: Group,
-}
-
-/// What is counted by itself and not summed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Tally {
-    /// A class of waiting times.
-    Latency(u32),
-    /// The code of a failure.
-    Failure(String),
+struct Cell {
+    merchant_id: MerchantId,
+    group: Group,
+    quarter: Timestamp,
 }
 
 /// What a payment's later events do not tell.
@@ -57,8 +42,7 @@ pub(crate) struct Facts {
 pub(crate) struct Changes {
     /// By stream id.
     pub facts: HashMap<String, Facts>,
-    pub rollup: BTreeMap<Cell, Measures>,
-    pub tallies: BTreeMap<(Cell, Tally), i64>,
+    cells: HashMap<Cell, Tallied>,
 }
 
 impl Facts {
@@ -74,17 +58,56 @@ impl Facts {
         }
     }
 
-    /// Everything that counts the payment at `at`: three grains, its merchant's own and all merchants'.
-    fn cells(&self, at: Timestamp) -> impl Iterator<Item = Cell> {
-        let group = Group {
-            merchant_id: Some(self.merchant_id),
-            channel: self.channel.clone(),
-            currency: self.currency,
-            country: self.country,
+    fn cell(&self, at: Timestamp) -> Cell {
+        let micros = at.as_micros();
+        let quarter = i64::try_from(QUARTER.as_micros()).expect("a quarter of an hour is short");
+        Cell {
+            merchant_id: self.merchant_id,
+            group: Group { channel: Some(self.channel.clone()), currency: self.currency, country: self.country },
+            quarter: Timestamp::from_micros(micros - micros.rem_euclid(quarter)),
+        }
+    }
+}
+
+/// Whose row in the table holds the figures of a merchant, and of everybody's payments told apart by channel and country.
+pub(super) fn owner_of_merchant(merchant_id: MerchantId) -> String {
+    merchant_id.to_string()
+}
+
+pub(super) const MERCHANTS: &str = "mer_";
+pub(super) const EVERYBODY: &str = "all";
+pub(super) const BOTH: &str = "both/";
+
+pub(super) fn owner_of_channel(channel: &str) -> String {
+    format!("channel/{channel}")
+}
+
+pub(super) fn owner_of_country(country: &str) -> String {
+    format!("country/{country}")
+}
+
+pub(super) fn owner_of_both(channel: &str, country: &str) -> String {
+    format!("{BOTH}{channel}/{country}")
+}
+
+impl Cell {
+    /// Adds figures to all rows that count them: the merchant's, everybody's, and everybody's by channel and country. A
+    /// merchant's totals leave the country out, else they would have as many cells as it has payments on most days.
+    fn add_to(&self, rollup: &mut Rollup<Group, Tallied>, figures: &Tallied) {
+        let all = &self.group;
+        let channel = all.channel.as_ref().map_or("", ChannelName::as_str);
+        let country = all.country.as_ref().map_or("", Country::code);
+        let by_currency = Group { channel: None, currency: all.currency, country: None };
+        let by_channel = Group { country: None, ..all.clone() };
+        let by_country = Group { channel: None, ..all.clone() };
+        let mut add = |owner: &str, in_totals: &Group, in_slots: &Group, by_hours: bool| {
+            rollup.add(self.quarter, &Entry { owner, in_totals, in_slots, by_hours }, figures);
         };
-        let groups = [Group { merchant_id: None, ..group.clone() }, group];
-        let cells = move |grain: Grain| groups.clone().map(|group| Cell { grain, start: grain.start(at), group });
-        Grain::ALL.into_iter().flat_map(cells)
+        add(&owner_of_merchant(self.merchant_id), &by_channel, all, false);
+        add(EVERYBODY, &by_currency, &by_currency, true);
+        add(&owner_of_channel(channel), &by_channel, &by_channel, true);
+        add(&owner_of_country(country), &by_country, &by_country, false);
+        add(&owner_of_both(channel, country), all, all, false);
     }
 }
 
@@ -117,7 +140,7 @@ impl Changes {
             }
             self.add(&facts, ended_at, ended(before, -1, facts.amount.saturating_neg()));
         } else if matches!(outcome, PaymentStatus::Succeeded | PaymentStatus::Failed) {
-            self.tally(&facts, at, &Tally::Latency(class_of(at.since(facts.created_at))));
+            self.cell(&facts, at).latencies.add(class_of(at.since(facts.created_at)), 1);
         }
         let mut measures = ended(outcome, 1, facts.amount);
         if let Event::Captured(captured) = event {
@@ -127,25 +150,29 @@ impl Changes {
         }
         self.add(&facts, at, measures);
         if let Event::Failed(failed) = event {
-            self.tally(&facts, at, &Tally::Failure(failed.failure.code.clone()));
+            *self.cell(&facts, at).failures.entry(failed.failure.code.clone()).or_default() += 1;
         }
         facts.outcome = Some((outcome, at));
         self.facts.insert(recorded.stream.id.clone(), facts);
     }
 
     fn add(&mut self, facts: &Facts, at: Timestamp, measures: Measures) {
-        if measures == Measures::default() {
-            return;
-        }
-        for cell in facts.cells(at) {
-            *self.rollup.entry(cell).or_default() += measures;
+        if measures != Measures::default() {
+            self.cell(facts, at).measures += measures;
         }
     }
 
-    fn tally(&mut self, facts: &Facts, at: Timestamp, tally: &Tally) {
-        for cell in facts.cells(at) {
-            *self.tallies.entry((cell, tally.clone())).or_default() += 1;
+    fn cell(&mut self, facts: &Facts, at: Timestamp) -> &mut Tallied {
+        self.cells.entry(facts.cell(at)).or_default()
+    }
+
+    /// Everything that the batch adds to the table.
+    pub(crate) fn rollup(&self) -> Rollup<Group, Tallied> {
+        let mut rollup = Rollup::default();
+        for (cell, figures) in self.cells.iter() {
+            cell.add_to(&mut rollup, figures);
         }
+        rollup
     }
 }
 
@@ -181,6 +208,11 @@ fn channel_fee(model: PricingModel, fee: impl Into<i128>) -> Measures {
     Measures { channel_costs, fees_passed_on, ..Measures::default() }
 }
 
+/// What a channel charges for a dispute, and the part of it that the merchant bears.
+fn dispute_fee(fee: i64, passed_on: i64) -> Measures {
+    Measures { channel_costs: fee.into(), fees_passed_on: passed_on.into(), ..Measures::default() }
+}
+
 /// What an event that ends nothing changes.
 fn moved(event: &Event) -> Measures {
     let none = Measures::default();
@@ -199,10 +231,23 @@ fn moved(event: &Event) -> Measures {
             markup: refund.markup_returned.into(),
             ..channel_fee(refund.pricing_model, refund.channel_fee_returned)
         },
-        Event::DisputeOpened(dispute) => Measures { disputes: 1, amount_disputed: dispute.amount.into(), ..none },
-        Event::DisputeAdjusted(dispute) => Measures { amount_disputed: dispute.amount.into(), ..none },
-        Event::DisputeClosed(dispute) => Measures { amount_lost: dispute.lost.into(), ..none },
-        Event::DisputeReopened(dispute) => Measures { amount_lost: -i128::from(dispute.lost), ..none },
+        Event::DisputeOpened(dispute) => Measures {
+            disputes: 1,
+            amount_disputed: dispute.amount.into(),
+            ..dispute_fee(dispute.fee, dispute.fee_passed_on)
+        },
+        Event::DisputeAdjusted(dispute) => {
+            let fee = dispute_fee(dispute.fee, dispute.fee_passed_on);
+            Measures { amount_disputed: dispute.amount.into(), ..fee }
+        }
+        Event::DisputeClosed(dispute) => {
+            let fee = dispute_fee(-dispute.fee_returned, -dispute.fee_passed_back);
+            Measures { amount_lost: dispute.lost.into(), ..fee }
+        }
+        Event::DisputeReopened(dispute) => {
+            let fee = dispute_fee(dispute.fee_returned, dispute.fee_passed_back);
+            Measures { amount_lost: -i128::from(dispute.lost), ..fee }
+        }
         Event::Captured(_)
         | Event::Failed(_)
         | Event::Cancelled { .. }

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-/// How often each class was seen.
+use crate::rollup::{Packed, put, put_signed};
+
+/// How often each class was seen, by class.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Latencies(std::collections::BTreeMap<u32, i64>);
+pub struct Latencies(Vec<i64>);
 
 /// Classes between one power of two and the next.
 const STEPS: u64 = 8;
 const STEP_BITS: u32 = STEPS.trailing_zeros();
+/// More classes than 64 bits of milliseconds have.
+const CLASSES: usize = 512;
 
 /// The class of a waiting time: milliseconds below 8 have one each, each power of two above has 8.
 pub(super) fn class_of(waited: Duration) -> u32 {
@@ -33,21 +37,64 @@ fn longest_of(class: u32) -> u64 {
 
 impl Latencies {
     pub(super) fn add(&mut self, class: u32, count: i64) {
-        *self.0.entry(class).or_default() += count;
+        let index = usize::try_from(class).unwrap_or(usize::MAX).min(CLASSES - 1);
+        if self.0.len() <= index {
+            self.0.resize(index + 1, 0);
+        }
+        self.0[index] += count;
+    }
+
+    pub(super) fn add_all(&mut self, other: &Latencies) {
+        for (class, count) in other.seen() {
+            self.add(class, count);
+        }
+    }
+
+    fn seen(&self) -> impl Iterator<Item = (u32, i64)> {
+        (0_u32..).zip(self.0.iter().copied()).filter(|(_, count)| *count != 0)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.seen().next().is_none()
+    }
+
+    pub(super) fn pack(&self, bytes: &mut Vec<u8>) {
+        put(bytes, self.seen().map(|_| 1).sum());
+        let mut before = 0;
+        for (class, count) in self.seen() {
+            put(bytes, u128::from(class - before));
+            put_signed(bytes, count.into());
+            before = class;
+        }
+    }
+
+    /// Adds what [`Latencies::pack`] wrote.
+    pub(super) fn absorb(&mut self, packed: &mut Packed<'_>) -> Option<()> {
+        let mut class = 0_u32;
+        for _ in 0..packed.size()? {
+            class = class.checked_add(packed.number()?.try_into().ok()?)?;
+            self.add(class, packed.count()?);
+        }
+        Some(())
+    }
+
+    /// How many were seen.
+    pub fn total(&self) -> i64 {
+        self.0.iter().sum()
     }
 
     /// Milliseconds within which `percent` of all had their outcome: the longest time of the class, at most an eighth
     /// above the exact one. None where nothing was seen.
     pub fn percentile(&self, percent: u8) -> Option<u64> {
-        let total: i64 = self.0.values().sum();
+        let total = self.total();
         // The nearest rank: the smallest that is no less than the part asked for.
         let rank = ((i128::from(total) * i128::from(percent) + 99) / 100).max(1);
         let mut seen = 0_i128;
-        let reached = self.0.iter().find(|(_, count)| {
-            seen += i128::from(**count);
+        let reached = self.seen().find(|(_, count)| {
+            seen += i128::from(*count);
             seen >= rank
         });
-        reached.map(|(class, _)| longest_of(*class))
+        reached.map(|(class, _)| longest_of(class))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is counted and summed of payments.
 
+use crate::rollup::{Packed, put_sparse, sparse};
+
 /// Defines the measures with the columns that hold them.
 macro_rules! measures {
     (counts: $($(#[$count_doc:meta])* $count:ident)+; amounts: $($(#[$amount_doc:meta])* $amount:ident)+;) => {
@@ -11,25 +13,17 @@ macro_rules! measures {
         }
 
         impl Measures {
-            /// In the order of [`Measures::counts`].
-            pub(crate) const COUNTS: &'static [&'static str] = &[$(stringify!($count)),+];
-            /// In the order of [`Measures::amounts`].
-            pub(crate) const AMOUNTS: &'static [&'static str] = &[$(stringify!($amount)),+];
+            const COUNT: usize = [$(stringify!($count),)+ $(stringify!($amount)),+].len();
 
-            pub(crate) fn counts(&self) -> Vec<i64> {
-                vec![$(self.$count),+]
+            fn numbers(&self) -> [i128; Measures::COUNT] {
+                [$(self.$count.into(),)+ $(self.$amount),+]
             }
 
-            pub(crate) fn amounts(&self) -> Vec<i128> {
-                vec![$(self.$amount),+]
-            }
-
-            /// From a row with a column for each measure, sums as text.
-            pub(crate) fn read(row: &sqlx::postgres::PgRow) -> Result<Measures, sqlx::Error> {
-                Ok(Measures {
-                    $($count: sqlx::Row::try_get(row, stringify!($count))?,)+
-                    $($amount: crate::database::sum_of(row, stringify!($amount))?,)+
-                })
+            /// Adds what [`Measures::pack`] wrote.
+            pub(super) fn absorb(&mut self, packed: &mut Packed<'_>) -> Option<()> {
+                let [$($count,)+ $($amount),+] = sparse::<{ Measures::COUNT }>(packed)?;
+                *self += Measures { $($count: $count.try_into().ok()?,)+ $($amount),+ };
+                Some(())
             }
         }
 
@@ -64,10 +58,16 @@ measures! {
     amount_disputed
     /// What closed disputes have cost for good.
     amount_lost
-    /// Channels' fees that were passed on to merchants, what refunds gave back taken off.
+    /// Channels' fees that were passed on to merchants, those of disputes too, what came back taken off.
     fees_passed_on
     /// What merchants paid beside them, what refunds gave back taken off.
     markup
     /// What channels kept, whoever bore it.
     channel_costs;
+}
+
+impl Measures {
+    pub(super) fn pack(&self, bytes: &mut Vec<u8>) {
+        put_sparse(bytes, &self.numbers());
+    }
 }

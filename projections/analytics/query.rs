@@ -1,16 +1,15 @@
 //! Answers from the rolled-up rows.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use domain::{ChannelName, Country, Currency, MerchantId, Timestamp};
-use sqlx::postgres::PgRow;
-use sqlx::{QueryBuilder, Row};
 
-use super::grain::Grain;
+use super::fold::{BOTH, EVERYBODY, MERCHANTS, owner_of_both, owner_of_channel, owner_of_country, owner_of_merchant};
 use super::latency::Latencies;
 use super::measures::Measures;
-use super::store::country;
-use crate::database::{damaged, parsed};
+use super::tallied::{Group, Tallied};
+use crate::rollup::{self, Owners, Scan, TooMuch};
 use crate::{ReadError, Snapshot};
 
 /// What is asked: of whose payments, cut into which buckets, told apart by what. Currencies are always told apart.
@@ -24,7 +23,7 @@ pub struct Question {
     pub bounds: Vec<Timestamp>,
     pub groups: Groups,
     /// Rows at most.
-    pub rows_max: u32,
+    pub rows_max: usize,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,118 +47,88 @@ pub struct Figures {
     pub latencies: Latencies,
 }
 
-/// The answer would have more rows than were asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RowsExceeded;
-
-type Key = (usize, Currency, Option<MerchantId>, Option<ChannelName>, Option<Country>);
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answer {
+    /// By bucket, then by currency, merchant, channel and country.
+    pub rows: Vec<Figures>,
+    /// How often each code of a failure was seen over all buckets, the most frequent first.
+    pub failures: Vec<(String, i64)>,
+}
 
 /// Buckets without any event, and groups without any in a bucket, have no row.
-pub async fn figures(
-    view: &mut Snapshot,
-    question: &Question,
-) -> Result<Result<Vec<Figures>, RowsExceeded>, ReadError> {
-    let sums: Vec<String> = Measures::COUNTS.iter().map(|name| format!("sum({name})::bigint AS {name}")).collect();
-    let amounts: Vec<String> = Measures::AMOUNTS.iter().map(|name| format!("sum({name})::text AS {name}")).collect();
-    let mut query = question.select(&format!("{}, {}", sums.join(", "), amounts.join(", ")), "rollup");
-    question.push_groups(&mut query, "");
-    query.push(" LIMIT ").push_bind(i64::from(question.rows_max) + 1);
-    let rows = query.build().fetch_all(view.connection()).await?;
-    if rows.len() > usize::try_from(question.rows_max).unwrap_or(usize::MAX) {
-        return Ok(Err(RowsExceeded));
-    }
-    let mut latencies = latencies(view, question).await?;
-    let figures = |row: &PgRow| {
-        let key = read_key(row)?;
-        let latencies = latencies.remove(&key).unwrap_or_default();
-        let (bucket, currency, merchant_id, channel, country) = key;
-        let measures = Measures::read(row)?;
-        Ok(Figures { bucket, currency, merchant_id, channel, country, measures, latencies })
-    };
-    Ok(Ok(rows.iter().map(figures).collect::<Result<_, sqlx::Error>>()?))
+pub async fn figures(view: &mut Snapshot, question: &Question) -> Result<Result<Answer, TooMuch>, ReadError> {
+    let sums = rollup::sum(view, &question.scan(), |owner, group| question.told(owner, group)).await?;
+    Ok(sums.map(answer))
 }
 
-async fn latencies(view: &mut Snapshot, question: &Question) -> Result<BTreeMap<Key, Latencies>, ReadError> {
-    let mut query = question.select("label, sum(count)::bigint AS count", "tallies");
-    query.push(" AND kind = 'latency'");
-    question.push_groups(&mut query, ", label");
-    let rows = query.build().fetch_all(view.connection()).await?;
-    let mut latencies: BTreeMap<Key, Latencies> = BTreeMap::new();
-    for row in &rows {
-        latencies.entry(read_key(row)?).or_default().add(parsed(row, "label")?, row.try_get("count")?);
-    }
-    Ok(latencies)
-}
+type Told = (Currency, Option<MerchantId>, Option<ChannelName>, Option<Country>);
 
-/// The codes of failures over all buckets, the most frequent first.
-pub async fn failures(view: &mut Snapshot, question: &Question, most: u32) -> Result<Vec<(String, i64)>, ReadError> {
-    let mut query = QueryBuilder::new("SELECT label, sum(count)::bigint AS count FROM tallies");
-    question.push_where(&mut query);
-    query.push(" AND kind = 'failure' GROUP BY label ORDER BY 2 DESC, 1 LIMIT ").push_bind(i64::from(most));
-    let rows = query.build().fetch_all(view.connection()).await?;
-    let read = |row: &PgRow| Ok((row.try_get("label")?, row.try_get("count")?));
-    Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
+fn answer(sums: Vec<(usize, Told, Tallied)>) -> Answer {
+    let mut failures: BTreeMap<String, i64> = BTreeMap::new();
+    let mut rows = Vec::with_capacity(sums.len());
+    for (bucket, (currency, merchant_id, channel, country), tallied) in sums {
+        for (code, count) in tallied.failures {
+            *failures.entry(code).or_default() += count;
+        }
+        let (measures, latencies) = (tallied.measures, tallied.latencies);
+        rows.push(Figures { bucket, currency, merchant_id, channel, country, measures, latencies });
+    }
+    let mut failures: Vec<(String, i64)> = failures.into_iter().collect();
+    failures.sort_by_key(|(_, count)| Reverse(*count));
+    Answer { rows, failures }
 }
 
 impl Question {
-    fn select(&self, sums: &str, table: &str) -> QueryBuilder<'static, sqlx::Postgres> {
-        let edges: Vec<_> = self.bounds.iter().map(|bound| bound.to_datetime()).collect();
-        let mut query = QueryBuilder::new("SELECT width_bucket(start, ");
-        query.push_bind(edges);
-        let told = |wanted: bool, column: &str| if wanted { column.to_owned() } else { format!("'' AS {column}") };
-        query.push(format!(
-            ") AS bucket, currency, {}, {}, {}, {sums} FROM {table}",
-            told(self.groups.merchant, "merchant_id"),
-            told(self.groups.channel, "channel"),
-            told(self.groups.country, "country"),
-        ));
-        self.push_where(&mut query);
-        query
-    }
-
-    fn push_where(&self, query: &mut QueryBuilder<'static, sqlx::Postgres>) {
-        let grain = Grain::of(&self.bounds).unwrap_or(Grain::Quarter);
-        query.push(" WHERE grain = ").push_bind(grain.minutes());
-        match (self.merchant_id, self.groups.merchant) {
-            (Some(merchant_id), _) => {
-                query.push(" AND merchant_id = ").push_bind(merchant_id.to_string());
-            }
-            (None, true) => {
-                query.push(" AND merchant_id <> ''");
-            }
-            (None, false) => {
-                query.push(" AND merchant_id = ''");
-            }
-        }
-        if let (Some(from), Some(to)) = (self.bounds.first(), self.bounds.last()) {
-            query.push(" AND start >= ").push_bind(from.to_datetime());
-            query.push(" AND start < ").push_bind(to.to_datetime());
-        }
-        if let Some(channel) = &self.channel {
-            query.push(" AND channel = ").push_bind(channel.to_string());
-        }
-        if let Some(currency) = self.currency {
-            query.push(" AND currency = ").push_bind(currency.to_string());
-        }
-        if let Some(country) = self.country {
-            query.push(" AND country = ").push_bind(country.to_string());
+    fn scan(&self) -> Scan<'_> {
+        let by_merchant = self.merchant_id.is_some() || self.groups.merchant;
+        let by_channel = self.channel.is_some() || self.groups.channel;
+        let by_country = self.country.is_some() || self.groups.country;
+        Scan {
+            table: super::TABLE,
+            owners: self.owners(by_merchant, by_channel, by_country),
+            bounds: &self.bounds,
+            totals_serve: !(by_merchant && by_country),
+            has_hours: !by_merchant && !by_country,
+            rows_max: self.rows_max,
         }
     }
 
-    fn push_groups(&self, query: &mut QueryBuilder<'static, sqlx::Postgres>, more: &str) {
-        query.push(format!(" GROUP BY 1, 2, 3, 4, 5{more} ORDER BY 1, 2, 3, 4, 5"));
+    fn owners(&self, by_merchant: bool, by_channel: bool, by_country: bool) -> Owners {
+        let channel = self.channel.as_ref().map(ChannelName::as_str);
+        let country = self.country.as_ref().map(Country::code);
+        if by_merchant {
+            return match self.merchant_id {
+                Some(merchant_id) => Owners::One(owner_of_merchant(merchant_id)),
+                None => Owners::Under(MERCHANTS.to_owned()),
+            };
+        }
+        match (by_channel, by_country) {
+            (false, false) => Owners::One(EVERYBODY.to_owned()),
+            (true, false) => channel
+                .map_or_else(|| Owners::Under(owner_of_channel("")), |channel| Owners::One(owner_of_channel(channel))),
+            (false, true) => country
+                .map_or_else(|| Owners::Under(owner_of_country("")), |country| Owners::One(owner_of_country(country))),
+            (true, true) => match (channel, country) {
+                (Some(channel), Some(country)) => Owners::One(owner_of_both(channel, country)),
+                (Some(channel), None) => Owners::Under(owner_of_both(channel, "")),
+                (None, _) => Owners::Under(BOTH.to_owned()),
+            },
+        }
     }
-}
 
-fn read_key(row: &PgRow) -> Result<Key, sqlx::Error> {
-    let number: i32 = row.try_get("bucket")?;
-    let bucket = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
-    let told = |column: &str| Ok::<_, sqlx::Error>(!row.try_get::<&str, _>(column)?.is_empty());
-    Ok((
-        bucket.ok_or_else(|| damaged(format!("{number} is no bucket")))?,
-        parsed(row, "currency")?,
-        if told("merchant_id")? { Some(parsed(row, "merchant_id")?) } else { None },
-        if told("channel")? { Some(parsed(row, "channel")?) } else { None },
-        country(row)?,
-    ))
+    /// Under what a group is told, none if it was not asked for.
+    fn told(&self, owner: &str, group: &Group) -> Option<Told> {
+        let is_asked = self.currency.is_none_or(|currency| group.currency == currency)
+            && self.channel.as_ref().is_none_or(|channel| group.channel.as_ref() == Some(channel))
+            && self.country.is_none_or(|country| group.country == Some(country));
+        if !is_asked {
+            return None;
+        }
+        Some((
+            group.currency,
+            if self.groups.merchant { owner.parse().ok() } else { None },
+            group.channel.clone().filter(|_| self.groups.channel),
+            group.country.filter(|_| self.groups.country),
+        ))
+    }
 }

@@ -224,12 +224,15 @@ pub(super) fn entry(row: &PgRow) -> Result<(Key, Operation), sqlx::Error> {
 }
 
 async fn store(connection: &mut PgConnection, operations: &Operations) -> Result<(), sqlx::Error> {
-    fn column<T>(operations: &Operations, of: impl Fn(&Key, &Operation) -> T) -> Vec<T> {
-        operations.iter().map(|(key, operation)| of(key, operation)).collect()
+    type Rows<'r> = [(&'r Key, &'r Operation)];
+    fn column<'r, T>(rows: &Rows<'r>, of: impl Fn(&'r Key, &'r Operation) -> T) -> Vec<T> {
+        rows.iter().map(|(key, operation)| of(key, operation)).collect()
     }
     if operations.is_empty() {
         return Ok(());
     }
+    let mut rows: Vec<(&Key, &Operation)> = operations.iter().collect();
+    rows.sort_unstable_by_key(|(_, operation)| operation.position);
     sqlx::query(
         "INSERT INTO channel_operations
              (counterparty, object, kind, part, position, reference, currency, gross, fee, fee_is_estimate, occurred_at)
@@ -240,17 +243,17 @@ async fn store(connection: &mut PgConnection, operations: &Operations) -> Result
                 gross = excluded.gross, fee = excluded.fee, fee_is_estimate = excluded.fee_is_estimate,
                 occurred_at = excluded.occurred_at",
     )
-    .bind(column(operations, |key, _| key.0.to_string()))
-    .bind(column(operations, |key, _| key.1.clone()))
-    .bind(column(operations, |key, _| key.2.as_str()))
-    .bind(column(operations, |key, _| i16::try_from(key.3).unwrap_or(i16::MAX)))
-    .bind(column(operations, |_, operation| to_sql(operation.position)))
-    .bind(column(operations, |_, operation| operation.reference.clone()))
-    .bind(column(operations, |_, operation| operation.amounts.currency.to_string()))
-    .bind(column(operations, |_, operation| operation.amounts.gross))
-    .bind(column(operations, |_, operation| operation.amounts.fee))
-    .bind(column(operations, |_, operation| operation.fee_is_estimate))
-    .bind(column(operations, |_, operation| operation.occurred_at.to_datetime()))
+    .bind(column(&rows, |key, _| key.0.to_string()))
+    .bind(column(&rows, |key, _| key.1.as_str()))
+    .bind(column(&rows, |key, _| key.2.as_str()))
+    .bind(column(&rows, |key, _| i16::try_from(key.3).unwrap_or(i16::MAX)))
+    .bind(column(&rows, |_, operation| to_sql(operation.position)))
+    .bind(column(&rows, |_, operation| operation.reference.as_deref()))
+    .bind(column(&rows, |_, operation| operation.amounts.currency.code()))
+    .bind(column(&rows, |_, operation| operation.amounts.gross))
+    .bind(column(&rows, |_, operation| operation.amounts.fee))
+    .bind(column(&rows, |_, operation| operation.fee_is_estimate))
+    .bind(column(&rows, |_, operation| operation.occurred_at.to_datetime()))
     .execute(connection)
     .await?;
     Ok(())

@@ -85,7 +85,7 @@ fn read_attempt(row: &PgRow) -> Result<Attempt, sqlx::Error> {
 }
 
 /// The rows as one column.
-fn column<R, T>(rows: &[R], of: impl Fn(&R) -> T) -> Vec<T> {
+fn column<'r, R, T>(rows: &'r [R], of: impl Fn(&'r R) -> T) -> Vec<T> {
     rows.iter().map(of).collect()
 }
 
@@ -93,7 +93,8 @@ pub(super) async fn save_attempts(
     connection: &mut PgConnection,
     attempts: &HashMap<String, Attempt>,
 ) -> Result<(), sqlx::Error> {
-    let rows: Vec<&Attempt> = attempts.values().collect();
+    let mut rows: Vec<&Attempt> = attempts.values().collect();
+    rows.sort_unstable_by_key(|attempt| attempt.payment_id);
     sqlx::query(
         "INSERT INTO order_payments
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
@@ -104,13 +105,13 @@ pub(super) async fn save_attempts(
     )
     .bind(column(&rows, |row| row.payment_id.to_string()))
     .bind(column(&rows, |row| row.merchant_id.to_string()))
-    .bind(column(&rows, |row| row.order_no.to_string()))
+    .bind(column(&rows, |row| row.order_no.as_str()))
     .bind(column(&rows, |row| row.status.as_str()))
-    .bind(column(&rows, |row| row.currency.to_string()))
+    .bind(column(&rows, |row| row.currency.code()))
     .bind(column(&rows, |row| row.amount))
     .bind(column(&rows, |row| row.amount_captured))
     .bind(column(&rows, |row| row.amount_refunded))
-    .bind(column(&rows, |row| row.channel.to_string()))
+    .bind(column(&rows, |row| row.channel.as_str()))
     .bind(column(&rows, |row| row.created_at.to_datetime()))
     .bind(column(&rows, |row| row.recorded_at.to_datetime()))
     .bind(column(&rows, |row| row.updated_at.to_datetime()))

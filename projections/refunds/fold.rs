@@ -140,7 +140,8 @@ async fn store(connection: &mut PgConnection, touched: &HashMap<RefundId, Refund
     if touched.is_empty() {
         return Ok(());
     }
-    let rows: Vec<&RefundRow> = touched.values().collect();
+    let mut rows: Vec<&RefundRow> = touched.values().collect();
+    rows.sort_unstable_by_key(|row| row.created_at);
     fn column<T>(rows: &[&RefundRow], of: impl Fn(&RefundRow) -> T) -> Vec<T> {
         rows.iter().map(|row| of(row)).collect()
     }

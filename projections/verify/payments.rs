@@ -9,12 +9,12 @@ use domain::order::Order;
 use domain::payment::{Record, State};
 
 use super::streams::{Folded, fold_all};
-use super::{Seen, Verification, compare, replay};
+use super::{Rows, Seen, Verification, compare, replay};
 use crate::orders::{self, Attempt, ListedOrder, MadeRow, OrderKey, Orders};
 use crate::payments::Payments;
 use crate::refunds::{self, Refunds};
 use crate::streams::Begun;
-use crate::{ReadError, Reader};
+use crate::{ReadError, Reader, rollup};
 
 pub(super) async fn verify_refunds(reader: &Reader, store: &dyn EventStore) -> Result<Verification, ReadError> {
     let mut view = reader.now(&[&Refunds]).await?;
@@ -30,19 +30,24 @@ pub(super) async fn verify_refunds(reader: &Reader, store: &dyn EventStore) -> R
 pub(super) async fn verify_orders(reader: &Reader, store: &dyn EventStore) -> Result<Verification, ReadError> {
     let mut view = reader.now(&[&Orders]).await?;
     let (seen, tables) = (Seen::by(&mut view, &Orders).await?, orders::stored(&mut view).await?);
-    drop(view);
     let named = |listed: &ListedOrder| {
         let row = &listed.row;
         (format!("{} {}", row.merchant_id, row.order_no), format!("{listed:?}"))
     };
-    let tables = tables.iter().map(named).collect();
+    let mut tables: Rows = tables.iter().map(named).collect();
+    rollup::stored(&mut view, orders::FIGURES, |name, row| {
+        tables.insert(name, row);
+    })
+    .await?;
+    drop(view);
     let folded = fold_all::<Payments>(store, &seen).await?;
     let attempts = records(&folded)
         .map(|(record, begun)| Attempt::of_record(record, begun.recorded_at, begun.row.updated_at))
         .collect::<Vec<_>>();
     drop(folded);
     let rows = orders::listed(attempts, &orders_made(store, &seen).await?);
-    Ok(compare("orders", &seen, &rows.iter().map(named).collect(), tables))
+    let figures = orders::changes(&BTreeMap::new(), rows.iter().map(|listed| &listed.row));
+    Ok(compare("orders", &seen, &rows.iter().map(named).chain(figures.written()).collect(), tables))
 }
 
 /// The orders that were made before their payments, as far as they were seen.

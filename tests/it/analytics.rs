@@ -69,6 +69,70 @@ async fn figures_are_what_the_payments_came_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn orders_count_under_what_they_have_come_to() {
+    let app = TestApp::start().await;
+    let (merchant, other) = (app.merchant().await, app.merchant().await);
+    let finance = app.key(KeyRole::Finance, None).await.1;
+    let items = json!([{"name": "Teapot", "quantity": 1, "unit_amount": 10_000}]);
+    let made = |number: &str| json!({"order_no": number, "currency": "USD", "items": items, "total": 10_000});
+    for number in ["S-1", "S-2"] {
+        assert_eq!(app.post("/orders", &merchant.secret, &made(number)).await.status(), 201);
+    }
+    let part = json!({"payment_method": {"type": "card", "token": "tok_success"}, "amount": 4_001});
+    assert_eq!(app.post("/orders/S-1/pay", &merchant.secret, &part).await.status(), 201);
+    assert_eq!(app.post("/orders/S-2/cancel", &merchant.secret, &json!({})).await.status(), 200);
+    let paid = app.pay(&merchant, "tok_success", 7_000).await;
+    app.pay(&merchant, "tok_declined", 700).await;
+    app.pay(&other, "tok_success", 500).await;
+    let refund = json!({"payment_id": paid["id"], "amount": 1_000});
+    assert_eq!(app.post("/refunds", &merchant.secret, &refund).await.status(), 201);
+
+    let whole = row(&app, &merchant.secret, "/statistics/orders").await;
+    let expected = json!({"created": 4, "pending": 0, "partially_paid": 1, "paid": 0, "partially_refunded": 1,
+        "refunded": 0, "shipped": 0, "completed": 0, "failed": 1, "cancelled": 1, "expired": 0});
+    assert_eq!(whole["orders"], expected);
+    for (field, expected) in [
+        ("orders_with_money", json!(2)),
+        ("payment_rate", json!(0.5)),
+        ("orders_with_refunds", json!(1)),
+        ("refund_rate", json!(0.5)),
+        ("ordered", json!(10_000 + 10_000 + 7_000 + 700)),
+        ("gross", json!(11_001)),
+        ("refunded", json!(1_000)),
+        ("net", json!(10_001)),
+        ("average_order_value", json!(5_501)),
+        ("merchant_id", json!(null)),
+        ("status", json!(null)),
+        ("currency", json!("USD")),
+    ] {
+        assert_eq!(whole[field], expected, "{field}");
+    }
+    let failed = row(&app, &merchant.secret, "/statistics/orders?status=failed&bucket=month").await;
+    assert_eq!((&failed["orders"]["created"], &failed["average_order_value"]), (&json!(1), &json!(null)));
+    let by_status = app.fresh("/statistics/orders?group_by=status&time_zone=Asia/Kolkata", &merchant.secret).await;
+    let rows = by_status["data"].as_array().unwrap().iter();
+    let rows: Vec<Value> = rows.map(|row| json!([row["status"], row["orders"]["created"], row["gross"]])).collect();
+    let expected = [
+        json!(["partially_paid", 1, 4_001]),
+        json!(["partially_refunded", 1, 7_000]),
+        json!(["failed", 1, 0]),
+        json!(["cancelled", 1, 0]),
+    ];
+    assert_eq!(rows, expected);
+    let by_merchant = app.fresh("/statistics/orders?group_by=merchant&bucket=month&currency=USD", &finance).await;
+    let rows = by_merchant["data"].as_array().unwrap().iter();
+    let mut gross: Vec<_> = rows.map(|row| (row["merchant_id"].clone(), row["gross"].as_i64())).collect();
+    gross.sort_by_key(|(_, gross)| *gross);
+    let expected = [(json!(other.id.to_string()), Some(500)), (json!(merchant.id.to_string()), Some(11_001))];
+    assert_eq!(gross, expected);
+    assert_eq!(row(&app, &other.secret, "/statistics/orders").await["orders"]["created"], 1);
+    let none = app.fresh("/statistics/orders?currency=JPY", &merchant.secret).await;
+    assert_eq!((&none["object"], &none["data"]), (&json!("order_statistics"), &json!([])));
+    crate::audit::everything_holds(&app).await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_day_is_the_day_of_the_place_that_asks() {
     let app = TestApp::start().await;
     let merchant = app.merchant().await;
@@ -107,6 +171,13 @@ async fn what_cannot_be_answered_is_refused() {
         (&merchant.secret, "/analytics/payments?from=2026-11-02T10:01:00Z", 400, "from"),
         (&merchant.secret, "/analytics/payments?from=2001-01-01&bucket=hour", 400, "from"),
         (&merchant.secret, "/analytics/payments?limit=3", 400, "limit"),
+        (&other.secret, &format!("/statistics/orders?merchant_id={}", merchant.id), 403, "merchant_id"),
+        (&merchant.secret, "/statistics/orders?status=lost", 400, "status"),
+        (&merchant.secret, "/statistics/orders?group_by=channel", 400, "group_by"),
+        (&merchant.secret, "/statistics/orders?bucket=week", 400, "bucket"),
+        (&merchant.secret, "/statistics/orders?time_zone=Mars/Olympus", 400, "time_zone"),
+        (&merchant.secret, "/statistics/orders?from=2001-01-01&bucket=hour", 400, "from"),
+        (&merchant.secret, "/statistics/orders?limit=3", 400, "limit"),
         (&merchant.secret, "/statistics/daily-summary?date=today", 400, "date"),
         (&merchant.secret, "/statistics/daily-summary?date=2026-11-01&to=2026-11-02", 400, "date"),
     ] {

@@ -1,6 +1,7 @@
 //! The read models and what feeds them, on a real Postgres.
 
 mod feeding;
+mod figures;
 mod lists;
 mod parking;
 mod past;

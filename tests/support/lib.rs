@@ -10,6 +10,7 @@ pub mod localstripe;
 pub mod manual_clock;
 pub mod otlp;
 pub mod paying_channel;
+pub mod payment_year;
 pub mod postgres;
 pub mod postgres_proxy;
 pub mod process;
