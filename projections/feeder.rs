@@ -13,13 +13,14 @@ use crate::batch::{Batch, Writer};
 use crate::checkpoint::{Acquired, Checkpoint, Lease, Lost};
 use crate::database::begin;
 use crate::generation::{self, Generation, Standing, hold_live, promote};
-use crate::pages::PAGE;
 use crate::parking::{self, Parked, ParkedStream};
 use crate::poison::poison;
 use crate::runner::retry_after;
 use crate::{ApplyError, Projection, Runner, status};
 
 const STREAM_PAGE: usize = 1_000;
+/// Events that a build may lack when it takes the live one's place, which stands still until it has folded them.
+const MISSING_MAX: usize = 5_000;
 /// How often a runner looks for events, or for a free lease, that nobody told it of.
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// The live one stands still while the next one takes its place: not for long.
@@ -229,7 +230,7 @@ impl Turn<'_> {
         let missing = usize::try_from(live.position.saturating_sub(self.at.position)).unwrap_or(usize::MAX);
         let parked_in_live = Parked::load(&mut transaction, live.generation).await?.len();
         let is_worse = live.version == self.projection.version() && self.parked.len() > parked_in_live;
-        if missing > PAGE || is_worse {
+        if missing > MISSING_MAX || is_worse {
             return Ok(false);
         }
         let events = self.runner.store.read_all(self.at.position, missing).await?;

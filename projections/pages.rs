@@ -2,6 +2,7 @@
 //! same one, with its events decoded, and the page behind it is read meanwhile. Knows no read model.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use commands::aggregates;
@@ -9,10 +10,15 @@ use commands::ports::{EventStore, RecordedEvent, StoreError};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 
-/// Events of one page: some ten megabytes with what they say.
-pub(crate) const PAGE: usize = 5_000;
+/// Events of one page at most: the more of them are written at once, the less often a sum is. Each takes some two
+/// kilobytes with what it says.
+const PAGE_MAX: usize = 20_000;
+/// However many pages there are, these are not too many for one more.
+const PAGE_MIN: usize = 2_000;
+/// Events that this node has in hand, as long as pages shorter than the longest are not too short.
+const IN_HAND: usize = 60_000;
 /// Events that are kept for those who come later.
-const KEPT: usize = 4 * PAGE;
+const KEPT: usize = 20_000;
 /// At the end of the log pages are short.
 const PAGES_KEPT: usize = 64;
 /// Pages that are read at once before anybody has asked for them.
@@ -25,6 +31,7 @@ pub(crate) struct Page {
     events: Vec<RecordedEvent>,
     /// No more were there when it was read.
     pub(crate) is_last: bool,
+    in_hand: Arc<AtomicUsize>,
 }
 
 /// Shared by all who read.
@@ -32,6 +39,8 @@ pub(crate) struct Page {
 pub(crate) struct Pages {
     store: Arc<dyn EventStore>,
     shelf: Arc<Mutex<Shelf>>,
+    /// Events of all pages that somebody holds.
+    in_hand: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
@@ -58,7 +67,7 @@ impl Page {
 
 impl Pages {
     pub(crate) fn of(store: Arc<dyn EventStore>) -> Pages {
-        Pages { store, shelf: Arc::default() }
+        Pages { store, shelf: Arc::default(), in_hand: Arc::default() }
     }
 
     /// A page with the first events behind `position`; empty if there are none yet.
@@ -87,13 +96,28 @@ impl Pages {
         }
         let pages = self.clone();
         let task = tokio::spawn(async move {
-            let read = read(pages.store.as_ref(), after).await.map(Arc::new).map_err(|error| error.to_string());
+            let read = pages.fetch(after).await.map(Arc::new).map_err(|error| error.to_string());
             pages.shelf().arrived(after, read.as_ref().ok());
             read
         });
         let reading = async move { task.await.unwrap_or_else(|error| Err(error.to_string())) }.boxed().shared();
         shelf.reading.insert(after, reading.clone());
         reading
+    }
+
+    /// The more events are in hand, the shorter the page: many who stand at different places take no more memory than few.
+    async fn fetch(&self, after: u64) -> Result<Page, StoreError> {
+        let room = IN_HAND.saturating_sub(self.in_hand.load(Ordering::Relaxed));
+        let limit = (room / 2).clamp(PAGE_MIN, PAGE_MAX);
+        let events = self.store.read_all(after, limit).await?;
+        for event in &events {
+            if let Some(aggregate) = aggregates::find(&event.stream.category) {
+                // Who folds the event meets the same error, and knows what to do with it.
+                let _ = aggregate.decode(event);
+            }
+        }
+        self.in_hand.fetch_add(events.len(), Ordering::Relaxed);
+        Ok(Page { after, is_last: events.len() < limit, events, in_hand: self.in_hand.clone() })
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
@@ -120,13 +144,8 @@ impl Shelf {
     }
 }
 
-async fn read(store: &dyn EventStore, after: u64) -> Result<Page, StoreError> {
-    let events = store.read_all(after, PAGE).await?;
-    for event in &events {
-        if let Some(aggregate) = aggregates::find(&event.stream.category) {
-            // Who folds the event meets the same error, and knows what to do with it.
-            let _ = aggregate.decode(event);
-        }
+impl Drop for Page {
+    fn drop(&mut self) {
+        self.in_hand.fetch_sub(self.events.len(), Ordering::Relaxed);
     }
-    Ok(Page { after, is_last: events.len() < PAGE, events })
 }

@@ -407,7 +407,7 @@ async fn a_part_can_be_downloaded_and_what_is_expired_cannot() {
     assert_eq!(answer.headers()["content-range"], format!("bytes */{}", file.len()));
     assert_eq!(answer.json::<Value>().await.unwrap()["code"], "range_not_satisfiable");
 
-    let term = "SELECT expires_at - completed_at = interval '7 days' FROM exports";
+    let term = "SELECT expires_at - completed_at = interval '180 days' FROM exports";
     assert!(sqlx::query_scalar::<_, bool>(term).fetch_one(&app.ledger.pool).await.unwrap());
     sqlx::query("UPDATE exports SET expires_at = clock_timestamp()").execute(&app.ledger.pool).await.unwrap();
     let chunks = "SELECT count(*) FROM export_chunks";

@@ -43,7 +43,7 @@ pub(super) async fn sweep(run: Arc<Run>) {
 pub(super) async fn walk(run: &Run, list: &str, secret: &str, name: &str, at_least: u64) -> HashSet<String> {
     let (mut seen, mut cursor) = (HashSet::new(), String::new());
     let of = Of { at_least: (at_least > 0).then_some(at_least), as_of: None };
-    while run.goes_on() || run.known.waiting() == 0 {
+    loop {
         let path = format!("{list}{}limit=100{cursor}", sign(list));
         let Some(page) = run.line.get(list, &path, secret, of).await else { return seen };
         for row in page.body["data"].as_array().into_iter().flatten() {
@@ -56,5 +56,4 @@ pub(super) async fn walk(run: &Run, list: &str, secret: &str, name: &str, at_lea
             None => return seen,
         }
     }
-    seen
 }
