@@ -76,8 +76,8 @@ impl Projection for Books {
         if transactions.is_empty() {
             return Ok(());
         }
-        let account_ids = sums::add(connection, &transactions).await?;
-        entries::append(connection, &transactions, &account_ids).await?;
+        let accounts = sums::add(connection, &transactions).await?;
+        entries::append(connection, &transactions, accounts).await?;
         Ok(())
     }
 }

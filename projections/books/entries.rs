@@ -6,7 +6,6 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, QueryBuilder, Row};
 
 use super::At;
-use super::sums::AccountIds;
 use crate::database::{moment, parsed, position, to_sql};
 use crate::{Cursor, Page, ReadError, Snapshot};
 
@@ -25,10 +24,11 @@ pub struct EntryLine {
     pub effective_at: Timestamp,
 }
 
+/// `accounts` are the numbers of the legs' accounts.
 pub(super) async fn append(
     connection: &mut PgConnection,
     transactions: &[(&RecordedEvent, BalancedEntry)],
-    account_ids: &AccountIds,
+    accounts: Vec<i64>,
 ) -> Result<(), sqlx::Error> {
     let column =
         |of: fn(&RecordedEvent) -> &str| -> Vec<&str> { transactions.iter().map(|(event, _)| of(event)).collect() };
@@ -47,21 +47,20 @@ pub(super) async fn append(
     .bind(moments(|event| event.effective_at))
     .execute(&mut *connection)
     .await?;
-    append_lines(connection, transactions, account_ids).await
+    append_lines(connection, transactions, accounts).await
 }
 
+/// Account by account: neighbours in the index, which is larger than any cache, are written one after another.
 async fn append_lines(
     connection: &mut PgConnection,
     transactions: &[(&RecordedEvent, BalancedEntry)],
-    account_ids: &AccountIds,
+    accounts: Vec<i64>,
 ) -> Result<(), sqlx::Error> {
-    let (mut positions, mut numbers, mut accounts, mut currencies, mut amounts) =
-        (vec![], vec![], vec![], vec![], vec![]);
+    let (mut positions, mut numbers, mut currencies, mut amounts) = (vec![], vec![], vec![], vec![]);
     for (event, entry) in transactions {
         for (number, leg) in (1_i32..).zip(entry.legs()) {
             positions.push(to_sql(event.position));
             numbers.push(number);
-            accounts.push(account_ids.of(leg));
             currencies.push(leg.currency.code());
             amounts.push(match leg.side {
                 Side::Debit => leg.amount,
@@ -71,7 +70,9 @@ async fn append_lines(
     }
     sqlx::query(
         "INSERT INTO journal_lines (position, line, account_id, currency, amount)
-         SELECT * FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::text[], $5::bigint[])",
+         SELECT * FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::text[], $5::bigint[])
+                    AS lines (position, line, account_id, currency, amount)
+          ORDER BY account_id, position, line",
     )
     .bind(positions)
     .bind(numbers)

@@ -1,63 +1,73 @@
 //! Adds a batch of transactions to the sums: per account, and per merchant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use commands::ports::RecordedEvent;
 use domain::invariants::Totals;
-use domain::{Account, BalancedEntry, Currency, Leg, MerchantId, Side};
+use domain::{Account, BalancedEntry, Currency, MerchantId, Side};
 use sqlx::PgConnection;
 
 use super::balances::MerchantBalance;
 use crate::ApplyError;
 use crate::database::{sum_to_sql, to_sql};
 
-type Accounts = BTreeMap<(Account, Currency), Totals>;
 type Merchants = BTreeMap<(MerchantId, Currency), MerchantBalance>;
 
 /// Lines that one transaction may have: an account's number tells which of them opened it.
 const LINES_MAX: i64 = 4_096;
 
-/// Under which numbers a batch's accounts stand in the journal.
-pub(super) struct AccountIds(BTreeMap<(Account, Currency), i64>);
-
-impl AccountIds {
-    /// Every leg of the batch has one.
-    pub(super) fn of(&self, leg: &Leg) -> i64 {
-        self.0.get(&(leg.account.clone(), leg.currency)).copied().unwrap_or_default()
-    }
+/// What a batch adds to one account.
+struct Sum<'a> {
+    account: &'a Account,
+    currency: Currency,
+    /// The account's number if it is new.
+    opening: i64,
+    totals: Totals,
 }
 
+/// Adds up the batch. Answers the number of each leg's account, leg after leg.
 pub(super) async fn add(
     connection: &mut PgConnection,
     transactions: &[(&RecordedEvent, BalancedEntry)],
-) -> Result<AccountIds, ApplyError> {
-    let (mut accounts, mut openings) = (Accounts::new(), BTreeMap::new());
+) -> Result<Vec<i64>, ApplyError> {
+    let (sums, places) = add_up(transactions)?;
+    let ids = add_to_accounts(connection, &sums).await?;
+    let merchants = merchants(sums.iter().map(|sum| (sum.account, sum.currency, &sum.totals)));
+    add_to_merchants(connection, &merchants).await?;
+    Ok(places.into_iter().filter_map(|place| ids.get(place).copied()).collect())
+}
+
+/// The sums, and which of them each leg is part of.
+fn add_up<'a>(transactions: &'a [(&RecordedEvent, BalancedEntry)]) -> Result<(Vec<Sum<'a>>, Vec<usize>), ApplyError> {
+    let (mut sums, mut places, mut known) = (vec![], vec![], HashMap::new());
     for (event, entry) in transactions {
         for (line, leg) in (1..).zip(entry.legs()) {
             if line >= LINES_MAX {
                 return Err(ApplyError::inapplicable(event, "it posts too many lines"));
             }
-            let totals = accounts.entry((leg.account.clone(), leg.currency)).or_insert_with(|| {
-                openings.insert((leg.account.clone(), leg.currency), to_sql(event.position) * LINES_MAX + line);
-                Totals::default()
+            let (account, currency) = (&leg.account, leg.currency);
+            let place = *known.entry((account, currency)).or_insert_with(|| {
+                let opening = to_sql(event.position) * LINES_MAX + line;
+                sums.push(Sum { account, currency, opening, totals: Totals::default() });
+                sums.len() - 1
             });
+            let totals = &mut sums[place].totals;
             match leg.side {
                 Side::Debit => totals.debits += i128::from(leg.amount),
                 Side::Credit => totals.credits += i128::from(leg.amount),
             }
+            places.push(place);
         }
     }
-    let ids = add_to_accounts(connection, &accounts, openings).await?;
-    add_to_merchants(connection, &merchants(&accounts)).await?;
-    Ok(ids)
+    Ok((sums, places))
 }
 
-/// The merchants' part of the accounts.
-pub(crate) fn merchants(accounts: &Accounts) -> Merchants {
+/// The merchants' part of accounts.
+pub(crate) fn merchants<'a>(accounts: impl IntoIterator<Item = (&'a Account, Currency, &'a Totals)>) -> Merchants {
     let mut merchants = Merchants::new();
-    for ((account, currency), totals) in accounts {
+    for (account, currency, totals) in accounts {
         if let Some(merchant) = account.merchant() {
-            let balance = merchants.entry((merchant, *currency)).or_insert_with(|| MerchantBalance::zero(*currency));
+            let balance = merchants.entry((merchant, currency)).or_insert_with(|| MerchantBalance::zero(currency));
             balance.add(account, totals);
         }
     }
@@ -71,16 +81,12 @@ pub(crate) fn family(account: &Account) -> Option<String> {
     Some(format!("{parent}:*"))
 }
 
-/// `openings` are the numbers of those that are new.
-async fn add_to_accounts(
-    connection: &mut PgConnection,
-    accounts: &Accounts,
-    openings: BTreeMap<(Account, Currency), i64>,
-) -> Result<AccountIds, sqlx::Error> {
-    fn column<T>(accounts: &Accounts, of: impl Fn(&Account, Currency, &Totals) -> T) -> Vec<T> {
-        accounts.iter().map(|((account, currency), totals)| of(account, *currency, totals)).collect()
+/// The numbers of the accounts, in the order of the sums.
+async fn add_to_accounts(connection: &mut PgConnection, sums: &[Sum<'_>]) -> Result<Vec<i64>, sqlx::Error> {
+    fn column<'a, T>(sums: &'a [Sum<'a>], of: impl Fn(&'a Sum<'a>) -> T) -> Vec<T> {
+        sums.iter().map(of).collect()
     }
-    let ids: Vec<i64> = sqlx::query_scalar(
+    sqlx::query_scalar(
         "WITH given AS (
              SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
                                   $8::text[]) WITH ORDINALITY
@@ -93,17 +99,16 @@ async fn add_to_accounts(
              RETURNING id, account, currency)
          SELECT stored.id FROM given JOIN stored USING (account, currency) ORDER BY number",
     )
-    .bind(openings.values().copied().collect::<Vec<_>>())
-    .bind(column(accounts, |account, _, _| account.to_string()))
-    .bind(column(accounts, |_, currency, _| currency.to_string()))
-    .bind(column(accounts, |account, _, _| account.account_type().as_str()))
-    .bind(column(accounts, |account, _, _| account.merchant().map(|merchant| merchant.to_string())))
-    .bind(column(accounts, |account, _, _| family(account)))
-    .bind(column(accounts, |_, _, totals| sum_to_sql(totals.debits)))
-    .bind(column(accounts, |_, _, totals| sum_to_sql(totals.credits)))
+    .bind(column(sums, |sum| sum.opening))
+    .bind(column(sums, |sum| sum.account.to_string()))
+    .bind(column(sums, |sum| sum.currency.code()))
+    .bind(column(sums, |sum| sum.account.account_type().as_str()))
+    .bind(column(sums, |sum| sum.account.merchant().map(|merchant| merchant.to_string())))
+    .bind(column(sums, |sum| family(sum.account)))
+    .bind(column(sums, |sum| sum_to_sql(sum.totals.debits)))
+    .bind(column(sums, |sum| sum_to_sql(sum.totals.credits)))
     .fetch_all(connection)
-    .await?;
-    Ok(AccountIds(openings.into_keys().zip(ids).collect()))
+    .await
 }
 
 async fn add_to_merchants(connection: &mut PgConnection, merchants: &Merchants) -> Result<(), sqlx::Error> {

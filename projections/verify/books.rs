@@ -46,7 +46,9 @@ fn expected(books: &invariants::Books) -> Rows {
         rows.insert(format!("journal {account} {currency}"), sums.clone());
         rows.insert(format!("account {account} {currency}"), sums);
     }
-    for ((merchant, currency), balance) in merchants(&books.accounts) {
+    for ((merchant, currency), balance) in
+        merchants(books.accounts.iter().map(|((account, currency), totals)| (account, *currency, totals)))
+    {
         let figures = [balance.pending, balance.available, balance.reserved, balance.on_hold, balance.receivable]
             .map(|figure| figure.to_string());
         rows.insert(format!("balance {merchant} {currency}"), figures.join(" / "));
