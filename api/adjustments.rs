@@ -209,7 +209,7 @@ async fn get_adjustment(
     _query: Params<Nothing>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
-    let position = freshness.of_streams(&app);
+    let position = freshness.of_streams(&app).await?;
     let stream = app.store().load(Category::of::<Adjustment>(), &adjustment_id.to_string()).await?;
     let record = stream.of::<Adjustment>().and_then(|state| state.record());
     let record = record.ok_or_else(|| Problem::of(errors::ADJUSTMENT_NOT_FOUND))?;

@@ -81,7 +81,7 @@ async fn list_events(
 ) -> Result<Response, Problem> {
     let first = query.from.map_or(1, |From(position)| position.max(1));
     let behind = cursor(query.cursor.as_deref())?.map(|cursor| key(&cursor)).transpose()?.unwrap_or(first - 1);
-    let head = freshness.of_streams(&app);
+    let head = freshness.of_streams(&app).await?;
     let (events, next) = scan(&app, &query, behind).await?;
     let events = events.into_iter().map(object).collect::<Result<Vec<_>, _>>()?;
     Ok(answer(StatusCode::OK, [position::header(head)], &List::new(events, next.map(behind_position))))
@@ -144,7 +144,7 @@ async fn get_stream(
     if category.contains('\0') || id.contains('\0') {
         return Err(missing());
     }
-    let head = freshness.of_streams(&app);
+    let head = freshness.of_streams(&app).await?;
     let behind = cursor(query.cursor.as_deref())?.map(|cursor| key(&cursor)).transpose()?.unwrap_or(0);
     let limit = usize::try_from(query.limit.0).unwrap_or(usize::MAX);
     let mut events = app.store().read_stream(&StreamId::new(category, id), behind, limit + 1).await?;

@@ -132,7 +132,7 @@ async fn create_export(
     command: Command<CreateExportBody>,
 ) -> Result<Response, Problem> {
     let Command { issued, body } = command;
-    let new = asked(body, &caller, &issued, freshness.of_streams(&app))?;
+    let new = asked(body, &caller, &issued, freshness.of_streams(&app).await?)?;
     let export_id = new.export_id;
     let entered = async {
         let export = exports::request(&app.database, &new, UNFINISHED_MAX).await?;

@@ -203,7 +203,7 @@ async fn get_merchant(
     if !reader.may_see(merchant_id) {
         return Err(missing());
     }
-    let position = freshness.of_streams(&app);
+    let position = freshness.of_streams(&app).await?;
     let record = commands::merchant::find(app.executor(), merchant_id).await?.ok_or_else(missing)?;
     let mut object = MerchantObject::now(&app, &record).await?;
     object.recommended_tier = object::recommended_tier(&app, &record).await?;

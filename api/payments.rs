@@ -197,7 +197,7 @@ async fn get_payment(
     freshness: Freshness,
 ) -> Result<Response, Problem> {
     let (position, stream) = match query.as_of {
-        None => (freshness.of_streams(&app), app.payments.load(payment_id).await?),
+        None => (freshness.of_streams(&app).await?, app.payments.load(payment_id).await?),
         Some(as_of) => {
             let position = as_of.position(&app).await?;
             (position, outcome::stream_at(&app, Category::of::<Payment>(), &payment_id.to_string(), position).await?)
@@ -263,7 +263,7 @@ async fn batch_payments(
     if body.ids.len() > 100 {
         return Err(Problem::new(errors::INVALID_FIELD, "at most 100 ids at once").at("/ids"));
     }
-    let position = freshness.of_streams(&app);
+    let position = freshness.of_streams(&app).await?;
     let valid: Vec<PaymentId> = body.ids.iter().filter_map(|id| id.parse().ok()).collect();
     let found = visible(&app, reader, &valid).await?;
     let mut batch = PaymentBatch { found: vec![], missing: vec![] };
@@ -309,7 +309,7 @@ async fn payment_story(
     freshness: Freshness,
     Params(query): Params<StoryQuery>,
 ) -> Result<Response, Problem> {
-    let (as_of, position) = (query.position(&app).await?, freshness.of_streams(&app));
+    let (as_of, position) = (query.position(&app).await?, freshness.of_streams(&app).await?);
     let stream = app.payments.load(payment_id).await?;
     let owner = stream.of::<Payment>().and_then(|state| state.record()).map(|record| record.terms.merchant_id);
     if !owner.is_some_and(|owner| reader.may_see(owner)) {

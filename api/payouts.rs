@@ -107,7 +107,7 @@ async fn list_payouts(
     freshness: Freshness,
 ) -> Result<Response, Problem> {
     let before = cursor(query.cursor.as_deref())?;
-    let position = freshness.of_streams(&app);
+    let position = freshness.of_streams(&app).await?;
     let stream = commands::channel_account::load(app.executor(), &query.channel, query.currency).await?;
     let payouts: &BTreeMap<String, Payout> = &state_of::<ChannelAccount>(&stream).payouts;
     let limit = usize::try_from(query.limit.0).unwrap_or(usize::MAX);

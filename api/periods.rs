@@ -113,7 +113,7 @@ async fn list_periods(
     let invalid = || Problem::of(errors::INVALID_CURSOR).in_parameter("cursor");
     let before = cursor(query.cursor.as_deref())?;
     let before: Option<Month> = before.map(|cursor| cursor.id.parse().map_err(|_| invalid())).transpose()?;
-    let position = freshness.of_streams(&app);
+    let position = freshness.of_streams(&app).await?;
     let stream = app.store().load(Category::of::<Period>(), STREAM).await?;
     let months = stream.of::<Period>().map(|state| &state.months).into_iter().flatten().rev();
     let mut behind = months.filter(|(month, _)| before.is_none_or(|before| **month < before));

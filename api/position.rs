@@ -76,10 +76,11 @@ impl Freshness {
         Ok(app.reader.at_least(projections, wanted, self.wait).await?)
     }
 
-    /// The position that a stream loaded from now on speaks for.
-    pub fn of_streams(&self, app: &App) -> u64 {
-        let known = *app.store().watch_head().borrow();
-        self.min_position.map_or(known, |wanted| wanted.max(known))
+    /// The position that a stream loaded from now on speaks for: asked of the log itself, since what this node has heard
+    /// of it may be older than what another one has answered.
+    pub async fn of_streams(&self, app: &App) -> Result<u64, Problem> {
+        let head = app.store().head().await?;
+        Ok(self.min_position.map_or(head, |wanted| wanted.max(head)))
     }
 }
 

@@ -174,7 +174,7 @@ async fn get_pre_auth(
 ) -> Result<Response, Problem> {
     let pre_auths = PreAuths::on(&app.payments);
     let (position, stream) = match query.as_of {
-        None => (freshness.of_streams(&app), pre_auths.load(pre_auth_id).await?),
+        None => (freshness.of_streams(&app).await?, pre_auths.load(pre_auth_id).await?),
         Some(as_of) => {
             let position = as_of.position(&app).await?;
             (position, outcome::stream_at(&app, Category::of::<PreAuth>(), &pre_auth_id.to_string(), position).await?)
@@ -200,7 +200,7 @@ async fn pre_auth_story(
     freshness: Freshness,
     Params(query): Params<StoryQuery>,
 ) -> Result<Response, Problem> {
-    let (as_of, position) = (query.position(&app).await?, freshness.of_streams(&app));
+    let (as_of, position) = (query.position(&app).await?, freshness.of_streams(&app).await?);
     let stream = PreAuths::on(&app.payments).load(pre_auth_id).await?;
     let owner = stream.of::<PreAuth>().and_then(|state| state.record()).map(|record| record.terms.merchant_id);
     if !owner.is_some_and(|owner| reader.may_see(owner)) {

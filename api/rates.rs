@@ -65,7 +65,7 @@ async fn list_rates(
     _query: Params<Nothing>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
-    let position = freshness.of_streams(&app);
+    let position = freshness.of_streams(&app).await?;
     let rates = commands::rates::load(app.executor()).await?;
     let tables = rates.tables().iter().rev().map(|(date, table)| RatesObject::of(date, table)).collect();
     Ok(answer(StatusCode::OK, [position::header(position)], &List::new(tables, None)))

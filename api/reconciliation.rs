@@ -258,7 +258,7 @@ async fn get_run(
     _query: Params<idempotency::Nothing>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
-    let position = freshness.of_streams(&app);
+    let position = freshness.of_streams(&app).await?;
     let run = run_at(&app, run_id, u64::MAX).await?;
     let run = run.ok_or_else(|| Problem::of(errors::RECONCILIATION_RUN_NOT_FOUND))?;
     Ok(answer(StatusCode::OK, [position::header(position)], &RunObject::from(&run)))
@@ -300,7 +300,7 @@ async fn list_bad_lines(
 ) -> Result<Response, Problem> {
     let after = cursor(query.cursor.as_deref())?;
     let after = after.map_or(0, |cursor| u32::try_from(cursor.key).unwrap_or(u32::MAX));
-    let position = freshness.of_streams(&app);
+    let position = freshness.of_streams(&app).await?;
     let mut lines = app.reconciliations.bad_lines(run_id, after, query.limit.0 + 1).await?;
     let has_more = lines.len() > usize::try_from(query.limit.0).unwrap_or(usize::MAX);
     lines.truncate(usize::try_from(query.limit.0).unwrap_or(usize::MAX));

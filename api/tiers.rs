@@ -116,7 +116,7 @@ async fn list_tiers(
     _query: Params<Nothing>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
-    let (position, now) = (freshness.of_streams(&app), app.clock().now());
+    let (position, now) = (freshness.of_streams(&app).await?, app.clock().now());
     let mut tiers = vec![];
     for name in TierName::ALL {
         tiers.extend(TierObject::of(&commands::tier::load(app.executor(), name).await?, now));

@@ -192,7 +192,7 @@ async fn get_withdrawal(
     _query: Params<Nothing>,
     freshness: Freshness,
 ) -> Result<Response, Problem> {
-    let position = freshness.of_streams(&app);
+    let position = freshness.of_streams(&app).await?;
     let object = as_of(&app, &withdrawal_id.to_string(), u64::MAX, reader).await?;
     let object = object.ok_or_else(|| Problem::of(errors::WITHDRAWAL_NOT_FOUND))?;
     Ok(answer(StatusCode::OK, [position::header(position)], &object))

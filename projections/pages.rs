@@ -12,13 +12,13 @@ use futures::future::{BoxFuture, Shared};
 
 /// Events of one page at most: the more of them are written at once, the less often a sum is. Each takes some two
 /// kilobytes with what it says.
-const PAGE_MAX: usize = 20_000;
+const PAGE_MAX: usize = 10_000;
 /// However many pages there are, these are not too many for one more.
 const PAGE_MIN: usize = 2_000;
 /// Events that this node has in hand, as long as pages shorter than the longest are not too short.
-const IN_HAND: usize = 60_000;
+const IN_HAND: usize = 40_000;
 /// Events that are kept for those who come later.
-const KEPT: usize = 20_000;
+const KEPT: usize = 10_000;
 /// At the end of the log pages are short.
 const PAGES_KEPT: usize = 64;
 /// Pages that are read at once before anybody has asked for them.

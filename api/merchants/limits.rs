@@ -100,7 +100,7 @@ pub async fn get_limits(
     if !reader.may_see(merchant_id) {
         return Err(missing());
     }
-    let position = freshness.of_streams(&app);
+    let position = freshness.of_streams(&app).await?;
     let used = commands::merchant_limits::used(app.executor(), merchant_id, app.clock().now()).await?;
     let (in_force, used) = used.ok_or_else(missing)?;
     Ok(answer(StatusCode::OK, [position::header(position)], &LimitsObject::of(&in_force, &used)))
